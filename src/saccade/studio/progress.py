@@ -1,4 +1,4 @@
-"""Progress of the long steps of a look, for whoever shows it."""
+"""Progress of the long steps of a look, for the terminal."""
 
 import itertools
 from collections.abc import Iterator, Sequence

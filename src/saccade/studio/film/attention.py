@@ -11,6 +11,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace
+from saccade.studio.page.page import missed_notes
 
 Reach = Literal["film", "time", "space"]
 TILE = 64  # target rows at once
@@ -197,11 +198,6 @@ def misfit(call: Call, expected: tuple[int, int]) -> str:
     if call.mask is not None or call.causal:
         return "it has a mask"
     return "" if bool(call.q.isfinite().all() and call.k.isfinite().all()) else "its queries or keys are not all finite"
-
-
-def missed_notes(trace: Trace) -> list[str]:
-    """What of a trace was not recorded, one sentence each."""
-    return [f"Not recorded: {name}: {why}." for name, why in trace.missed.items()]
 
 
 def at_least_one(calls: list[FilmCall], notes: list[str], layout: FilmLayout) -> list[FilmCall]:

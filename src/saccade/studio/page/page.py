@@ -166,7 +166,7 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
             fits.append(call)
         else:
             notes.append(f"Not shown: {call.name}: {reason}.")
-    notes += [f"Not recorded: {name}: {why}." for name, why in page.trace.missed.items()]
+    notes += [note for note in missed_notes(page.trace) if note not in page.notes]
     if not fits and not page.mapped:
         found = " ".join(notes[:3])
         raise DataError(
@@ -174,6 +174,11 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
             f"other tokens. {found} Expected self-attention over {tokens} tokens of one image: check grid and prefix"
         )
     return fits, [*notes[:12], *([f"And {len(notes) - 12} more."] if len(notes) > 12 else [])]
+
+
+def missed_notes(trace: Trace) -> list[str]:
+    """What of a trace was not recorded, one sentence each."""
+    return [f"Not recorded: {name}: {why}." for name, why in trace.missed.items()]
 
 
 def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:

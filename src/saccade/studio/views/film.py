@@ -15,8 +15,9 @@ from saccade.data import Picture
 from saccade.data.clips import Clip
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
-from saccade.studio.film.attention import FilmCall, FilmLayout, at_least_one, film_calls, misfit, missed_notes
+from saccade.studio.film.attention import FilmCall, FilmLayout, at_least_one, film_calls, misfit
 from saccade.studio.film.film import Film
+from saccade.studio.page.page import missed_notes
 from saccade.studio.terminal import bars
 from saccade.studio.views.base import LookOptions, View, require_own_size
 from saccade.tasks.classify.films import FilmClassification, FilmClassifyTask

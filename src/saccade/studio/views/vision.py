@@ -18,6 +18,7 @@ from saccade.errors import SaccadeError, some_of
 from saccade.lens import Summary, TokenMap, Trace, token_map, watch
 from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.inputs.summary import public_input_summary
+from saccade.studio.page.page import missed_notes
 from saccade.studio.patches.features import record_features
 from saccade.studio.places.calls import PlacedCall, placed_calls
 from saccade.studio.places.follow import PlaceFollower
@@ -71,7 +72,7 @@ class VisionView(View):
         height, width = pixels.shape[-2:]
         shown = seen_picture(task.vision.prepare, picture.image, pixels)
         prediction = classified(task, picture, out, options.top)
-        missed = [f"not shown: {name}: {why}" for name, why in list(trace.missed.items())[:3]]
+        missed = missed_notes(trace)[:3]
         weights: int | Tensor = 0 if tokens.prefix else torch.ones(len(tokens))
         return cls(
             task=task,
