@@ -1,6 +1,7 @@
 """Results in Korean: by --lang and by the locale; JSON and CSV never change."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -29,10 +30,12 @@ def test_look_by_option_and_by_locale(saccade, model, red, monkeypatch):
     for part in ("패치 4 x 4개", "모든 층을 거친 어텐션(롤아웃): 패치당", "브라우저로 열고 패치를 클릭하세요"):
         assert part in korean.out
     assert "The page" not in korean.out
+    assert '<html lang="ko">' in Path("saccade-look.html").read_text(encoding="utf-8")
     monkeypatch.setenv("LANG", "ko_KR.UTF-8")
     assert "브라우저로 열고" in saccade("look", red, "--model", model).out
     assert "The page: saccade-look.html" in saccade("look", red, "--model", model, "--lang=en").out
     assert "The page: saccade-look.html" in english.out
+    assert '<html lang="en">' in Path("saccade-look.html").read_text(encoding="utf-8")
 
 
 def test_targets(saccade, noise, tmp_path):

@@ -35,6 +35,11 @@ def set_language(language: Language) -> None:
     _language = language
 
 
+def current_language() -> Language:
+    """The language of the terminal."""
+    return _language
+
+
 def system_language() -> Language:
     """Of the locale that the environment names."""
     name = next((value for key in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(key))), "")

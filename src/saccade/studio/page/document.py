@@ -11,14 +11,16 @@ from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any
 
+from saccade.language import current_language
+
 
 def document(name: str, content: dict[str, Any], data: Mapping[str, bytes], kind: str | None = None) -> bytes:
     """The document of a template and a module of this name, in UTF-8; half characters, as undecodable file names have
     them, become question marks.
 
     content: JSON for the module, with a "title". data: bytes for it, by name of their element. kind: of the only scene
-    that it needs; None for all of them. The content security policy allows this script and this style alone, and
-    pictures that are data.
+    that it needs; None for all of them. It opens in the language of the terminal. The content security policy allows
+    this script and this style alone, and pictures that are data.
     """
     folder = files("saccade.studio") / "viewer"
     script = "".join(map(_plain, script_modules(folder, name, kind).values()))
@@ -29,6 +31,7 @@ def document(name: str, content: dict[str, Any], data: Mapping[str, bytes], kind
     )
     parts = {
         "title": html.escape(content["title"]),
+        "language": current_language(),
         "script-hash": _hash(script),
         "style-hash": _hash(style),
         "style": style,

@@ -3,14 +3,14 @@ import { inflate, mean, top } from './attend.js';
 import { CALL_TEXTS } from './callstexts.js';
 import { paint } from './colour.js';
 import { ARROWS, get, h, segmented } from './dom.js';
-import { fill, percent } from './texts.js';
+import { fill, firstLanguage, percent } from './texts.js';
 
 const LISTED = 3; // sources with the highest weights
 
 class TracePage {
   constructor(trace) {
     Object.assign(this, { trace, call: 0, at: 0, head: -1, source: null, rows: [] });
-    this.language = navigator.language?.startsWith('ko') ? 'ko' : 'en';
+    this.language = firstLanguage();
     const bars = get('bars');
     get('target').oninput = ({ target }) => this.set({ at: Number(target.value), source: null });
     bars.onpointermove = ({ offsetX }) => this.point(Math.floor((offsetX / bars.clientWidth) * this.sources));

@@ -182,6 +182,11 @@ export function figure(x, digits = 3) {
   return `${number.replace('-', '−')}×10${raised}`;
 }
 
+/** The language in which a page opens: that in which it was written, or else Korean in a Korean browser. */
+export function firstLanguage() {
+  return [document.documentElement.lang, navigator.language].some((language) => language?.startsWith('ko')) ? 'ko' : 'en';
+}
+
 /** A share of 1 as a percentage with two or three significant digits. */
 export function percent(x) {
   if (x > 0 && x < 1e-8) return '< 0.000001%';

@@ -12,7 +12,7 @@ import { makePicture, thumbnail } from './picture.js';
 import { Save } from './save.js';
 import { showTargetCharts } from './scene.js';
 import { SCENES } from './scenes.js';
-import { fill, percent, translator } from './texts.js';
+import { fill, firstLanguage, percent, translator } from './texts.js';
 import { fail, report } from './trouble.js';
 
 export class Viewer {
@@ -36,7 +36,7 @@ export class Viewer {
     this.options = this.looks.cross ? Scene.options(page) : {};
     this.state = {
       mode: Scene?.second && this.looks.self ? 'self' : Object.keys(this.looks)[0], ...this.options,
-      shared: false, log: false, opacity: OPACITY, cls: 0, theme: 'auto', language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
+      shared: false, log: false, opacity: OPACITY, cls: 0, theme: 'auto', language: firstLanguage(),
     };
     recall(this.state, this.looks, this.chosen);
     const pick = (token) => this.pick(token);
