@@ -1,4 +1,4 @@
-"""Public models that match text with pictures: CLIP, SigLIP and their kin, as transformers' checkpoints hold them, and
+"""Public models that match text with pictures: CLIP, SigLIP and others, as transformers' checkpoints hold them, and
 CLIP and SigLIP as open_clip's do.
 
 Two towers, one of pictures and one of text, whose embeddings are compared. transformers builds the network; weights are

@@ -88,12 +88,12 @@ def look(
     threshold
         The least score, 0 to 1, of an object that a detector finds, and of a relation; default: as for predict.
     text
-        Of a model that matches text with pictures (the bundled matcher, or CLIP, SigLIP and their kin): what the
+        Of a model that matches text with pictures (the bundled matcher, or CLIP, SigLIP and others): what the
         picture may show. Click a word on the page and see which patches answer it, or a patch and see which words.
         Repeated, the texts are ranked; the page shows the words of the best one, with the bundled matcher those of all.
     ask
         A question, for a model of transformers that writes about pictures (LLaVA, Qwen-VL, PaliGemma, InternVL,
-        SmolVLM, Florence-2, BLIP, Donut and their kin): click a word of its answer and see where it looked, or a place
+        SmolVLM, Florence-2, BLIP, Donut and others): click a word of its answer and see where it looked, or a place
         and see which words looked there. "" for a model that only describes. Of a video, four frames are shown to it.
     classes
         Of a classifier, a class by its name: see which patches speak for it, besides those that are most likely. May

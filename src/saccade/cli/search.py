@@ -57,7 +57,7 @@ def search(
     pictures
         A folder; all pictures in it and in its folders are searched.
     model
-        A model that matches text with pictures: a bundled one, hf:OWNER/NAME (CLIP, SigLIP and their kin), or a folder
+        A model that matches text with pictures: a bundled one, hf:OWNER/NAME (CLIP, SigLIP and others), or a folder
         (a run's too).
     top
         How many pictures to list.
