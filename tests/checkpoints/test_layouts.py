@@ -241,6 +241,17 @@ def test_architectures_of_timm_that_compute_otherwise(tmp_path):
         load_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "architecture",
+    ["qwen3_vit_88m", "vit_pe_spatial_base_patch16_512", "vit_base_patch16_rope_ape_224", "naflexvit_base"],
+)
+def test_rotary_positions_of_timm_leave_no_weights(tmp_path, architecture):
+    save_file(random_weights(timm_shapes(**SHAPE, classes=11)), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(timm_config(architecture)))
+    with pytest.raises(CheckpointError, match=f"{architecture} is no plain vision transformer of timm"):
+        load_checkpoint(tmp_path)
+
+
 def test_clip_projection_as_timm_head(tmp_path):
     """timm keeps CLIP's projection as its head, with a bias of zeros: it is not a classifier's."""
     weights = random_weights(timm_shapes(**SHAPE, classes=11, clip=True))

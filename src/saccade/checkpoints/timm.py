@@ -38,6 +38,9 @@ _SWIGLU: Table = {
 # timm's SigLIP models were trained with two GELUs; these are the ones with the tanh.
 _TANH = re.compile(r"giantopt_.*siglip|so400m_patch16_siglip|base_patch32_siglip|large_patch16_siglip_(gap_)?512")
 _RESIDUAL_POST_NORM = "_rpn_"  # same names of weights, another order of computation
+# The architectures of timm.models.vision_transformer and deit. Others may have the same names of weights, and rotary
+# position embeddings, which leave no weights in a file.
+_PLAIN = re.compile(r"(aimv2|beit3|deit|deit3|eva|flexivit|test_vit\d?|vit)_(?!pe_)(?!.*rope)")
 
 
 def table() -> Table:
@@ -126,6 +129,11 @@ def _describe(source: Source) -> ModelSpec:
         raise CheckpointError(f"{where}: a model of timm in a class of transformers, whose config does not describe it")
     if _RESIDUAL_POST_NORM in architecture:
         raise CheckpointError(f"{where}: {architecture} normalises after its branches, which is not supported")
+    if architecture and not _PLAIN.match(architecture):
+        raise CheckpointError(
+            f"{where}: {architecture} is no plain vision transformer of timm, though its weights are named as in one; "
+            "expected vit_..., deit_... without rotary positions"
+        )
     prefix = prefix_before(weights, "patch_embed.proj.weight") or ""
     shape = read_shape(weights, f"{prefix}patch_embed.proj", f"{prefix}blocks.{{i}}.mlp.fc2", where)
     check_config(shape, arguments, where, width="embed_dim", depth="depth", patch="patch_size")
