@@ -117,7 +117,7 @@ def by_command(subject: Subject, case: Case, folder: Path) -> tuple[View, Subjec
     if sum(p.numel() * 4 for p in subject.model.parameters()) > MOST_BYTES:
         raise SaccadeError("its weights are too many to be written here")
     if case.group == "timm":
-        write_timm(subject.model, folder)
+        write_timm(subject.model, tuple(subject.args[0].shape[1:]), folder)
         return look_at_folder(folder)
     transformers.utils.logging.disable_progress_bar()
     subject.model.save_pretrained(folder)
@@ -213,10 +213,11 @@ def _of_size(call: tuple, size: tuple[int, int]) -> bool:
     return any(isinstance(each, Tensor) and each.ndim >= 4 and each.shape[-2:] == size for each in given)
 
 
-def write_timm(model: nn.Module, folder: Path) -> None:
-    """As timm writes it for the hub."""
+def write_timm(model: nn.Module, size: tuple[int, ...], folder: Path) -> None:
+    """As timm writes it for the hub. size: (c y x) of its pictures."""
     import timm
 
+    model.pretrained_cfg = {**model.pretrained_cfg, "input_size": size}
     timm.models.save_for_hf(model, folder, safe_serialization=True)
 
 
