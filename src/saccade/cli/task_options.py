@@ -52,7 +52,8 @@ def task_parameters(kind: Kind) -> list[inspect.Parameter]:
     for task in all_commands():
         for name in getattr(task, kind).model_fields:
             if name not in parameters:
-                group = f"Options of {' and '.join(tasks[name])} models"
+                *first, last = tasks[name]
+                group = f"Options of {', '.join(first)}{' and ' if first else ''}{last} models"
                 parameters |= {p.name: p for p in parameters_of(getattr(task, kind), group) if p.name == name}
     return list(parameters.values())
 
