@@ -125,7 +125,7 @@ class View(ShownInNotebook):
     @property
     def click(self) -> str:
         """What to click on the page."""
-        return "a patch"
+        return "a patch" if self.extras.other is None else "a patch of either picture"
 
     @property
     def comparison(self) -> Comparison | None:
