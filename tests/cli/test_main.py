@@ -45,7 +45,7 @@ def test_version(saccade):
     [
         (["fly"], "fly"),
         (["look", "--colour", "red"], "--colour"),
-        (["look", "a.png", "b.png"], "b.png"),
+        (["models", "cifar", "b.png"], "b.png"),
         (["look", "--size", "big"], "--size"),
         (["look", "--size", "0"], "--size"),
         (["look", "--size"], "--size"),

@@ -48,7 +48,7 @@ COMMANDS = {
     ),
     "models": (
         "saccade.cli.models:models",
-        "List the bundled models with the scores of their cards.",
+        "List the bundled models with the scores of their cards, or the classes of one model.",
     ),
     "scenes": (
         "saccade.cli.scenes:scenes",
