@@ -134,6 +134,26 @@ def test_a_usual_model_keeps_its_page():
     assert isinstance(saccade.look(Vit(), PICTURE, preprocess=prepare), VisionView)
 
 
+def test_features_in_another_order_are_not_shown():
+    class TurnsItsOutput(Block):
+        turned = False
+
+        def forward(self, x):
+            return reversed_patches(super().forward(x)) if self.turned else super().forward(x)
+
+    class Turned(Vit):
+        def __init__(self):
+            super().__init__()
+            self.blocks = nn.Sequential(*(TurnsItsOutput() for _ in range(3)))
+
+    model = Turned()
+    assert len(saccade.look(model, PICTURE, preprocess=prepare).extras.features.layers) == 3
+    model.blocks[2].turned = True
+    view = saccade.look(model, PICTURE, preprocess=prepare)
+    assert isinstance(view, VisionView)
+    assert view.extras.features is None
+
+
 def spotted(view):
     """Which cell of the page a bright spot in its picture lies in."""
     rows, columns = view.grid

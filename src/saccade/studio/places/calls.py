@@ -167,6 +167,13 @@ def _codes(t: Tensor, table: PlaceTable) -> Int[Tensor, "b h n"] | None:
     return torch.where(one, codes, NOWHERE)
 
 
+def in_order(t: Float[Tensor, "1 n d"], grid: Grid, table: PlaceTable) -> bool:
+    """Whether the tokens of a tensor are known to be the cells of a grid, row by row after the other tokens."""
+    codes = _codes(t, table)
+    side = None if codes is None else _tokens(codes, table.grids)
+    return side is not None and side.grid == grid and _row_by_row(side.cells[0], grid)
+
+
 def _windows(targets: Int[Tensor, "b h n"], sources: Int[Tensor, "b h m"]) -> list[list[tuple[int, int]]]:
     """Batch and head of the slices whose tokens lie at the same places: the heads of one window. Windows may be folded
     into the batch (Swin) or into the heads (Hiera)."""

@@ -20,7 +20,7 @@ from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.page.page import missed_notes
 from saccade.studio.patches.features import record_features
-from saccade.studio.places.calls import PlacedCall, placed_calls
+from saccade.studio.places.calls import PlacedCall, in_order, placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.terminal import ROLLOUT, bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
@@ -67,6 +67,8 @@ class VisionView(View):
         if not layers or not confirmed:
             return PlacesView.look(task, picture, options)
         rest = other_layers(task, placed, layers, options)
+        outputs = recorder.outputs.items()
+        recorder.outputs = {name: out for name, out in outputs if in_order(out, tokens.grid, follower.table)}
         found = (layers, tokens)
         extras, class_notes = vision_extras(task, recorder, found, inputs, out, options, partial(_located, task))
         height, width = pixels.shape[-2:]
