@@ -211,3 +211,12 @@ def test_patches_that_were_left_out_are_no_frames():
     assert token_map(model, film, 64) == TokenMap((4, 4), frames=4)
     with pytest.raises(SaccadeError, match=r"16 patches in each of 4 steps of time, .* patches may have been left out"):
         token_map(model, film, 32)
+
+
+def test_a_class_token_behind_the_patches_is_not_taken_for_one_before_them():
+    class Behind(Patches):
+        def forward(self, x):
+            return self.attend(torch.cat([self.embed(x).flatten(2).mT, self.cls_token.expand(len(x), -1, -1)], dim=1))
+
+    with pytest.raises(SaccadeError, match=r"no patches are \[15\], expected the first 1 and the last 0"):
+        token_map(Behind(None), torch.rand(1, 3, 12, 20), 16)

@@ -59,6 +59,13 @@ def _codes(model: nn.Module, picture: Tensor, layout: PatchLayout, tokens: int, 
         codes += (change > SAME * change.max()).long() << bit
     patches = codes[layout.first : tokens - layout.last] - 1
     if sorted(patches.tolist()) != list(range(count)):
+        others = tokens - count
+        if sorted(codes.tolist()) == [0] * others + list(range(1, count + 1)):
+            raise SaccadeError(
+                f"where {tokens} tokens of {type(model).__name__} lie cannot be determined: those that are no patches "
+                f"are {(codes == 0).nonzero().flatten().tolist()[:9]}, expected the first {layout.first} and the last "
+                f"{layout.last}; give TokenMap(grid=(rows, columns), prefix=..., suffix=...)"
+            )
         return None  # every token has something of several patches
     return tuple(patches.tolist())
 
