@@ -76,7 +76,7 @@ def test_scores_tell_a_good_map_from_random_ones():
     found = module.ClassMap(1, "corner", 1.0, torch.cat([torch.zeros(1), quarter.flatten()]).double())
     wrong = module.ClassMap(1, "elsewhere", 1.0, torch.cat([torch.zeros(1), (0.25 - quarter).flatten()]).double())
     maps, notes = module._scored(
-        module.ClassMaps([found, wrong], "token"), OneCorner(), torch.ones(1, 3, 16, 16), (4, 4), 1e-6
+        module.ClassMaps([found, wrong], "token"), OneCorner(), torch.ones(1, 3, 16, 16), (4, 4), 1e5
     )
     good, bad = maps.maps
     assert notes == []
@@ -89,10 +89,10 @@ def test_scores_tell_a_good_map_from_random_ones():
 def test_scores_are_left_out_where_they_take_long():
     some = [module.ClassMap(i, str(i), 0.5, torch.rand(17).double()) for i in range(2)]
     found = module.ClassMaps(some, "token")
-    maps, notes = module._scored(found, OneCorner(), torch.ones(1, 3, 16, 16), (4, 4), 0.4)
+    maps, notes = module._scored(found, OneCorner(), torch.ones(1, 3, 16, 16), (4, 4), module.OPERATIONS / 40)
     assert (maps.random, [each.deletion is None for each in maps.maps]) == (2, [False, True])
     assert notes == ["scores of class maps beside random ones are there for 1 of 2 classes: more take long"]
-    maps, notes = module._scored(found, OneCorner(), torch.ones(1, 3, 16, 16), (4, 4), 60.0)
+    maps, notes = module._scored(found, OneCorner(), torch.ones(1, 3, 16, 16), (4, 4), module.OPERATIONS)
     assert all(each.deletion is None for each in maps.maps)
     assert "0 of 2" in notes[0]
 

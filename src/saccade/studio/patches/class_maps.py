@@ -1,6 +1,5 @@
 """Where the evidence for a class lies: gradient-weighted relevance, scored beside maps of random numbers."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -19,7 +18,8 @@ from saccade.studio.progress import track
 
 PREDICTED = 5  # classes with a map, the most likely first
 MOST_TOKENS = 5000  # a backward pass keeps every layer's activations
-SECONDS = 15.0  # for all scores of a page
+# Operations of all scores of a page: some 15 s of two cores. No time is measured, so that scores are the same anywhere.
+OPERATIONS = 1.5e12
 EFFORTS = ((10, 4), (5, 2))  # steps of each curve, and random maps beside each map: the first that is affordable
 _FINE = 32767
 
@@ -113,15 +113,14 @@ def class_maps(
     classes: Mapping[int, str],
 ) -> tuple[ClassMaps | None, list[str]]:
     """Gradient-weighted relevance (Chefer, Gur & Wolf 2021) of every token for some classes, with scores for as many of
-    them as SECONDS allow, the first ones first; and notes.
+    them as OPERATIONS allow, the first ones first; and notes.
 
     logits: of pictures, by `model`. tokens: where they lie. classes: index to name.
     """
     if len(tokens) > MOST_TOKENS:
         return None, [f"no class maps: a backward pass over {len(tokens)} tokens takes too much memory"]
-    started = time.perf_counter()
     probabilities = logits(pixels)[0].float().softmax(dim=0).cpu()
-    seconds = time.perf_counter() - started
+    forward = 2 * len(tokens) * sum(each.numel() for each in model.parameters())  # operations of a pass, roughly
     found, sources = list[ClassMap](), set[str]()
     for index, label in track(list(classes.items()), "finding the evidence for classes"):
         try:
@@ -130,7 +129,7 @@ def class_maps(
             return None, [f"no class maps: {error}"]
         found.append(ClassMap(index, label, float(probabilities[index]), relevance))
         sources.add(source)
-    return _scored(ClassMaps(found, sources.pop()), logits, pixels, tokens.grid, seconds)
+    return _scored(ClassMaps(found, sources.pop()), logits, pixels, tokens.grid, forward)
 
 
 def _relevance(
@@ -166,10 +165,10 @@ def _start(calls: Trace, prefix: int) -> tuple[Float[Tensor, "n"], str]:
 
 
 def _scored(
-    maps: ClassMaps, logits: Logits, pixels: Tensor, grid: tuple[int, int], seconds: float
+    maps: ClassMaps, logits: Logits, pixels: Tensor, grid: tuple[int, int], forward: float
 ) -> tuple[ClassMaps, list[str]]:
-    """With scores, as far as the time allows. seconds: of one forward pass."""
-    plans = [(steps, n, int(SECONDS / (2 * (steps + 3 + (steps - 1) * n) * seconds))) for steps, n in EFFORTS]
+    """With scores, as many as are affordable. forward: operations of one pass."""
+    plans = [(steps, n, int(OPERATIONS / (2 * (steps + 3 + (steps - 1) * n) * forward))) for steps, n in EFFORTS]
     steps, random, affordable = next((plan for plan in plans if plan[2] > 0), (0, 0, 0))
 
     def logits_of(pictures: Tensor) -> Tensor:
