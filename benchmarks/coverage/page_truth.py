@@ -162,7 +162,7 @@ def misplaced(view: View, inputs: Subject) -> list[str]:
 
         def change(row: int, column: int, site: Site = site, plain: Tensor = plain) -> Float[Tensor, "y x"]:
             other = site.read(watched(inputs, name, (row, column, *site.grid)))
-            return (other - plain).square().sum(-1).view(site.grid)
+            return (other - plain).double().square().sum(-1).view(site.grid)
 
         for row, column in product((rows // 3, 2 * rows // 3), (columns // 3, 2 * columns // 3)):
             found = change(row, column)
@@ -199,7 +199,7 @@ def _follows(change: Callable[[int, int], Float[Tensor, "y x"]], grid: tuple[int
 def _offset(change: Float[Tensor, "y x"], row: int, column: int) -> Float[Tensor, "2"]:
     """Rows and columns from a cell to the centre of the change around it."""
     near = change[row - min(row, NEAR) : row + NEAR + 1, column - min(column, NEAR) : column + NEAR + 1]
-    share = near / near.sum().clamp_min(1e-30)
+    share = near / near.sum().clamp_min(torch.finfo(near.dtype).tiny)
     rows, columns = (torch.arange(n, dtype=share.dtype) for n in share.shape)
     return torch.stack([share.sum(1) @ rows - min(row, NEAR), share.sum(0) @ columns - min(column, NEAR)])
 
