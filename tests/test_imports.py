@@ -218,7 +218,7 @@ def test_a_planted_wrong_import_is_found(module, source):
         ("saccade.models.vit", "from saccade.layers import Block\nfrom saccade.ops import grid_of\nimport torch"),
         ("saccade.ops.masks", "from .attention import causal_mask\nfrom ..errors import SaccadeError"),
         ("saccade.lens.trace.trace", "from saccade.errors import SaccadeError\nfrom saccade import ops"),
-        ("saccade.cli", "import saccade\nfrom saccade.studio.page import write_page"),
+        ("saccade.cli", "import saccade\nfrom saccade.studio.page.page import write_page"),
     ],
 )
 def test_a_right_import_is_not(module, source):
