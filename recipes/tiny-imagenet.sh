@@ -3,9 +3,10 @@
 #
 # command    recipes/tiny-imagenet.sh tiny-imagenet-train.tar.gz tiny-imagenet-val.tar.gz
 #            (each a folder or tar with one folder a class: abacus/ ... wooden spoon/)
-# hardware   TODO
-# time       TODO
-# score      TODO
+# hardware   two CPU cores, or a GPU
+# time       not run to its end yet: about 7 hours on two AVX-512 cores, by its first steps (1.4 s for 256 pictures at 48
+#            pixels in fp32)
+# score      not known yet
 set -euo pipefail
 train=${1:?the training pictures} test=${2:?the test pictures}
 
