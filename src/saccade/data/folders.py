@@ -190,10 +190,12 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
 
 def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassPart) -> None:
     """For splits without class folders, tables of the first split's classes (`val` of Tiny ImageNet)."""
+    if layout.inner or not layout.folders:
+        return
     tree = Tree(store)
     for split, names in layout.folders.items():
         folder = join(layout.root, names[0])
-        if layout.inner or set(tree.below(folder)) & set(part.by_class):
+        if set(tree.below(folder)) & set(part.by_class):
             continue
         if (table := class_tables.find_for_split(store, folder, part.by_class)) is not None:
             layout.tables[split] = table
