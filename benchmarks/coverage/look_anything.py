@@ -17,9 +17,7 @@ as `saccade.look(model, picture, preprocess=...)` does. A page is open when it i
 Each family runs in a process of its own under a limit of time and memory. Nothing is fetched from a network.
 """
 
-import argparse
 import json
-import os
 import re
 import time
 from collections import Counter
@@ -31,7 +29,7 @@ import torch
 from benchmarks.coverage.families.cases import every_case
 from benchmarks.coverage.open_page import Opened, import_processors, open_family
 from benchmarks.coverage.report import LIBRARIES, PAGES_END, PAGES_START, versions, with_pages
-from benchmarks.coverage.run import examine_all
+from benchmarks.coverage.run import argument_parser, examine_all
 
 DOCS = Path(__file__).parents[2] / "docs" / "coverage.md"
 STATUSES = ("open", "wrong", "refused", "not run")
@@ -109,12 +107,8 @@ def summary(rows: list[Opened]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default=".*", metavar="PATTERN", help="families whose whole name fits it")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="limit of one family")
-    parser.add_argument("--json-file", type=Path, help="write everything that was found to this file")
-    parser.add_argument("--markdown", type=Path, help="the documentation whose table of pages is written anew")
+    parser = argument_parser(__doc__, "the documentation whose table of pages is written anew")
+    parser.set_defaults(seconds=SECONDS)
     args = parser.parse_args()
     torch.set_num_threads(1)
     begun = time.perf_counter()

@@ -111,14 +111,20 @@ def summary_line(row: Row) -> str:
     return f"{row.status} {look.matched}/{look.maps}{more} {row.model} {row.seconds:.1f} s {'; '.join(bad)}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def argument_parser(documentation: str, markdown_help: str) -> argparse.ArgumentParser:
+    """The options of a benchmark that examines families, each in a process."""
+    parser = argparse.ArgumentParser(description=documentation.splitlines()[0])
     parser.add_argument("--only", default=".*", metavar="PATTERN", help="families whose whole name fits it")
-    parser.add_argument("--quick", action="store_true", help="a dozen families")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="limit of one family")
     parser.add_argument("--json-file", type=Path, help="write everything that was found to this file")
-    parser.add_argument("--markdown", type=Path, help="write the table for the documentation to this file")
+    parser.add_argument("--markdown", type=Path, help=markdown_help)
+    return parser
+
+
+def main() -> None:
+    parser = argument_parser(__doc__, "write the table for the documentation to this file")
+    parser.add_argument("--quick", action="store_true", help="a dozen families")
     args = parser.parse_args()
     torch.set_num_threads(1)
     wanted = QUICK if args.quick else args.only
