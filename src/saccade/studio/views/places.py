@@ -140,7 +140,7 @@ def _followed(
 ) -> tuple[PlaceFollower, Image.Image, tuple[int, int]]:
     """What follows the picture, the picture as the model sees it, and its (height, width)."""
     if pixels.ndim not in (2, 3):
-        pixels = one_picture(pixels, name)
+        pixels = require_one_picture(pixels, name)
         return PlaceFollower(pixels), seen_picture(prepare, image, pixels), (pixels.shape[-2], pixels.shape[-1])
     grids = Grids()
     try:
@@ -152,7 +152,7 @@ def _followed(
     return PlaceFollower(pixels, places, grids), resized(image, size), size
 
 
-def one_picture(pixels: Tensor, name: str) -> Tensor:
+def require_one_picture(pixels: Tensor, name: str) -> Tensor:
     """The same. Raises SaccadeError for frames, parts or a list of patches of a picture."""
     if pixels.ndim != 4 or len(pixels) != 1:
         raise SaccadeError(

@@ -24,7 +24,15 @@ from saccade.studio.places.calls import PlacedCall, in_order, placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.terminal import ROLLOUT, bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
-from saccade.studio.views.places import PlacesView, classified, left_notes, one_picture, other_layers, run, unmasked
+from saccade.studio.views.places import (
+    PlacesView,
+    classified,
+    left_notes,
+    other_layers,
+    require_one_picture,
+    run,
+    unmasked,
+)
 from saccade.studio.views.vision_extras import vision_extras
 from saccade.tasks.classify.result import Classification
 from saccade.tasks.vision import PublicVisionTask
@@ -51,7 +59,7 @@ class VisionView(View):
         pixels = pixels_of(inputs)
         if pixels.ndim in (2, 3):
             return PlacesView.look(task, picture, options)  # a list of patches
-        one_picture(pixels, task.name)
+        require_one_picture(pixels, task.name)
         started = time.perf_counter()
         follower = PlaceFollower(pixels)
         with record_features(task.model) as recorder, follower, watch(task.model, values=True) as trace:
