@@ -43,8 +43,7 @@ class Recorder:
         if b != 1 or m < known or (step == 0 and n != first) or n not in (1, first, known):
             self._left_out[call.name] = f"it has {m} sources in step {step}, where {known} tokens are known"
             return
-        # A fresh tensor: the watch that is running follows what is made of those that it has seen.
-        row = torch.from_numpy(call.rows(-1)[0, :, 0].float().cpu().numpy().copy())
+        row = call.rows(-1)[0, :, 0].float().cpu()
         if bool(row[:, known:].any()):
             self._left_out[call.name] = "it attends to more than the prompt and the words before"
             return
