@@ -8,6 +8,9 @@ from saccade.language import korean
 from saccade.studio.inputs.summary import described
 from saccade.studio.look import look
 from saccade.studio.page.page import render_page
+from saccade.tasks import load
+from saccade.tasks.detect.commands import COMMANDS as detect_commands
+from saccade.tasks.segment.commands import COMMANDS as segment_commands
 
 from ...tasks import tiny
 
@@ -70,3 +73,26 @@ def test_the_photograph_on_the_page_is_small():
     view = look(tiny.task(), read_image(Image.new("RGB", (2000, 1000), "navy")))
     photo = render_page(view.page_input()).content["seen"]["photo"]
     assert (photo["width"], photo["height"]) == (240, 120)
+
+
+@pytest.mark.parametrize(
+    ("model", "commands", "knows"),
+    [
+        ("scenes", detect_commands, "scenes finds 10 kinds of objects: disc, square"),
+        ("shapes", segment_commands, "shapes gives each pixel one of 11 classes: background, disc"),
+    ],
+)
+def test_models_of_drawn_shapes_say_so_first(model, commands, knows):
+    task = load(model)
+    view = look(task, read_image(tiny.picture("red", size=(96, 64))))
+    content = render_page(view.page_input()).content
+    said, how, _, doubt = content["seen"]["texts"]
+    assert said.startswith(knows)
+    size = "128 x 128" if model == "scenes" else "192 x 128"  # a segmenter sees the picture in its own shape
+    assert how == f"it saw the whole picture, enlarged to {size} pixels"
+    assert doubt == f"{model} was trained on drawn scenes: what it answers to a photograph means little"
+    assert view.to_dict()["input"] == {"knows": said, "saw": how, "doubts": [doubt]}
+    lines = str(view).split("\n")
+    assert lines[1].startswith(knows)
+    assert all(content["korean"][text] != text for text in (said, how, doubt))
+    assert commands.about(task) == (said, doubt)

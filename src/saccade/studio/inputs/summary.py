@@ -68,6 +68,15 @@ def input_summary(task: Any, preprocess: Preprocess, photo: Image.Image, predict
     return InputSummary(knows, how, doubts, missing_score(task), photo, frame, preprocess.resize_and_crop(photo))
 
 
+def described_input(
+    about: tuple[str, str], how: str, photo: Image.Image, frame: tuple[float, float, float, float], seen: Image.Image
+) -> InputSummary:
+    """Of a model without scores of confidence. about: what it can name, and a warning, "" for none. how, frame, seen:
+    as `how`, `frame` and `input` of the summary."""
+    knows, warning = about
+    return InputSummary(knows, how, [warning] if warning else [], "", photo, frame, seen)
+
+
 def public_input_summary(
     task: Any, photo: Image.Image, shown: Image.Image, size: tuple[int, int], prediction: Classification | None
 ) -> InputSummary | None:
@@ -100,8 +109,13 @@ def described(preprocess: Preprocess, size: tuple[int, int]) -> tuple[str, tuple
 
 def _resized(preprocess: Preprocess, width: float, height: float) -> str:
     rows, columns = preprocess.size
-    now = f"{columns} x {rows} pixels"
     detail = preprocess.detail
     if detail is not None and detail < min(width, height, rows, columns):
-        return f"reduced to {detail} x {detail} and enlarged to {now}"
-    return f"reduced to {now}" if width * height > rows * columns else f"enlarged to {now}"
+        return f"reduced to {detail} x {detail} and enlarged to {columns} x {rows} pixels"
+    return resized_to(preprocess.size, width * height)
+
+
+def resized_to(size: tuple[int, int], pixels: float) -> str:
+    """How so many pixels became an input of (height, width)."""
+    rows, columns = size
+    return f"{'reduced' if pixels > rows * columns else 'enlarged'} to {columns} x {rows} pixels"

@@ -37,7 +37,7 @@ class PageInput:
     the caller has it already. model: facts to show, in order (name, parameters, image size ...). notes: lines to
     show. targets: objects, classes or words, with their maps. text: a prediction in words, where it has no labels.
     extras: features, a second image, and maps of classes.
-    labels: all classes and relations that the model can name, if any. seen: what a classifier knows and saw.
+    labels: all classes and relations that the model can name, if any. seen: what a model knows and saw.
     """
 
     picture: Image.Image

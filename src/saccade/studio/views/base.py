@@ -60,7 +60,7 @@ class View(ShownInNotebook):
     trace: calls of one forward pass. targets: what a person can select by name, with maps over the patches; None where
     there are only patches. summary: rollout, entropy and distance of the encoder's layers, if computed. seconds:
     duration of the forward pass, in fp32. extras: features of patches, a second image, and maps of classes. seen: what
-    a classifier knows and saw.
+    a model knows and saw.
     """
 
     task: Any

@@ -13,6 +13,7 @@ from saccade.data.objects.contours import rings
 from saccade.data.objects.run_lengths import RunLengths, decode
 from saccade.data.placement import Placement
 from saccade.errors import SaccadeError
+from saccade.studio.inputs.summary import InputSummary, described, described_input
 from saccade.studio.page.queries import rounded
 from saccade.studio.views.base import LookOptions, View
 from saccade.studio.views.detect_base import ObjectsView
@@ -20,6 +21,7 @@ from saccade.studio.views.detect_public import PublicDetectView
 from saccade.studio.views.encoder import EncoderView, ForwardPass
 from saccade.studio.views.objects import MOST, DetectedObjects, DetectorTrace, object_targets
 from saccade.studio.views.places import PlacesView
+from saccade.tasks.detect.commands import COMMANDS
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.detect.result import Detection
 from saccade.tasks.detect.task import filter_by_score, postprocess
@@ -57,6 +59,12 @@ class DetectView(ObjectsView, EncoderView):
         if task.tiled and max(height, width) > max(task.preprocess.size):
             targets.notes.append("objects are of one pass over the whole picture; predict finds them in tiles")
         return prediction, targets, targets.notes
+
+    @classmethod
+    def input_summary(cls, task: Any, picture: Picture, prediction: Detection) -> InputSummary:
+        how, frame = described(task.preprocess, picture.image.size)
+        seen = task.preprocess.resize_and_crop(picture.image)
+        return described_input(COMMANDS.about(task), how, picture.image, frame, seen)
 
 
 def _outlines(

@@ -31,10 +31,14 @@ class ObjectsView(View):
         return "an object"
 
     def print_summary(self, console: Console) -> None:
+        if self.seen is not None:
+            self.seen.print_before(console)
         if len(self.targets):
             console.print(objects_table(self.prediction, self.targets))
         if self.targets.relations:
             console.print(relations_table(self.targets))
+        if self.seen is not None:
+            self.seen.print_after(console)
         draw_boxes(console, self.picture, self.targets)
 
     def facts(self) -> dict[str, str]:

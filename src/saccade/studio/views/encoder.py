@@ -93,7 +93,7 @@ class EncoderView(View):
 
     @classmethod
     def input_summary(cls, task: Any, picture: Picture, prediction: Any) -> InputSummary | None:
-        """What a classifier knows and saw. task: with the preprocessing that was used."""
+        """What a model can name and what it saw. task: with the preprocessing that was used."""
         return None
 
     @classmethod

@@ -14,11 +14,13 @@ from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.language import local
 from saccade.studio.inputs.canvas import Canvas, lay_out
+from saccade.studio.inputs.summary import InputSummary, described_input, resized_to
 from saccade.studio.terminal import bar, fitted_size, has_colour, plain_table, side_by_side
 from saccade.studio.views.areas import SegmentedClasses, class_targets, hex_colour
 from saccade.studio.views.base import LookOptions, View
 from saccade.studio.views.encoder import MAX_PATCHES, EncoderView, forward, summarize, whole_patches
 from saccade.studio.views.places import PlacesView
+from saccade.tasks.segment.commands import COMMANDS
 from saccade.tasks.segment.draw import percent
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.segment.result import Segmentation
@@ -69,10 +71,14 @@ class SegmentView(EncoderView):
             notes=notes,
             seconds=run.seconds,
             summary=summarize(targets.others, task, run.grid),
+            seen=_input_summary(task, picture, canvas),
         )
 
     def print_summary(self, console: Console) -> None:
+        assert self.seen is not None
+        self.seen.print_before(console)
         console.print(classes_table(self.targets))
+        self.seen.print_after(console)
         draw_classes(console, self.picture, self.targets)
 
     def facts(self) -> dict[str, str]:
@@ -94,6 +100,13 @@ def _check_size(task: SegmentTask, picture: Picture, canvas: Canvas) -> None:
             f"{escape(picture.name)} makes {rows} x {columns} patches at this size, too many at once: use a smaller "
             "size or a part of it"
         )
+
+
+def _input_summary(task: SegmentTask, picture: Picture, canvas: Canvas) -> InputSummary:
+    rows, columns = canvas.size
+    how = f"it saw the whole picture, {resized_to((rows, columns), picture.image.height * picture.image.width)}"
+    small = picture.image.resize((columns, rows)) if picture.image.width > columns else picture.image
+    return described_input(COMMANDS.about(task), how, picture.image, (0.0, 0.0, 1.0, 1.0), small)
 
 
 def _canvas_notes(

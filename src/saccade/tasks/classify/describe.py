@@ -2,24 +2,16 @@
 
 from typing import Any
 
-from saccade.tasks.bundled_models import is_bundled
 from saccade.tasks.classify.ood import ACCEPTED
 from saccade.tasks.classify.result import Classification
-
-LISTED, NAMED = 12, 5  # classes that are listed completely; that are named of more
+from saccade.tasks.known_classes import listed_classes
 
 
 def describe_classes(task: Any) -> str:
-    """All classes of a model, or of many some, evenly spaced, and where all are."""
-    labels = task.labels
-    if len(labels) == 1:
-        return f"{task.name} answers with one thing only: {labels[0]}"
-    if len(labels) <= LISTED:
-        return f"{task.name} answers with one of {len(labels)} things: {', '.join(labels)}"
-    some = ", ".join(labels[i * len(labels) // NAMED] for i in range(NAMED))
-    folder = getattr(task, "folder", None)
-    model = task.name if folder is None or is_bundled(folder) else folder
-    return f"{task.name} answers with one of {len(labels)} things, such as {some} (all: saccade models {model})"
+    """All classes of a model, or of many some."""
+    if len(task.labels) == 1:
+        return f"{task.name} answers with one thing only: {task.labels[0]}"
+    return f"{task.name} answers with one of {listed_classes(task, 'things')}"
 
 
 def describe_confidence(prediction: Classification, classes: int) -> list[str]:

@@ -79,6 +79,11 @@ Examples:
             else sets
         )
 
+    def about(self, task: "BaseDetectTask") -> tuple[str, str]:
+        from saccade.tasks.known_classes import drawn_pictures_only, listed_classes
+
+        return f"{task.name} finds {listed_classes(task, 'kinds of objects')}", drawn_pictures_only(task)
+
     def predict(
         self, task: "BaseDetectTask", pictures: "Iterable[Picture]", options: DetectPredictOptions, batch: int
     ) -> "Iterator[Detection]":

@@ -90,6 +90,11 @@ Examples:
             return sets
         return SegmentSubset(sets[0], options.classes), SegmentSubset(sets[1], options.classes)
 
+    def about(self, task: "BaseSegmentTask") -> tuple[str, str]:
+        from saccade.tasks.known_classes import drawn_pictures_only, listed_classes
+
+        return f"{task.name} gives each pixel one of {listed_classes(task, 'classes')}", drawn_pictures_only(task)
+
     def predict(
         self, task: "BaseSegmentTask", pictures: "Iterable[Picture]", options: SegmentPredictOptions, batch: int
     ) -> "Iterator[Segmentation]":
