@@ -250,3 +250,29 @@ def test_the_page_about_models(tmp_path, monkeypatch, model):
     exec(code, names)
     assert names["view"].heat.shape == (5, 5)
     assert (tmp_path / "look.html").stat().st_size > 10_000
+
+
+class Unfolded(Vit):
+    """Patches are cut by views, not by a convolution, and the class token has a name of its owner's."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.conv_proj = nn.Linear(3 * PATCH * PATCH, WIDTH)
+        del self.class_token
+        self.name = name
+        setattr(self, name, nn.Parameter(torch.randn(1, 1, WIDTH)))
+
+    def tokens(self, x):
+        cells = x.unflatten(3, (-1, PATCH)).unflatten(2, (-1, PATCH)).permute(0, 2, 4, 3, 5, 1)
+        patches = self.conv_proj(cells.flatten(3).flatten(1, 2))
+        return torch.cat([getattr(self, self.name).expand(len(x), -1, -1), patches], 1) + self.positions
+
+
+def test_an_own_model_has_the_page_of_encoders_where_its_tokens_are_known():
+    torch.manual_seed(5)
+    view = look(Unfolded("cls").eval(), PICTURE, preprocess=prepare, labels=LABELS)
+    assert isinstance(view, VisionView)
+    assert (view.grid, list(view.prefix), view.target) == ((5, 5), ["cls"], 0)
+    assert view.extras.features is not None
+    assert view.heat.shape == (5, 5)
+    assert not isinstance(look(Unfolded("query").eval(), PICTURE, preprocess=prepare, labels=LABELS), VisionView)

@@ -1,11 +1,12 @@
 """The view of any model of transformers that takes a picture: its self-attention over the patches, as watched."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,7 @@ from saccade.studio.page.page import missed_notes
 from saccade.studio.patches.features import record_features
 from saccade.studio.places.calls import PlacedCall, in_order, placed_calls
 from saccade.studio.places.follow import PlaceFollower
+from saccade.studio.places.table import PlaceTable
 from saccade.studio.terminal import ROLLOUT, bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
 from saccade.studio.views.places import (
@@ -36,6 +38,9 @@ from saccade.studio.views.places import (
 from saccade.studio.views.vision_extras import vision_extras
 from saccade.tasks.classify.result import Classification
 from saccade.tasks.vision import PublicVisionTask
+
+CLASS = re.compile(r"cls|class")  # in the name of a parameter that is a class token
+LEARNED = re.compile(r"cls|class|register|reg_tok|dist.*tok")  # names of parameters that are tokens before the patches
 
 
 @dataclass(kw_only=True)
@@ -67,12 +72,11 @@ class VisionView(View):
         seconds = time.perf_counter() - started
         placed, why = placed_calls(trace, follower.table)
         try:
-            layers, tokens = _located(task, trace, inputs)
+            layers, tokens = _located(task, trace, inputs, follower.table)
         except SaccadeError:
             return PlacesView.look(task, picture, options)
-        confirmed = _confirmed(layers, tokens, placed)
         layers = unmasked(layers, options.module)
-        if not layers or not confirmed:
+        if not layers:
             return PlacesView.look(task, picture, options)
         rest = other_layers(task, placed, layers, options)
         outputs = recorder.outputs.items()
@@ -83,7 +87,9 @@ class VisionView(View):
         shown = seen_picture(task.vision.prepare, picture.image, pixels)
         prediction = classified(task, picture, out, options.top)
         missed = missed_notes(trace)[:3]
-        weights: int | Tensor = 0 if tokens.prefix else torch.ones(len(tokens))
+        weights: int | Tensor = 0
+        if _speaker(task, tokens) == "mean":
+            weights = torch.cat([torch.zeros(tokens.prefix), torch.ones(len(tokens) - tokens.prefix)])
         return cls(
             task=task,
             name=picture.name,
@@ -113,11 +119,12 @@ class VisionView(View):
     def prefix(self) -> Sequence[str]:
         registers = any("register" in name for name, _ in self.task.model.named_parameters())
         other = "register" if registers else "token"
-        return [f"{other} {i}" if i else "cls" for i in range(self.tokens.prefix)]
+        cls = int(self.target == 0)
+        return [*["cls"] * cls, *(f"{other} {i + 1}" for i in range(self.tokens.prefix - cls))]
 
     @property
     def target(self) -> Any:
-        return 0 if self.tokens.prefix else "mean"
+        return _speaker(self.task, self.tokens)
 
     @property
     def predictions(self) -> Sequence[tuple[str, float]]:
@@ -134,14 +141,41 @@ class VisionView(View):
         draw_heat(console, self.picture, self.heat, ROLLOUT)
 
 
-def _confirmed(layers: Trace, tokens: TokenMap, placed: Sequence[PlacedCall]) -> bool:
-    """Whether following the picture through the model finds the tokens of every call where `tokens` has them."""
-    found = {id(each.call) for each in placed if each.in_order and each.targets.grid == tokens.grid}
-    return all(id(call) in found for call in layers)
+def _speaker(task: PublicVisionTask, tokens: TokenMap) -> Literal[0, "mean"]:
+    """The token that stands for the image: a class token is the first; without one the mean of the patches."""
+    named = any(CLASS.search(name.rpartition(".")[2]) for name, _ in task.model.named_parameters())
+    return 0 if tokens.prefix and named else "mean"
 
 
-def _located(task: PublicVisionTask, trace: Trace, inputs: ModelInput) -> tuple[Trace, TokenMap]:
-    return whole_picture(task, trace, pixels_of(inputs), picture_call(task.model, inputs))
+def _located(task: PublicVisionTask, trace: Trace, inputs: ModelInput, table: PlaceTable) -> tuple[Trace, TokenMap]:
+    """The self-attention calls over all tokens of the image, and where these lie: where following the picture through
+    the model (table) finds them. Raises SaccadeError where `token_map` finds them elsewhere, and where it finds none
+    and the tokens before the patches are not known either."""
+    placed = {id(each.call): each for each in placed_calls(trace, table)[0] if each.in_order}
+    try:
+        layers, tokens = whole_picture(task, trace, pixels_of(inputs), picture_call(task.model, inputs))
+    except SaccadeError:
+        layers, tokens = _followed(task, [placed[id(call)] for call in trace if id(call) in placed])
+    if not all(id(call) in placed and placed[id(call)].targets.grid == tokens.grid for call in layers):
+        raise SaccadeError(f"{task.name}: where its tokens lie cannot be said: two ways to find it disagree")
+    return layers, tokens
+
+
+def _followed(task: PublicVisionTask, placed: Sequence[PlacedCall]) -> tuple[Trace, TokenMap]:
+    """The largest group of calls over the same tokens. Raises SaccadeError unless the tokens before the patches are
+    those of parameters that are named so."""
+    sizes = Counter((each.targets.grid, each.call.shape[2]) for each in placed)
+    for (grid, tokens), _ in sizes.most_common(1):
+        prefix = tokens - grid[0] * grid[1]
+        if prefix in (0, _learned_tokens(task.model)):
+            return Trace([each.call for each in placed if each.call.shape[2] == tokens]), TokenMap(grid, prefix)
+    raise SaccadeError(f"{task.name}: what the tokens before its patches are is not known")
+
+
+def _learned_tokens(model: nn.Module) -> int:
+    """How many tokens the parameters named as class tokens and registers are: all but the last axis of each."""
+    named = [(name.rpartition(".")[2], parameter) for name, parameter in model.named_parameters()]
+    return sum(parameter.shape[:-1].numel() for name, parameter in named if LEARNED.search(name))
 
 
 def whole_picture(task: PublicVisionTask, trace: Trace, pixels: Tensor, model: nn.Module) -> tuple[Trace, TokenMap]:

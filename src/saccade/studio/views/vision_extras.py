@@ -16,10 +16,12 @@ from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.patches.class_maps import ClassMaps, chosen_classes, class_maps
 from saccade.studio.patches.extras import Extras, OtherImage
 from saccade.studio.patches.features import FeatureRecorder, record_features
+from saccade.studio.places.follow import PlaceFollower
+from saccade.studio.places.table import PlaceTable
 from saccade.studio.views.base import LookOptions, page_title
 from saccade.tasks.vision import PublicVisionTask
 
-Locate = Callable[[Trace, ModelInput], tuple[Trace, TokenMap]]
+Locate = Callable[[Trace, ModelInput, PlaceTable], tuple[Trace, TokenMap]]
 
 
 def vision_extras(
@@ -41,9 +43,10 @@ def vision_extras(
 
 def _other_image(task: PublicVisionTask, picture: Picture, locate: Locate) -> OtherImage | None:
     inputs = to_model(task.model, task.vision.prepare(picture.image))
-    with record_features(task.model) as recorder, watch(task.model) as trace:
+    follower = PlaceFollower(pixels_of(inputs))
+    with record_features(task.model) as recorder, follower, watch(task.model) as trace:
         call_model(task.model, inputs)
-    calls, tokens = locate(trace, inputs)
+    calls, tokens = locate(trace, inputs, follower.table)
     features = recorder.features(list(calls))
     seen = seen_picture(task.vision.prepare, picture.image, pixels_of(inputs))
     return None if features is None else OtherImage(page_title(picture.name), seen, tokens.grid, features)
