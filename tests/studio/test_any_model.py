@@ -276,3 +276,40 @@ def test_an_own_model_has_the_page_of_encoders_where_its_tokens_are_known():
     assert view.extras.features is not None
     assert view.heat.shape == (5, 5)
     assert not isinstance(look(Unfolded("query").eval(), PICTURE, preprocess=prepare, labels=LABELS), VisionView)
+
+
+class Changed(Block):
+    """Attention in separate operations, which changes its weights, or values in another order than keys."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x):
+        q, k, v = self.qkv(self.norm(x)).unflatten(-1, (3, 2, -1)).permute(2, 0, 3, 1, 4)
+        weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+        if self.how == "values":
+            v = v.flip(2)
+        elif self.how == "heads":
+            weights = torch.einsum("bhnm,hg->bgnm", weights, torch.tensor([[0.7, 0.3], [-0.2, 1.2]]))
+        elif self.how == "sums":
+            weights = weights.cumsum(-1)
+        return x + self.out((weights @ v).transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize(("how", "operation"), [("heads", "einsum"), ("sums", "cumsum"), ("", "")])
+def test_weights_that_are_changed_after_the_softmax_are_noted(how, operation, tmp_path):
+    made = Vit()
+    made.blocks = nn.Sequential(Changed(how), Changed(how))
+    notes = look(made.eval(), PICTURE, preprocess=prepare).save(tmp_path / "page.html").notes
+    found = [note for note in notes if note.startswith("blocks.0, blocks.1: weights before")]
+    assert len(found) == bool(how)
+    assert all(f"weights before {operation}, which the model applies to them" in note for note in found)
+
+
+def test_values_in_another_order_than_keys_are_refused():
+    made = Vit()
+    made.blocks = nn.Sequential(Changed("values"), Changed("values"))
+    with pytest.raises(SaccadeError, match="its values lie at other places than its keys"):
+        look(made.eval(), PICTURE, preprocess=prepare)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from saccade.data import output
-from saccade.errors import DataError
+from saccade.errors import DataError, some_of
 from saccade.lens import Call, Summary, Trace
 from saccade.studio.inputs.summary import InputSummary
 from saccade.studio.page.budget import Attention, Fitted, fit
@@ -173,7 +173,17 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
             f"No attention call fits an image of {page.grid[0]} x {page.grid[1]} patches after {len(page.prefix)} "
             f"other tokens. {found} Expected self-attention over {tokens} tokens of one image: check grid and prefix"
         )
-    return fits, [*notes[:12], *([f"And {len(notes) - 12} more."] if len(notes) > 12 else [])]
+    notes = [*notes[:12], *([f"And {len(notes) - 12} more."] if len(notes) > 12 else [])]
+    return fits, [*call_notes(fits), *notes]
+
+
+def call_notes(calls: Sequence[Call]) -> list[str]:
+    """What must be known to read the maps of calls, each once with the names of its calls."""
+    named: dict[str, list[str]] = {}
+    for call in calls:
+        if call.note:
+            named.setdefault(call.note, []).append(call.name)
+    return [f"{some_of(names)}: {note}." for note, names in named.items()]
 
 
 def missed_notes(trace: Trace) -> list[str]:

@@ -106,6 +106,8 @@ def _place(call: Call, name: str, table: PlaceTable) -> PlacedCall | str:
         if bool((targets >= 0).any()):
             return "its sources are no places of the picture"
         return "no token of it is known to be a place of the picture (words, queries, operations not followed)"
+    if _values_elsewhere(call, sources, table):
+        return "its values lie at other places than its keys, so that its weights are of other places than they seem"
     heads = call.shape[1] // sources.shape[1]
     sources = sources.repeat_interleave(heads, dim=1)
     windows = _windows(targets, sources)
@@ -121,6 +123,14 @@ def _place(call: Call, name: str, table: PlaceTable) -> PlacedCall | str:
         sides.append(side)
     found = PlacedCall(call, name, windows, *sides)
     return _doubt(found) or found
+
+
+def _values_elsewhere(call: Call, sources: Int[Tensor, "b g m"], table: PlaceTable) -> bool:
+    """Whether the values that a weight multiplies are known to lie elsewhere than its key."""
+    values = None if call.v is None else _codes(call.v, table)
+    if values is None or values.shape[-1] != sources.shape[-1]:
+        return False
+    return bool(((values != sources) & (values >= 0) & (sources >= 0)).any())
 
 
 def _both(call: Call, table: PlaceTable) -> tuple[Int[Tensor, "b h n"], Int[Tensor, "b g m"]]:

@@ -20,6 +20,7 @@ from saccade.errors import SaccadeError, in_one_line, some_of
 from saccade.lens import Trace, watch
 from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.inputs.summary import public_input_summary
+from saccade.studio.page.page import call_notes
 from saccade.studio.places.calls import PlacedCall, placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.packing import PlacedLayer
@@ -59,7 +60,7 @@ class PlacesView(View):
         step("running the model, following its operations")
         follower, shown, size = _followed(prepare, picture.image, pixels, task.name)
         started = time.perf_counter()
-        with follower, watch(task.model) as trace:
+        with follower, watch(task.model, values=True) as trace:
             out = run(task, inputs)
         seconds = time.perf_counter() - started
         placed, left = placed_calls(trace, follower.table)
@@ -209,7 +210,7 @@ def places(placed: Sequence[PlacedCall], others: Trace, task: PublicVisionTask) 
         layers=[PlacedLayer(each) for each in placed],
         others=others,
         grid=finest([PlacedLayer(each) for each in placed]),
-        notes=[],
+        notes=call_notes([each.call for each in placed]),
         tokens=names,
     )
 
