@@ -29,7 +29,8 @@ class PatchLayout:
 
 def patch_order(model: nn.Module, picture: Tensor, layout: PatchLayout, tokens: int) -> tuple[int, ...] | None:
     """The place of each patch in the order of its tokens; None if that is row by row, or if the model cannot be run
-    with a picture alone, or mixes tokens before the call."""
+    with a picture alone. Raises SaccadeError where that cannot be determined, as for a model that mixes tokens before
+    the call."""
     count = layout.frames * layout.grid[0] * layout.grid[1]
     found = [_codes(model, picture[:1], layout, tokens, count, seed) for seed in (0, 1)]
     if None in found:
@@ -66,7 +67,11 @@ def _codes(model: nn.Module, picture: Tensor, layout: PatchLayout, tokens: int, 
                 f"are {(codes == 0).nonzero().flatten().tolist()[:9]}, expected the first {layout.first} and the last "
                 f"{layout.last}; give TokenMap(grid=(rows, columns), prefix=..., suffix=...)"
             )
-        return None  # every token has something of several patches
+        raise SaccadeError(
+            f"where {tokens} tokens of {type(model).__name__} lie cannot be determined: a changed patch changes more "
+            f"tokens than its own before the call; give TokenMap(grid={layout.grid}, prefix={layout.first}) if they "
+            "are the patches row by row"
+        )
     return tuple(patches.tolist())
 
 

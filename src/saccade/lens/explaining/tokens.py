@@ -104,7 +104,8 @@ def token_map(model: nn.Module, picture: Shaped[Tensor, "b ..."], tokens: int) -
     number times and up to the call at most: which tokens change tells the order of the patches.
 
     Raises SaccadeError, saying what was found and what to give, where these do not settle it: several embeddings,
-    tokens of text, windows, levels of a pyramid, patches left out, an order that is drawn again in every run.
+    tokens of text, windows, levels of a pyramid, patches left out, an order that is drawn again in every run, tokens
+    that depend on several patches before the call.
     """
     if picture.ndim not in (4, 5) or min(picture.shape) < 1:
         raise SaccadeError(f"a picture of shape {tuple(picture.shape)}; expected (b c y x), or a film of five axes")
@@ -123,14 +124,15 @@ def token_map(model: nn.Module, picture: Shaped[Tensor, "b ..."], tokens: int) -
 
 
 def _layout(model: nn.Module, picture: Tensor) -> PatchLayout:
+    embeddings = list(_embeddings(model))
+    sizes = {size for _, size, _ in embeddings}
     named = [each for each in model.modules() if callable(getattr(each, "grid", None)) and _is_count(each, "prefix")]
     if len(named) == 1 and picture.ndim == 4:
         own: Any = named[0]
         rows, columns = own.grid(picture)
-        height, width = picture.shape[2] // rows, picture.shape[3] // columns
-        return PatchLayout((rows, columns), (1, height, width), 1, own.prefix, 0, f"{type(own).__name__} says so")
-    embeddings = list(_embeddings(model))
-    if len({size for _, size, _ in embeddings}) != 1:
+        size = (1, picture.shape[2] // rows, picture.shape[3] // columns) if len(sizes) != 1 else next(iter(sizes))
+        return PatchLayout((rows, columns), size, 1, own.prefix, 0, f"{type(own).__name__} says so")
+    if len(sizes) != 1:
         found = dict.fromkeys((name, size) for name, size, _ in embeddings)
         names = ", ".join(f"{name} ({y} x {x} pixels)" for name, (_, y, x) in found) or "none"
         raise SaccadeError(
