@@ -51,11 +51,30 @@ class Ratio:
     low: float
     high: float
 
+    @classmethod
+    def of_memory(cls, value: float) -> "Ratio":
+        """A ratio of bytes, measured once."""
+        return cls(value, value, value)
+
+    def to_dict(self, aim: str = "") -> dict[str, object]:
+        """For JSON, as `benchmarks.common.speed_table` reads it. aim: what it is meant to be, such as "at least 2"."""
+        return {"value": self.value, "low": self.low, "high": self.high, **({"aim": aim} if aim else {})}
+
     def __str__(self) -> str:
-        return f"{self.value:.2f}x ({self.low:.2f} to {self.high:.2f})"
+        spread = "" if self.low == self.value == self.high else f" ({self.low:.2f} to {self.high:.2f})"
+        return f"{self.value:.2f}x{spread}"
 
 
 def speedup(times: Times, way: str, baseline: str) -> Ratio:
     """`baseline` over `way`: above 1 where `way` is faster."""
     turns = [slow / fast for fast, slow in zip(times[way], times[baseline], strict=True)]
     return Ratio(statistics.median(times[baseline]) / statistics.median(times[way]), min(turns), max(turns))
+
+
+def judged(ratio: Ratio, aim: str) -> str:
+    """The aim of a ratio, "at least" or "at most" a number, and whether it is reached; "" without one."""
+    if not aim:
+        return ""
+    bound = float(aim.split()[-1])
+    reached = ratio.value >= bound if aim.startswith("at least") else ratio.value <= bound
+    return f"aim {aim}: {'reached' if reached else 'not reached'}"

@@ -10,6 +10,7 @@ compares them. Engines that are not installed are left out.
 
 import argparse
 import importlib.util
+import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +20,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from benchmarks.common.machine import print_machine
+from benchmarks.common.machine import machine, print_machine
 from benchmarks.common.paired import elapsed, measure, speedup
 from saccade.tasks import load
 from saccade.tasks.exported import export, exported_class
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--json-file", type=Path, help="write the ratios to this file as well")
     parser.add_argument("--quick", action="store_true", help="three turns, no torch.compile")
     options = parser.parse_args()
     repeats = 3 if options.quick else options.repeats
@@ -60,6 +62,7 @@ def main() -> None:
     graph = exported_class(task.kind).graph(task).eval()
     shape = (len(task.preprocess.mean), *task.preprocess.size)
     print_machine()
+    found: dict[str, object] = {}
     with TemporaryDirectory() as place, torch.no_grad():
         ways: dict[str, Network] = {BASELINE: graph}
         if options.compile and not options.quick:
@@ -71,8 +74,13 @@ def main() -> None:
             pictures = torch.randn(batch, *shape)
             times = measure({name: partial(way, pictures) for name, way in ways.items()}, repeats, warmup=2)
             print(f"{options.model}, batch {batch}, {len(times[BASELINE])} turns, faster than {BASELINE}:")
-            for name in ways:
-                print(f"  {name:<10} {speedup(times, name, BASELINE)}")
+            ratios = {name: speedup(times, name, BASELINE) for name in ways if name != BASELINE}
+            for name, ratio in ratios.items():
+                print(f"  {name:<10} {ratio}")
+            title = f"{options.model}, batch {batch}"
+            found[title] = {f"{name} / {BASELINE}": ratio.to_dict() for name, ratio in ratios.items()}
+    if options.json_file:
+        options.json_file.write_text(json.dumps({"machine": machine(), **found}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

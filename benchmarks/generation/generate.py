@@ -33,7 +33,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from benchmarks.common.machine import machine, print_machine
-from benchmarks.common.paired import Times, measure, speedup
+from benchmarks.common.paired import Times, judged, measure, speedup
 from saccade.models.generator import Generator, GeneratorConfig, Sources
 from saccade.models.sources import SourceTokens
 from saccade.tasks.generate.sample import Sampling, sample
@@ -218,11 +218,10 @@ def report(
     for name, seconds in times.items():
         print(f"  {name:32} {median(seconds) / batch:9.4f} s a {unit}")
     ratios = {title: speedup(times, way, baseline) for title, way, baseline in ways}
+    aims = {title: f"at least {floors[title]:g}" if title in floors else "" for title in ratios}
     for title, ratio in ratios.items():
-        floor = floors.get(title)
-        verdict = "" if floor is None else f"  floor {floor:g}x: {'held' if ratio.value >= floor else 'not held'}"
-        print(f"  {title:34} {ratio}{verdict}")
-    return {"seconds": times, "ratios": {title: asdict(ratio) for title, ratio in ratios.items()}, "floors": floors}
+        print(f"  {title:34} {ratio}  {judged(ratio, aims[title])}")
+    return {"seconds": times, "ratios": {title: ratio.to_dict(aims[title]) for title, ratio in ratios.items()}}
 
 
 def report_difference(what: str, apart: float) -> dict[str, float]:

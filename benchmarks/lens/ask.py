@@ -11,10 +11,13 @@ one warm-up; memory is the peak resident size of one answer in a fresh process, 
 """
 
 import argparse
+import json
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-from benchmarks.common.paired import interleave, speedup
+from benchmarks.common.machine import machine
+from benchmarks.common.paired import Ratio, interleave, speedup
 from benchmarks.common.worker import NO_HOARDING, serve, worker
 
 WAYS = ("fused", "watched", "eager")
@@ -83,6 +86,7 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=4000, help="tokens of the prompt")
     parser.add_argument("--repeats", type=int, default=3, help="timed answers of each way")
     parser.add_argument("--quick", action="store_true", help="a short context, once, to see that it runs")
+    parser.add_argument("--json-file", type=Path, help="write the ratios to this file as well")
     parser.add_argument("--worker", nargs=2, metavar=("WAY", "CONTEXT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -95,10 +99,17 @@ def main() -> None:
         print(f"  {way:<8} {median:8.2f} s   above the idle model {found['above'] / 1e9:6.2f} GB")
     times = {way: found["times"] for way, found in results.items()}
     above = {way: found["above"] for way, found in results.items()}
-    print(f"  time: watched / unwatched    {speedup(times, 'fused', 'watched')}")
-    print(f"  time: eager / watched        {speedup(times, 'watched', 'eager')}")
-    print(f"  memory: watched / unwatched  {above['watched'] / above['fused']:.2f}")
-    print(f"  memory: eager / watched      {above['eager'] / above['watched']:.2f}")
+    ratios = {
+        "time: watched / unwatched": speedup(times, "fused", "watched"),
+        "time: eager / watched": speedup(times, "watched", "eager"),
+        "memory: watched / unwatched": Ratio.of_memory(above["watched"] / above["fused"]),
+        "memory: eager / watched": Ratio.of_memory(above["eager"] / above["watched"]),
+    }
+    for name, ratio in ratios.items():
+        print(f"  {name:<28} {ratio}")
+    if args.json_file:
+        written = {"machine": machine(), f"{context} tokens": {name: each.to_dict() for name, each in ratios.items()}}
+        args.json_file.write_text(json.dumps(written, indent=2) + "\n")
 
 
 if __name__ == "__main__":

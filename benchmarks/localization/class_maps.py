@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.localization.options import parse
 from saccade.data.scenes import Scenes
-from saccade.data.scenes.segments import SceneSegments
+from saccade.data.scenes.scenes import SceneSegments
 from saccade.lens import watch
 from saccade.lens.scores import segmentation
 from saccade.tasks.segment.task import SegmentTask

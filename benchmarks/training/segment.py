@@ -33,7 +33,7 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation
 from benchmarks.common.outputs import FLAT, Outputs
 from benchmarks.training.equal_time import RecipeRun, Settings, TrainingRun, begin, compare_pair
 from saccade.data.scenes import Scenes
-from saccade.data.scenes.segments import SceneSegments
+from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.segments import IGNORE_INDEX
 from saccade.tasks import SegmentRecipe, SegmentTraining
 from saccade.tasks.segment.scores import SegmentScores

@@ -19,7 +19,7 @@ from benchmarks.common.outputs import FLAT, Outputs
 from benchmarks.training.equal_time import begin, compare_variants
 from benchmarks.training.segment import Ours, SegmentSettings
 from saccade.data.scenes import Scenes
-from saccade.data.scenes.segments import SceneSegments
+from saccade.data.scenes.scenes import SceneSegments
 from saccade.layers import PixelDecoder
 from saccade.models.segmenter import Segmenter
 from saccade.tasks import SegmentRecipe, SegmentTraining, load

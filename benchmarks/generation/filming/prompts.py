@@ -7,8 +7,7 @@ from PIL import Image
 
 from saccade.data.scenes import Combinations, Scenes
 from saccade.data.scenes.films import Film
-from saccade.data.scenes.phrasing import Language
-from saccade.data.scenes.phrasing_films import draw_film_caption
+from saccade.data.scenes.phrasing import Language, draw_film_caption
 from saccade.data.scenes.stream import Stream
 from saccade.tasks.judge.films import FilmDescription
 
