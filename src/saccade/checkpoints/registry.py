@@ -18,6 +18,7 @@ from saccade.checkpoints.vit_hf import DEIT, VIT
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ViT
+from saccade.models.skip_init import SkipInit
 
 # Tried in this order.
 FAMILIES: Mapping[str, Family] = {
@@ -121,7 +122,7 @@ def _described(family: Family, source: Source) -> ModelSpec:
 
 
 def _load_model(described: ModelSpec, source: Source) -> Model:
-    with torch.device("meta"):  # skip the initialization, which the file replaces
+    with torch.device("meta"), SkipInit():  # the file replaces all weights
         model = build_model(described.config)
     wanted = {name: tensor.shape for name, tensor in weights_of(model).items()}
     state = read_weights(source.weights, described.names, described.prefix, wanted, source.name)

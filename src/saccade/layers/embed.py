@@ -48,7 +48,7 @@ class LearnedPositions(nn.Module):
     def __init__(self, grid: tuple[int, int], width: int, antialias: bool = True, offset: float = 0.0):
         super().__init__()
         self.grid, self.antialias, self.offset = grid, antialias, offset
-        self.table = nn.Parameter(torch.randn(grid[0] * grid[1], width) * 0.02)
+        self.table = nn.Parameter(nn.init.normal_(torch.empty(grid[0] * grid[1], width), std=0.02))
 
     def forward(self, grid: tuple[int, int]) -> Float[Tensor, "n d"]:
         return interpolate(self.table, self.grid, grid, self.antialias, self.offset)

@@ -20,7 +20,7 @@ class HashEmbedding(nn.Module):
 
     def __init__(self, rows: int, width: int):
         super().__init__()
-        self.table = nn.Parameter(torch.randn(rows, width) * 2**-0.5)
+        self.table = nn.Parameter(nn.init.normal_(torch.empty(rows, width), std=2**-0.5))
 
     def forward(self, ids: Int[Tensor, "u w"], mask: Bool[Tensor, "u w"]) -> Float[Tensor, "u d"]:
         """ids: bytes, from the left. mask: True where there is a byte."""

@@ -16,7 +16,8 @@ class Waves(nn.Module):
 
     def __init__(self, waves: int = 64):
         super().__init__()
-        frequencies = 1000 * torch.exp(-math.log(10000.0) * torch.arange(waves) / waves)
+        # On the CPU also in a model without memory (device "meta"), where arithmetic takes a second for its imports.
+        frequencies = 1000 * torch.exp(-math.log(10000.0) * torch.arange(waves, device="cpu") / waves)
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.width = 2 * waves
 

@@ -18,7 +18,7 @@ class AttentionPool(nn.Module):
 
     def __init__(self, width: int, heads: int, source_width: int, bias: bool = False, qk_norm: bool = True):
         super().__init__()
-        self.query = nn.Parameter(torch.randn(width))
+        self.query = nn.Parameter(nn.init.normal_(torch.empty(width)))
         self.attention = Attention(width, heads, source_width=source_width, bias=bias, qk_norm=qk_norm)
 
     def forward(self, source: Float[Tensor, "b m e"], mask: Bool[Tensor, "b m"] | None = None) -> Float[Tensor, "b d"]:
@@ -40,9 +40,9 @@ class BytePool(nn.Module):
         super().__init__()
         c = config
         self.embed = nn.Embedding(256, c.width)
-        self.positions = nn.Parameter(torch.randn(max_bytes, c.width))
+        self.positions = nn.Parameter(nn.init.normal_(torch.empty(max_bytes, c.width)))
         self.norm = NORMS[c.norm](c.width, eps=c.eps)
-        self.query = nn.Parameter(torch.randn(c.width))
+        self.query = nn.Parameter(nn.init.normal_(torch.empty(c.width)))
         self.attention = Attention(c.width, c.heads, bias=c.bias, qk_norm=c.qk_norm)
 
     def forward(self, ids: Int[Tensor, "u w"], mask: Bool[Tensor, "u w"]) -> Float[Tensor, "u d"]:

@@ -54,7 +54,7 @@ class Segmenter(nn.Module):
         self.config = config
         block, width = config.vit.block, config.vit.block.width
         self.vit = ViT(config.vit)
-        self.class_tokens = nn.Parameter(torch.randn(config.classes, width) * 0.02)
+        self.class_tokens = nn.Parameter(nn.init.normal_(torch.empty(config.classes, width), std=0.02))
         self.decoder = Decoder(block, config.depth)
         self.norm = NORMS[block.norm](width, eps=block.eps)
         self.patch_head = DotProductHead(width, width)

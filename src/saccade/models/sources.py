@@ -25,7 +25,7 @@ class CaptionSource(nn.Module):
     def __init__(self, config: TextEncoderConfig):
         super().__init__()
         self.encoder = TextEncoder(config)
-        self.nothing = nn.Parameter(torch.randn(config.block.width) * 0.02)
+        self.nothing = nn.Parameter(nn.init.normal_(torch.empty(config.block.width), std=0.02))
 
     def forward(self, words: WordBatch, present: Bool[Tensor, "b"]) -> SourceTokens:
         """present: False where the caption is absent, whatever its words are."""
@@ -50,7 +50,7 @@ class PictureSource(nn.Module):
         self.patch = patch
         self.embed = nn.Linear(patch**2 * self.channels, width)
         self.norm = RMSNorm(width, eps=eps)
-        self.nothing = nn.Parameter(torch.randn(width) * 0.02)
+        self.nothing = nn.Parameter(nn.init.normal_(torch.empty(width), std=0.02))
 
     def forward(self, picture: SourcePicture) -> SourceTokens:
         """Raises SaccadeError for sides that are not multiples of the patch."""

@@ -59,7 +59,7 @@ class ViT(nn.Module):
         self.config, c = config, config
         width, norm = c.block.width, NORMS[c.block.norm]
         self.embed = PatchEmbed(c.channels, width, c.patch, c.window, c.patch_bias)
-        self.prefix_tokens = nn.Parameter(torch.randn(self.prefix, width) * 0.02)
+        self.prefix_tokens = nn.Parameter(nn.init.normal_(torch.empty(self.prefix, width), std=0.02))
         self.learned = LearnedPositions(c.grid, width, c.antialias, c.offset) if "learned" in c.positions else None
         self.sincos = SinCosPositions(width) if "sincos" in c.positions else None
         head_width = width // c.block.heads

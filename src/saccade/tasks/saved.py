@@ -18,6 +18,7 @@ from saccade.data.output import atomic_folder, make_folder, write_file
 from saccade.data.preprocess import Preprocess
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError, DataError, SaccadeError, in_one_line
+from saccade.models.skip_init import SkipInit
 from saccade.tasks.base import Task
 
 NAME, WEIGHTS = "config.json", "model.safetensors"
@@ -117,10 +118,11 @@ class TrainedTask(Task):
             check_names("labels", config.labels, getattr(shape, "classes", 0))
             check_names("relations", config.relations, getattr(shape, "relations", 0))
             weights = {k: v.float() for k, v in weights.items()}
-            with torch.device("meta"):  # allocates nothing until the shapes are known to match the file
+            with torch.device("meta"), SkipInit():  # allocates nothing until the shapes are known to match the file
                 cls.network(shape).load_state_dict(weights, assign=True)
             _check_digests(content, config.files, digests)  # last, as the checks before say more of what is wrong
-            model = cls.network(shape)
+            with SkipInit():
+                model = cls.network(shape)
             model.load_state_dict(weights)
             extra = cls.load_extra(tensors, config.card, model)
         except (OSError, ValueError, RuntimeError, RecursionError, SafetensorError) as error:
