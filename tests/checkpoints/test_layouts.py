@@ -126,6 +126,27 @@ def test_timm_round_trip(timm_case, tmp_path):
     assert again.preprocess == loaded.preprocess
 
 
+@pytest.mark.parametrize(
+    ("shapes", "lacks", "said"),
+    [
+        ({"clip": True}, "norm.", "vit_pe_"),
+        ({"cls": False, "placed": 0, "classes": 11, "qkv_bias": False, "fc_norm": True}, "-", "vit_..._rpn_"),
+        ({"classes": 11}, "-", ""),
+        ({"clip": True, "classes": 11}, "-", ""),
+    ],
+)
+def test_a_timm_file_without_a_config(shapes, lacks, said, tmp_path):
+    """What a file cannot tell apart is refused; what only unusual models share with a plain one is noted."""
+    weights = random_weights(timm_shapes(**{**SHAPE, "width": 192}, **shapes))
+    path = tmp_path / "weights.safetensors"
+    save_file({name: t for name, t in weights.items() if not name.startswith(lacks)}, path)
+    if said:
+        with pytest.raises(CheckpointError, match=f"fit a plain vision transformer and .*{said}"):
+            load_checkpoint(path)
+    else:
+        assert any("no config names the architecture" in note for note in load_checkpoint(path).notes)
+
+
 ORIGINAL = {
     "plain": ({}, {"antialias": False, "offset": 0.1}),
     "registers": ({"registers": 4}, {"antialias": True}),

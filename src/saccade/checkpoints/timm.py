@@ -121,6 +121,23 @@ def _heads(configured: Any, architecture: str, width: int, notes: list[str]) -> 
     return 16 if "giantopt" in architecture else default_heads(width, [] if known else notes)
 
 
+def _check_plain(weights: Mapping[str, Tensor], prefix: str, where: str) -> None:
+    """Raise CheckpointError for a file without a config whose weights have the names of a plain vision transformer, and
+    may be those of an architecture that computes something else."""
+    lacks = {name for name in ("norm.weight", "cls_token", "blocks.0.attn.qkv.bias", "blocks.0.ls1.gamma")
+             if f"{prefix}{name}" not in weights}  # fmt: skip
+    other = ""
+    if f"{prefix}norm_pre.weight" in weights and "norm.weight" in lacks:
+        other = "a perception encoder (vit_pe_...), which has rotary positions"
+    elif lacks >= {"cls_token", "blocks.0.attn.qkv.bias", "blocks.0.ls1.gamma"}:
+        other = "one that normalizes after its branches (vit_..._rpn_...)"
+    if other:
+        raise CheckpointError(
+            f"{where}: its weights fit a plain vision transformer and {other}, and no config.json says which it is: "
+            'put the model\'s config.json beside it, with the "architecture" of timm'
+        )
+
+
 def _describe(source: Source) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
     raw_config, arguments = config.get("pretrained_cfg") or {}, config.get("model_args") or {}
@@ -135,6 +152,12 @@ def _describe(source: Source) -> ModelSpec:
             "expected vit_..., deit_... without rotary positions"
         )
     prefix = prefix_before(weights, "patch_embed.proj.weight") or ""
+    if not architecture:
+        _check_plain(weights, prefix, where)
+        notes.append(
+            "no config names the architecture: taken for a plain vision transformer, as rotary positions leave no "
+            "weights in a file"
+        )
     shape = read_shape(weights, f"{prefix}patch_embed.proj", f"{prefix}blocks.{{i}}.mlp.fc2", where)
     check_config(shape, arguments, where, width="embed_dim", depth="depth", patch="patch_size")
     for name in (f"{prefix}pos_embed", f"{prefix}blocks.0.mlp.fc1.weight"):
