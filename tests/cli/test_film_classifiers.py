@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from saccade.data.clips import read_clip
+from saccade.data.film_frames import read_clip
 
 from ..checkpoints import tiny_video_classifiers as tiny
 from ..data import tiny_videos

@@ -8,7 +8,7 @@ import torch
 from saccade.data import ImageFolder
 from saccade.data.class_subset import ObjectSubset, SegmentSubset, keep_pictures
 from saccade.data.scenes import Scenes
-from saccade.data.scenes.segments import SceneSegments
+from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.clips import choose_frames, read_clip
 from saccade.data.film_files import write_film
+from saccade.data.film_frames import choose_frames, read_clip
 from saccade.data.video import VideoReader
 from saccade.errors import DataError
 

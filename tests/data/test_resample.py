@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from saccade.data.resample import resample, resample_batched, resample_loop
+from saccade.data.augment_ops import resample, resample_batched, resample_loop
 
 
 def batch(b: int = 13, rows: int = 23, columns: int = 29) -> torch.Tensor:

@@ -8,7 +8,7 @@ from saccade.data.captions.sets import CaptionSet, open_captions
 from saccade.data.folders import ImageFolder
 from saccade.data.objects.sets import open_objects
 from saccade.data.scenes import Scenes
-from saccade.data.scenes.segments import SceneSegments
+from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
 from saccade.tasks import captioned_example

@@ -154,7 +154,7 @@ def test_the_embedded_detector_finds_what_is_in_scenes_it_has_not_seen():
 
 def test_the_embedded_segmenter_knows_the_pixels_of_scenes_it_has_not_seen():
     from saccade.data.scenes import Scenes
-    from saccade.data.scenes.segments import SceneSegments
+    from saccade.data.scenes.scenes import SceneSegments
     from saccade.device import join
     from saccade.tasks.segment.scores import SegmentScores
 

@@ -199,7 +199,7 @@ class Clips(Inputs):
         yield from self._frames(file)
 
     def _frames(self, file: Path) -> "Iterator[Any]":
-        from saccade.data.clips import read_clip
+        from saccade.data.film_frames import read_clip
         from saccade.tasks.artifacts import Frame
 
         clip = read_clip(file, self.frames, self.on_error)

@@ -1,11 +1,10 @@
 """Animated GIF, WebP, PNG and AVIF, and folders of frames, read as videos are."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import accumulate, count
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 from PIL import Image
@@ -13,8 +12,8 @@ from PIL import Image
 from saccade.data.decoders import FORMATS, check_size, decode_error
 from saccade.data.files import check_file, escape
 from saccade.data.film_files import FRAME_RATE, frame_files, png_text
-from saccade.data.images import Picture, pillow_warnings, read_image, true_name
-from saccade.data.video import Frame, Moment
+from saccade.data.images import Picture, pillow_warnings, read_image
+from saccade.data.video import FilmReader, Frame
 from saccade.errors import DataError
 
 DEFAULT_DURATION = Fraction(1, 10)  # seconds of a frame without a duration, as browsers show it
@@ -23,22 +22,15 @@ ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # Pillow's names of the formats
 _FINEST = 1_000_000  # denominator of milliseconds
 
 
-def as_moments(frames: Iterable[Frame]) -> Iterator[Moment]:
-    """Frames that have been made as moments."""
-    for time, picture in frames:
-        yield Moment(time, lambda picture=picture: picture)  # type: ignore[misc]
-
-
-class AnimationReader:
-    """An animated picture, or a still one as a film of one frame; read as `VideoReader` is, with the same attributes.
+class AnimationReader(FilmReader):
+    """An animated picture, or a still one as a film of one frame.
 
     Frames without a duration, and those of a GIF of at most 10 ms, last 100 ms, as in browsers.
 
     Raises DataError if the file is not a picture that can be read."""
 
     def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
-        self.path, self.on_error, self.display = path, on_error, escape(path)
-        self.name, self.notes, self.read = true_name(path), list[str](), 0
+        super().__init__(path, on_error)
         if not check_file(path).stat().st_size:
             raise DataError(f"{self.display} is empty (0 bytes); a film was expected")
         self._image = self._open()
@@ -55,14 +47,7 @@ class AnimationReader:
         self.end, self.count = self._times.pop(), len(durations)
         self.rate = self.count / self.end
 
-    def __enter__(self) -> "AnimationReader":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Close the file."""
         self._image.close()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -80,10 +65,6 @@ class AnimationReader:
             yield Frame(time, picture)
         if self._damage is not None:
             self._problem(self._damage)
-
-    def moments(self) -> Iterator[Moment]:
-        """For the interface of `VideoReader`."""
-        return as_moments(self)
 
     def _open(self) -> Image.Image:
         try:
@@ -132,8 +113,8 @@ def _ends(gif: Path) -> bool:
         return file.read().rstrip(b"\0").endswith(b";")
 
 
-class FolderReader:
-    """The pictures in a folder, in natural order, as a film; read as `VideoReader` is, with the same attributes.
+class FolderReader(FilmReader):
+    """The pictures in a folder, in natural order, as a film.
 
     rate: frames per second where the pictures do not state it, as those of `write_film` do.
 
@@ -142,36 +123,22 @@ class FolderReader:
     def __init__(
         self, path: Path, on_error: Literal["skip", "fail"] = "skip", rate: Fraction = 1 / DEFAULT_DURATION
     ) -> None:
-        self.path, self.on_error, self.display = path, on_error, escape(path)
-        self.name, self.notes, self.read = true_name(path), list[str](), 0
+        super().__init__(path, on_error)
         self.files = frame_files(path)
-        self.count, self.end = len(self.files), Fraction(0)
+        self.count = len(self.files)
         self._size: tuple[int, int] | None = None
         stated = self._stated_rate()
         self.rate = stated or rate
         if stated is None and self.count > 1:
             self.notes.append(f"{self.display} does not state a frame rate; {float(rate):g} per second was taken")
 
-    def __enter__(self) -> "FolderReader":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """For the interface of `VideoReader`: no file is kept open."""
-
     def __iter__(self) -> Iterator[Frame]:
         """The frames. Raises DataError for a picture that cannot be read or has another size than those before:
         without it, the others would follow each other too fast."""
-        for i in range(self.count):
+        for i in range(len(self.files)):
             picture = self._picture(i)
             self.read, self.end = i + 1, (i + 1) / self.rate
             yield Frame(i / self.rate, picture)
-
-    def moments(self) -> Iterator[Moment]:
-        """For the interface of `VideoReader`."""
-        return as_moments(self)
 
     def _picture(self, index: int) -> Picture:
         picture = read_image(self.files[index])

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
-from saccade.data.resample import resample
+from saccade.data.augment_ops import resample
 from saccade.data.trivial_augment import trivial_augment
 from saccade.errors import DataError
 

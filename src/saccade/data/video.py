@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from PIL import Image
@@ -65,27 +65,55 @@ def pyav() -> Any:
     return av
 
 
-class VideoReader:
-    """A video file, read once from start to end: `for time, picture in video`. One frame is in memory at a time.
+class FilmReader:
+    """A film, read once from start to end: `for time, picture in film`. One frame is in memory at a time.
 
     Attributes:
-        name: of the file. rate: average frames per second. time_base: seconds; frame times are multiples of it if the
-        video has one stream. count: number of frames according to the header, which may be wrong; None if unknown.
-        read: frames read so far. end: seconds; end of the last frame read. tags: of the file, by name in lower case.
-        notes: problems and assumptions, one sentence each; complete after the last frame.
+        name: of the file. rate: average frames per second. count: number of frames, which may be wrong where a header
+        states it; None if unknown. read: frames read so far. end: seconds; end of the last frame read. notes: problems
+        and assumptions, one sentence each; complete after the last frame.
 
-    on_error: "skip" uses the readable part of a damaged or truncated video and adds a note, "fail" raises.
+    on_error: "skip" uses the readable part of a damaged or truncated film and adds a note, "fail" raises.
+    """
+
+    rate: Fraction
+    count: int | None
+
+    def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
+        self.path, self.on_error, self.display = path, on_error, escape(path)
+        self.name, self.notes, self.read, self.end = true_name(path), list[str](), 0, Fraction(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, where one is kept open."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        raise NotImplementedError
+
+    def moments(self) -> Iterator[Moment]:
+        """As iteration, for those who need a few of the pictures: videos make one only if it is called for."""
+        for time, picture in self:
+            yield Moment(time, lambda picture=picture: picture)  # type: ignore[misc]
+
+
+class VideoReader(FilmReader):
+    """A video file.
+
+    Attributes, besides those of every film:
+        time_base: seconds; frame times are multiples of it if the video has one stream. tags: of the file, by name in
+        lower case.
 
     Raises DataError if the file is not a video or has no video stream, SaccadeError without PyAV.
     """
 
     def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
         self._av = pyav()
-        self.path, self.on_error, self.display = path, on_error, escape(path)
-        self.name = true_name(path)
-        self.notes: list[str] = []
-        self.read = 0
-        self.end = Fraction(0)
+        super().__init__(path, on_error)
         if not check_file(path).stat().st_size:
             raise DataError(f"{self.display} is empty (0 bytes); a video was expected")
         try:
@@ -113,23 +141,16 @@ class VideoReader:
             self.notes.append(f"{self.display} has pixels that are not square ({ratio}); they are taken as they are")
         self._clear = self._alpha_decoder()
         self.notes += [f"{self.display} {text}" for text in _unread_colours(self._stream, self._clear is not None)]
-        self.rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+        self.rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self.time_base: Fraction = self._stream.time_base or 1 / self.rate
         self._start = min(
             (s.start_time * s.time_base for s in self._container.streams if None not in (s.start_time, s.time_base)),
             default=Fraction(0),
         )
         end = self._end()
-        self.count: int | None = self._indexed() or (None if end is None else round(end * self.rate)) or None
-
-    def __enter__(self) -> "VideoReader":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        self.count = self._indexed() or (None if end is None else round(end * self.rate)) or None
 
     def close(self) -> None:
-        """Close the file."""
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -139,7 +160,7 @@ class VideoReader:
             yield Frame(time, self._picture(frame, self.read - 1))
 
     def moments(self) -> Iterator[Moment]:
-        """As iteration, but a picture is made only if it is called for, which takes longer than decoding."""
+        """A picture is made only if it is called for, which takes longer than decoding."""
         for time, frame in self._timed():
             yield Moment(time, partial(self._picture, frame, self.read - 1))
 

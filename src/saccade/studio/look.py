@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from saccade.data import Picture
-from saccade.data.clips import read_clip
 from saccade.data.files import escape
+from saccade.data.film_frames import read_clip
 from saccade.data.films.store import is_animated
 from saccade.errors import SaccadeError, UsageError
 from saccade.studio.views import LookOptions, View, view_of

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data.scenes import Scenes
-from saccade.data.scenes.spec import parse_spec
+from saccade.data.scenes.composition import parse_spec
 from saccade.errors import DataError, UsageError
 
 EPOCH = 20_000  # scenes of an epoch of training

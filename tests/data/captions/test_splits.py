@@ -5,7 +5,7 @@ import json
 import pytest
 
 from saccade.data.captions import caption_splits, open_captions
-from saccade.data.captions.groups import SHARED, caption_groups, caption_key, held_out_groups
+from saccade.data.captions.sets import SHARED, caption_groups, caption_key, held_out_groups
 from saccade.errors import DataError
 
 from .captioned_sets import save_pictures, write_json_lines, write_table

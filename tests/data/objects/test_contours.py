@@ -4,8 +4,7 @@ import pytest
 import torch
 from faster_coco_eval.core import mask as coder
 
-from saccade.data.objects.contours import outline, rings
-from saccade.data.objects.run_lengths import encode
+from saccade.data.objects.run_lengths import encode, outline, rings
 
 
 def filled(found, size):

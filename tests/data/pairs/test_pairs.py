@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.pairs import SideBySide, TwoFolders, pair_splits, side_by_side_splits
+from saccade.data.pairs import SideBySide, TwoFolders, pair_splits
 from saccade.data.pairs.sets import same_aspect
 from saccade.data.pairs.splits import HoldOut
 from saccade.errors import DataError
@@ -126,7 +126,7 @@ def test_pictures_side_by_side(sides, direction):
 
 
 def test_held_out_pairs_follow_from_the_seed(folders):
-    splits = [pair_splits(*folders, HoldOut(0.4, seed), anything) for seed in (0, 0, 1, 2, 3)]
+    splits = [pair_splits(TwoFolders(*folders, anything), HoldOut(0.4, seed)) for seed in (0, 0, 1, 2, 3)]
     for train, val in splits:
         assert 1 <= len(val) <= 4
         assert sorted(train.stems + val.stems) == sorted(unicodedata.normalize("NFC", n) for n in NAMES)
@@ -136,7 +136,7 @@ def test_held_out_pairs_follow_from_the_seed(folders):
 
 def test_a_file_names_the_pairs_to_hold_out(folders, tmp_path):
     (tmp_path / "names.txt").write_text("10\n\nsub/b\n", encoding="utf-8")
-    train, val = pair_splits(*folders, HoldOut(file=tmp_path / "names.txt"), anything)
+    train, val = pair_splits(TwoFolders(*folders, anything), HoldOut(file=tmp_path / "names.txt"))
     assert (train.stems, val.stems) == (["2", "a", "é"], ["10", "sub/b"])
 
 
@@ -144,10 +144,10 @@ def test_folders_of_splits(sides):
     for name, split in (("0", "train"), ("1", "train"), ("2", "val"), ("3", "test"), ("4", "train")):
         (sides / split).mkdir(exist_ok=True)
         (sides / f"{name}.png").rename(sides / split / f"{name}.png")
-    train, val = side_by_side_splits(sides, "AtoB", HoldOut(), anything)
+    train, val = pair_splits(SideBySide(sides, "AtoB", anything), HoldOut())
     assert (train.stems, val.stems) == (["train/0", "train/1", "train/4"], ["val/2"])
     (sides / "val" / "2.png").unlink()
-    train, val = side_by_side_splits(sides, "AtoB", HoldOut(), anything)
+    train, val = pair_splits(SideBySide(sides, "AtoB", anything), HoldOut())
     assert len(train) == 2
     assert val.stems[0].startswith("train/")
 
@@ -181,7 +181,7 @@ def test_names_without_a_partner_are_left_out_with_a_note(folders):
 
 def expect(text: str, *given: object, **more: object) -> None:
     with pytest.raises(DataError) as error:
-        pair_splits(*given, HoldOut(**more), anything)
+        pair_splits(TwoFolders(*given, anything), HoldOut(**more))
     assert text in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -224,7 +224,7 @@ def test_one_pair_only(sides):
     for i in range(1, 5):
         (sides / f"{i}.png").unlink()
     with pytest.raises(DataError, match="holds one pair; two are needed"):
-        side_by_side_splits(sides, "AtoB", HoldOut(), anything)
+        pair_splits(SideBySide(sides, "AtoB", anything), HoldOut())
 
 
 def test_pictures_that_do_not_fit(folders, sides):

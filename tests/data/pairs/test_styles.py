@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from saccade.data.captions import caption_splits
-from saccade.data.pairs import StyleSet, pair_splits, style_splits
+from saccade.data.pairs import StyleSet, TwoFolders, pair_splits, style_splits
 from saccade.data.pairs.splits import HoldOut
 from saccade.errors import DataError
 
@@ -55,7 +55,7 @@ def test_pairs_styles_and_captions_hold_out_the_same_names(tmp_path, seed):
             noise(3, 3, seed=number).save(tmp_path / style / f"{number}.png")
     (tmp_path / "captions.tsv").write_text("".join(["code\tname\n", *(f"{n}\tthe number {n}\n" for n in range(60))]))
     styles = set(style_splits(tmp_path, HoldOut(0.2, seed), anything)[1].stems)
-    pairs = set(pair_splits(tmp_path / "ink", tmp_path / "oil", HoldOut(0.2, seed), anything)[1].stems)
+    pairs = set(pair_splits(TwoFolders(tmp_path / "ink", tmp_path / "oil", anything), HoldOut(0.2, seed))[1].stems)
     captions = {PurePosixPath(name).stem for name in caption_splits(tmp_path, None, 0.2, seed)[1].names}
     assert styles == captions
     assert pairs == styles & set(map(str, range(20, 60)))

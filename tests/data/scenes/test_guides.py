@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from saccade.data.scenes import Scenes, draw_guide
+from saccade.data.scenes.colours import index_picture
 from saccade.data.scenes.guides import GUIDE, grey, label_map, low_resolution, sketch
-from saccade.data.scenes.palette import index_picture
 from saccade.data.scenes.stream import Stream
 from saccade.errors import DataError
 

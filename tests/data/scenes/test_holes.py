@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from saccade.data.scenes import Scenes, draw_hole
-from saccade.data.scenes.guides import GUIDE
-from saccade.data.scenes.holes import _object
+from saccade.data.scenes.guides import GUIDE, _object
 from saccade.data.scenes.stream import Stream
 from saccade.errors import DataError
 

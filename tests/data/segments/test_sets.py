@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from saccade.data.scenes import Scenes
-from saccade.data.scenes.segments import SceneSegments
+from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.scenes.write import write_scenes
 from saccade.data.segments.sets import open_segments, segment_splits
 from saccade.data.segments.well_known import CAMVID, CITYSCAPES, VOC, VOC_BORDER, voc_palette

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data.clips import read_clip
+from saccade.data.film_frames import read_clip
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
 from saccade.studio.film.attention import FilmCall, FilmLayout, film_calls

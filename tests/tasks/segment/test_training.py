@@ -7,7 +7,7 @@ from PIL import Image
 
 from saccade.data.images import Picture
 from saccade.data.scenes import Scenes
-from saccade.data.scenes.segments import SceneSegments
+from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.segments import IGNORE_INDEX
 from saccade.device import join
 from saccade.errors import DataError, SaccadeError

@@ -11,18 +11,23 @@ Captions are text exactly as written. Nothing is guessed: what cannot be read is
 
 import copy
 import os
+import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Self, TypeVar
 
+import numpy as np
+
 from saccade.data.captions.annotations import CaptionedPicture, Captions
-from saccade.data.captions.groups import caption_groups, held_out_groups
 from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions
 from saccade.data.dataset import AnnotatedFiles
 from saccade.data.files import escape
 from saccade.data.splitting import held_out_names, random_split, select_split, split_train_val
 from saccade.data.store import relative_to
 from saccade.errors import DataError, some_of
+
+SHARED = 20  # pictures from which on a caption names a class, and its pictures are held out one by one
 
 
 class CaptionSet(AnnotatedFiles):
@@ -37,6 +42,8 @@ class CaptionSet(AnnotatedFiles):
             on_error="fail"; no picture left.
     """
 
+    items, both = "pictures", "caption_splits"  # what it holds, and the function that opens two splits, in messages
+
     def __init__(self, captions: Captions, on_error: str = "skip"):
         super().__init__(captions, on_error)
         self._owners = dict(captions.owners)
@@ -49,6 +56,25 @@ class CaptionSet(AnnotatedFiles):
         if captions.uncaptioned:
             names = some_of(escape(relative_to(self._root, name)) for name in captions.uncaptioned)
             self.notes.append(f"{len(captions.uncaptioned)} pictures have no caption and are left out: {names}")
+
+    @classmethod
+    def open(cls, layout: CaptionLayout, split: str | None, on_error: str) -> Self:
+        """A split of a source that has been read."""
+        dataset = cls(layout.read(select_split(layout, split, cls.both)), on_error)
+        found = f"{len(dataset)} {cls.items}, {sum(len(dataset.captions(i)) for i in range(len(dataset)))} captions"
+        dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {found}")
+        return dataset
+
+    @classmethod
+    def train_val(
+        cls, layout: CaptionLayout, val: CaptionLayout | None, val_fraction: float, seed: int, on_error: str
+    ) -> tuple[Self, Self]:
+        """`caption_splits` of sources that have been read."""
+
+        def open_split(layout: CaptionLayout, split: str | None, like: Self | None) -> Self:
+            return cls.open(layout, split, on_error)
+
+        return split_train_val(layout, val, open_split, val_fraction, seed, split_by_caption)
 
     def captions(self, index: int) -> tuple[str, ...]:
         """The captions of `picture(index)`, at least one, in the order of the file."""
@@ -100,7 +126,7 @@ def open_captions(source: str | os.PathLike[str], split: str | None = None, on_e
         DataError: no captions (columns that were found are named); a split that does not exist, or several and none
             named; see `CaptionSet`.
     """
-    return _open_split(_layout(source), split, on_error)
+    return CaptionSet.open(_layout(source), split, on_error)
 
 
 def caption_splits(
@@ -115,36 +141,17 @@ def caption_splits(
     With `val`, that source is the validation set. Otherwise the validation split of the source is used if it has one;
     else `val_fraction` of its training pictures is held out, deterministically for each seed. Pictures with a caption
     in common are held out together, so that no validation picture has a caption of a training picture; captions of more
-    than `groups.SHARED` pictures are excepted, as they name classes. The notes of the validation set record which. A
+    than `SHARED` pictures are excepted, as they name classes. The notes of the validation set record which. A
     test split is not used, nor are splits with other names.
 
     Raises DataError as `open_captions`."""
-
-    return train_val_captions(
-        _layout(source),
-        None if val is None else _layout(val),
-        lambda layout, split: _open_split(layout, split, on_error),
-        val_fraction,
-        seed,
-    )
-
-
-def train_val_captions(
-    layout: CaptionLayout,
-    val: CaptionLayout | None,
-    open_split: Callable[[CaptionLayout, str | None], AnyCaptionSet],
-    val_fraction: float,
-    seed: int,
-) -> tuple[AnyCaptionSet, AnyCaptionSet]:
-    """`caption_splits` of sources that have been read. open_split: opens a split of one."""
-    return split_train_val(
-        layout, val, lambda layout, split, _: open_split(layout, split), val_fraction, seed, split_by_caption
-    )
+    layout, other = _layout(source), None if val is None else _layout(val)
+    return CaptionSet.train_val(layout, other, val_fraction, seed, on_error)
 
 
 def split_by_caption(dataset: AnyCaptionSet, val_fraction: float, seed: int) -> tuple[AnyCaptionSet, AnyCaptionSet]:
-    """`random_split` of the groups of pictures with a caption in common (`groups.py`). Where captions
-    belong to names in several folders, `held_out_names`, so that pairs and styles hold out the same.
+    """`random_split` of the groups of pictures with a caption in common. Where captions belong
+    to names in several folders, `held_out_names`, so that pairs and styles hold out the same.
 
     Raises DataError as `random_split`, and if all pictures are one group."""
     groups = caption_groups([dataset.captions(i) for i in range(len(dataset))])
@@ -178,8 +185,50 @@ def _layout(source: str | os.PathLike[str]) -> CaptionLayout:
     return layout
 
 
-def _open_split(layout: CaptionLayout, split: str | None, on_error: str) -> CaptionSet:
-    dataset = CaptionSet(layout.read(select_split(layout, split, "caption_splits")), on_error)
-    count = sum(len(dataset.captions(i)) for i in range(len(dataset)))
-    dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {len(dataset)} pictures, {count} captions")
-    return dataset
+def caption_key(text: str) -> str:
+    """Equal for captions that a matcher cannot tell apart: in Unicode normal form C, with single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def caption_groups(captions: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Indices of the pictures in groups: two pictures with a caption in common are in the same one, unless more than
+    `SHARED` pictures have it. captions: of each picture.
+
+    The groups are in the order of their first picture.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for i, texts in enumerate(captions):
+        for key in {caption_key(text) for text in texts}:
+            members[key].append(i)
+    parent = list(range(len(captions)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = i = parent[parent[i]]
+        return i
+
+    for same in members.values():
+        for i in same[1:] if len(same) <= SHARED else ():
+            parent[root(i)] = root(same[0])
+    groups: dict[int, list[int]] = defaultdict(list)
+    for i in range(len(captions)):
+        groups[root(i)].append(i)
+    return list(groups.values())
+
+
+def held_out_groups(groups: Sequence[list[int]], fraction: float, seed: int, label: str) -> list[int]:
+    """Indices of about `fraction` of the pictures, in whole groups chosen at random but deterministically, sorted. It
+    is at least the smallest group, and a group is passed over where it would exceed the fraction.
+
+    Raises DataError for a single group."""
+    if len(groups) < 2:
+        raise DataError(
+            f"all pictures of {label} share captions, so none can be held out for validation; give a validation set"
+        )
+    count = fraction * sum(map(len, groups))
+    chosen: list[int] = []
+    for i in np.random.default_rng(seed).permutation(len(groups)):
+        if len(chosen) + len(groups[i]) <= max(1, round(count)):
+            chosen += groups[i]
+    smallest: list[int] = min(groups, key=len)
+    return sorted(chosen or smallest)

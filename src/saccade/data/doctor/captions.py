@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from saccade.data.captions.annotations import Captions
-from saccade.data.doctor.films import ScannedFilm
 from saccade.data.doctor.findings import Findings, Split
-from saccade.data.doctor.scan import ScannedImage
+from saccade.data.doctor.scan import ScannedFilm, ScannedImage
 from saccade.data.files import escape
 from saccade.data.store import relative_to
 from saccade.ops.words import split_words

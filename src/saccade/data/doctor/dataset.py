@@ -18,17 +18,15 @@ from saccade.data.captions.tables import is_for_captions, is_table
 from saccade.data.dataset import PictureSet
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import count_suffixes, is_picture, is_video
-from saccade.data.films.detect import holds_films
 from saccade.data.films.sets import FilmSet, find_films
-from saccade.data.films.store import FilmStore
+from saccade.data.films.store import FilmStore, holds_films
 from saccade.data.objects import coco, voc
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.sets import Layout, find_layout, read_annotations
 from saccade.data.segments import layout as segment_layout
-from saccade.data.segments.files import SegmentFiles
+from saccade.data.segments.files import MaskedSet, SegmentFiles
 from saccade.data.segments.layout import MaskLayout
-from saccade.data.segments.masked_set import MaskedSet
 from saccade.data.split_names import split_role
 from saccade.data.splitting import splits_to_read
 from saccade.data.store import Store, join, open_store, parent_folder, read_bytes, relative_to

@@ -10,10 +10,9 @@ from saccade.data.dataset import PictureSet
 from saccade.data.doctor.boxes import verdicts
 from saccade.data.doctor.captions import examine_captions
 from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
-from saccade.data.doctor.films import add_notes, scan_films
 from saccade.data.doctor.findings import CHECKS, MANY_OBJECTS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
-from saccade.data.doctor.scan import ScannedImage, copies, scan_images, similar
+from saccade.data.doctor.scan import ScannedImage, add_notes, copies, scan_films, scan_images, similar
 from saccade.data.exif import ExifPolicy
 from saccade.data.folders import ImageFolder
 from saccade.data.objects.annotations import AnnotatedPicture

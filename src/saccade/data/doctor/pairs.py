@@ -10,7 +10,7 @@ from saccade.data.doctor.scan import ScannedImage, copies, scan_images
 from saccade.data.files import escape
 from saccade.data.pairs import PairSet, SideBySide, StyleSet, TwoFolders
 from saccade.data.pairs.sets import same_aspect
-from saccade.data.pairs.stems import pictures_by_stem
+from saccade.data.pairs.splits import pictures_by_stem
 from saccade.data.store import open_store
 
 Seen = dict[str, ScannedImage]

@@ -1,8 +1,10 @@
-"""Films decoded once for training: every step reads from memory, or from a file that is mapped into it."""
+"""Films decoded once for training: every step reads from memory, or from a file that is mapped into it. How long, fast
+and large the films are is noted beside what a model takes."""
 
 import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,9 +12,11 @@ from jaxtyping import Int, UInt8
 from torch import Generator, Tensor
 
 from saccade.data.cache import MEMORY_BUDGET, read_all_readable
+from saccade.data.files import escape, natural_key
 from saccade.data.films.frames import Frames, FrameStack
 from saccade.data.films.sets import FilmSet, check_length, resized
-from saccade.data.films.survey import Survey
+from saccade.data.video import FilmReader
+from saccade.errors import some_of
 
 CLIPS = 4  # lengths of a clip that are kept of each film at least, where it has them
 
@@ -97,3 +101,70 @@ def prepare_films(
         dataset.notes.append(f"{stack.bytes / 1e9:.1f} GB of decoded frames are in a file in {tempfile.gettempdir()}")
     captions = [dataset.captions(i) for i in kept]
     return FilmArrays([dataset.names[i] for i in kept], captions, frames, [places[i] for i in kept], count), kept
+
+
+class Facts(NamedTuple):
+    """Of a film. rate: frames per second. seconds: read. size: (width, height). frames: found at the model's rate, one
+    more than are kept if it goes on. notes: of its reader."""
+
+    rate: Fraction
+    seconds: Fraction
+    size: tuple[int, int]
+    frames: int
+    notes: list[str]
+
+
+class Survey:
+    """Facts about films, and notes on them.
+
+    count, size, rate: frames of a clip, (height, width) and frames per second that the model takes.
+    """
+
+    def __init__(self, count: int, size: tuple[int, int], rate: Fraction) -> None:
+        self.count, self.size, self.rate = count, size, rate
+        self.facts: dict[str, Facts] = {}
+        self.most = count
+
+    def add(self, name: str, film: FilmReader, size: tuple[int, int], frames: int, most: int) -> None:
+        """A film that has been read. size: (width, height). frames: found at the model's rate. most: that are kept."""
+        self.most = most
+        self.facts[name] = Facts(film.rate, film.end, size, frames, list(film.notes))
+
+    def notes(self) -> list[str]:
+        """What the films have against what the model takes, and what was done about it, one sentence each."""
+        if not self.facts:
+            return []
+        facts = dict(sorted(self.facts.items(), key=lambda item: natural_key(item[0])))
+        short = [name for name, each in facts.items() if each.frames < self.count]
+        slow = [name for name, each in facts.items() if each.rate < self.rate * Fraction(9, 10) and each.frames > 1]
+        long = [name for name, each in facts.items() if each.frames > self.most]
+        noted = [each.notes[0] for each in facts.values() if each.notes]
+        return [
+            self._summary(),
+            *_listed("films that are too short, left out", short),
+            *_listed(f"films with fewer than {float(self.rate):g} frames per second, some of them repeated", slow),
+            *_listed(f"films of which the first {float(self.most / self.rate):g} s are used", long),
+            *_listed("films read with notes", noted, 1),
+        ]
+
+    def _summary(self) -> str:
+        every = self.facts.values()
+        width, height = zip(*(each.size for each in every), strict=True)
+        longer = " or longer" if any(each.frames > self.most for each in every) else ""
+        return (
+            f"the films have {_range([each.rate for each in every])} frames per second, last "
+            f"{_range([each.seconds for each in every])} s{longer} and are {_range(width)} x {_range(height)} pixels; "
+            f"the model takes {self.count} frames at {float(self.rate):g} per second "
+            f"({float(self.count / self.rate):g} s) of {self.size[1]} x {self.size[0]}"
+        )
+
+
+def _listed(what: str, names: list[str], most: int = 3) -> list[str]:
+    return [f"{len(names)} {what}: {some_of(map(escape, names), most)}"] if names else []
+
+
+def _range(values: list[Fraction] | tuple[int, ...]) -> str:
+    low, high = (
+        f"{float(value):.3g}" if isinstance(value, Fraction) else str(value) for value in (min(values), max(values))
+    )
+    return low if low == high else f"{low} to {high}"

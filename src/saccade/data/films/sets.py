@@ -14,14 +14,14 @@ from jaxtyping import UInt8
 
 from saccade.data.captions.annotations import CaptionedPicture, Captions
 from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions, table_faults
-from saccade.data.captions.sets import CaptionSet, train_val_captions
+from saccade.data.captions.sets import CaptionSet
 from saccade.data.files import count_suffixes, escape
-from saccade.data.film_frames import FilmReader, open_film, resampled
+from saccade.data.film_frames import open_film, resampled
 from saccade.data.films.store import FilmStore
 from saccade.data.images import Picture
 from saccade.data.preprocess import Preprocess
-from saccade.data.splitting import select_split
 from saccade.data.store import Store, relative_to
+from saccade.data.video import FilmReader
 from saccade.errors import DataError, some_of
 
 
@@ -32,6 +32,8 @@ class FilmSet(CaptionSet):
     Raises:
         DataError: a fatal problem (a file name outside the folder); any problem with on_error="fail"; no film.
     """
+
+    items, both = "films", "film_splits"
 
     def __init__(self, captions: Captions, on_error: str = "skip"):
         bare = [CaptionedPicture(name) for name in captions.uncaptioned]
@@ -122,7 +124,7 @@ def open_films(source: str | os.PathLike[str], split: str | None = None, on_erro
         DataError: no films; tables without columns for captions, which are named; a split that does not exist, or
             several and none named; see `FilmSet`.
     """
-    return _open_split(find_films(source), split, on_error)
+    return FilmSet.open(find_films(source), split, on_error)
 
 
 def film_splits(
@@ -134,13 +136,8 @@ def film_splits(
 ) -> tuple[FilmSet, FilmSet]:
     """Training and validation sets of one source, as `caption_splits` makes them: films with a caption in common are
     held out together. Raises DataError as `open_films`."""
-    return train_val_captions(
-        find_films(source),
-        None if val is None else find_films(val),
-        lambda layout, split: _open_split(layout, split, on_error),
-        val_fraction,
-        seed,
-    )
+    layout, other = find_films(source), None if val is None else find_films(val)
+    return FilmSet.train_val(layout, other, val_fraction, seed, on_error)
 
 
 def find_films(source: str | os.PathLike[str]) -> CaptionLayout:
@@ -170,10 +167,3 @@ def _open_store(source: str | os.PathLike[str]) -> Store:
     if path.exists():
         raise DataError(f"{escape(path)} is a file; a folder of films expected: unpack a tar")
     raise DataError(f"{escape(path)} does not exist; a folder of films expected")
-
-
-def _open_split(layout: CaptionLayout, split: str | None, on_error: str) -> FilmSet:
-    dataset = FilmSet(layout.read(select_split(layout, split, "film_splits")), on_error)
-    count = sum(len(dataset.captions(i)) for i in range(len(dataset)))
-    dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {len(dataset)} films, {count} captions")
-    return dataset

@@ -10,11 +10,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 
-from saccade.data.augment_ops import jitter_colors, mean_color, random_window, uniform
+from saccade.data.augment_ops import jitter_colors, mean_color, random_window, resample, uniform
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.transforms import mirror, place, transpose, vflip
 from saccade.data.placement import Placement
-from saccade.data.resample import resample
 from saccade.errors import DataError
 
 

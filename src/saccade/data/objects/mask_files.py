@@ -16,12 +16,11 @@ from saccade.data.files import escape
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, Problem, resolve_classes
 from saccade.data.objects.run_lengths import encode
 from saccade.data.segments.decode_mask import read_mask
+from saccade.data.segments.files import MaskedPicture
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.layout import find as find_masks
-from saccade.data.segments.masked_set import MaskedPicture
 from saccade.data.segments.object_masks import read_part
-from saccade.data.segments.regions import WHOLE
-from saccade.data.segments.survey import survey
+from saccade.data.segments.survey import WHOLE, survey
 from saccade.data.store import Store, relative_to
 from saccade.data.threads import map_threads
 from saccade.errors import DataError

@@ -5,18 +5,23 @@ left half and B in its right half, as pix2pix publishes its sets (Isola et al. 2
 with the direction "BtoA". Captions beside the pictures to paint are read where there are any.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from saccade.data.dataset import check_on_error
 from saccade.data.files import escape
 from saccade.data.images import Picture, read_image
 from saccade.data.pairs.captions import FoundCaptions, Read, captions_in_or_around
-from saccade.data.pairs.splits import HoldOut, split_by_file, split_by_folder, split_by_stem
-from saccade.data.pairs.stems import pictures_by_stem, unmatched
+from saccade.data.pairs.splits import (
+    HoldOut,
+    StemSet,
+    pictures_by_stem,
+    split_by_file,
+    split_by_folder,
+    split_by_stem,
+    unmatched,
+)
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
@@ -35,52 +40,23 @@ class PicturePair:
     captions: tuple[str, ...]
 
 
-class PairSet:
-    """Pairs of pictures, with captions where there are any.
-
-    Attributes:
-        label: name of the set in messages.
-        stems: name of each pair.
-        on_error: "skip" leaves out what cannot be used, "fail" raises.
-        skipped: what has been left out so far, name -> reason.
-        notes: assumptions made while reading, one sentence each.
-    """
+class PairSet(StemSet):
+    """Pairs of pictures, with captions where there are any."""
 
     def __init__(self, label: str, pairs: Sequence[PicturePair], found: FoundCaptions, on_error: str):
-        check_on_error(on_error)
-        self.label, self.on_error, self._pairs = label, on_error, list(pairs)
-        self.classes: list[str] = []
-        self.skipped, self.notes = dict(found.skipped), list(found.notes)
+        super().__init__(label, pairs, found, on_error)
         captioned = sum(bool(pair.captions) for pair in pairs)
         self.notes.insert(0, f"{label}: {len(pairs)} pairs, {captioned} of them with captions")
 
     @property
-    def stems(self) -> list[str]:
-        return [pair.stem for pair in self._pairs]
-
-    @property
     def names(self) -> list[str]:
         """A unique name for each pair: of the picture to paint."""
-        return [pair.name for pair in self._pairs]
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def captions(self, index: int) -> tuple[str, ...]:
-        """The captions of the picture to paint; empty where it has none."""
-        return self._pairs[index].captions
+        return [pair.name for pair in self._items]
 
     def pair(self, index: int) -> tuple[Picture, Picture]:
         """The picture to paint from, and the one to paint. Raises DataError for pictures that cannot be read or do not
         fit."""
         raise NotImplementedError
-
-    def subset(self, indices: Sequence[int]) -> Self:
-        """The pairs at `indices`."""
-        part = copy.copy(self)
-        part._pairs = [self._pairs[i] for i in indices]
-        part.notes, part.skipped = list(self.notes), dict(self.skipped)
-        return part
 
 
 class TwoFolders(PairSet):
@@ -110,7 +86,7 @@ class TwoFolders(PairSet):
 
     def pair(self, index: int) -> tuple[Picture, Picture]:
         """As for every set; DataError for pictures whose aspects differ, too."""
-        pair = self._pairs[index]
+        pair = self._items[index]
         source, target = _read(self._source, pair.source), _read(self._target, pair.target)
         if not same_aspect(source.image.size, target.image.size):
             (a, b), (c, d) = source.image.size, target.image.size
@@ -134,7 +110,7 @@ class SideBySide(PairSet):
 
     def pair(self, index: int) -> tuple[Picture, Picture]:
         """As for every set; DataError for a picture of odd width, too."""
-        both = _read(self._store, self._pairs[index].target)
+        both = _read(self._store, self._items[index].target)
         width, height = both.image.size
         if width % 2:
             raise DataError(f"{escape(both.name)} is {width} pixels wide; two halves of equal width expected")
@@ -143,22 +119,7 @@ class SideBySide(PairSet):
         return (a, b) if self.direction == "AtoB" else (b, a)
 
 
-def pair_splits(
-    source: Path, target: Path, hold_out: HoldOut, read: Read, on_error: str = "skip"
-) -> tuple[PairSet, PairSet]:
-    """Training and validation pairs of two folders; how they are split: see `split`. Raises DataError as `TwoFolders`
-    and `split` do."""
-    return split(TwoFolders(source, target, read, on_error), hold_out)
-
-
-def side_by_side_splits(
-    folder: Path, direction: Direction, hold_out: HoldOut, read: Read, on_error: str = "skip"
-) -> tuple[PairSet, PairSet]:
-    """The same for pairs side by side."""
-    return split(SideBySide(folder, direction, read, on_error), hold_out)
-
-
-def split(dataset: PairSet, hold_out: HoldOut) -> tuple[PairSet, PairSet]:
+def pair_splits(dataset: PairSet, hold_out: HoldOut) -> tuple[PairSet, PairSet]:
     """Training and validation pairs: as a file lists them; else by folders train and val (a folder test is not used);
     else about a fraction by their names (`held_out_names`). The notes of the validation set record which.
 

@@ -1,15 +1,19 @@
-"""Training and validation parts of sets whose pictures belong together by their stems."""
+"""Sets whose pictures belong together by their stems, and their training and validation parts."""
 
-from collections.abc import Sequence
+import copy
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import Any, Self, TypeVar
 
-from saccade.data.files import escape
-from saccade.data.pairs.stems import read_stems
+from saccade.data.dataset import check_on_error
+from saccade.data.files import count_suffixes, escape, natural_key
+from saccade.data.pairs.captions import FoundCaptions
 from saccade.data.split_names import split_role
 from saccade.data.splitting import held_out_names
-from saccade.errors import DataError
+from saccade.data.store import Store, join, pictures_in, relative_to
+from saccade.errors import DataError, some_of
 
 
 @dataclass(frozen=True)
@@ -22,22 +26,44 @@ class HoldOut:
     file: Path | None = None
 
 
-class Paired(Protocol):
-    """A data set whose items have stems."""
+class StemSet:
+    """A data set whose items have stems: the names that the same content has in several folders.
 
-    label: str
-    notes: list[str]
-    skipped: dict[str, str]
+    Attributes:
+        label: name of the set in messages.
+        on_error: "skip" leaves out what cannot be used, "fail" raises.
+        skipped: what has been left out so far, name -> reason.
+        notes: assumptions made while reading, one sentence each.
+    """
+
+    def __init__(self, label: str, items: Sequence[Any], found: FoundCaptions, on_error: str):
+        """items: each with `stem` and `captions`."""
+        check_on_error(on_error)
+        self.label, self.on_error, self._items = label, on_error, list(items)
+        self.classes: list[str] = []
+        self.skipped, self.notes = dict(found.skipped), list(found.notes)
 
     @property
-    def stems(self) -> list[str]: ...
+    def stems(self) -> list[str]:
+        """Name of the content of each item."""
+        return [item.stem for item in self._items]
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return len(self._items)
 
-    def subset(self, indices: Sequence[int]) -> Self: ...
+    def captions(self, index: int) -> tuple[str, ...]:
+        """The captions of the picture to paint; empty where it has none."""
+        return self._items[index].captions
+
+    def subset(self, indices: Sequence[int]) -> Self:
+        """The items at `indices`."""
+        part = copy.copy(self)
+        part._items = [self._items[i] for i in indices]
+        part.notes, part.skipped = list(self.notes), dict(self.skipped)
+        return part
 
 
-Dataset = TypeVar("Dataset", bound=Paired)
+Dataset = TypeVar("Dataset", bound=StemSet)
 
 
 def split_by_file(dataset: Dataset, file: Path) -> tuple[Dataset, Dataset]:
@@ -89,3 +115,66 @@ def parts(dataset: Dataset, held_out: set[str]) -> tuple[Dataset, Dataset]:
     val = dataset.subset([i for i, stem in enumerate(dataset.stems) if stem in held_out])
     val.skipped = {}
     return train, val
+
+
+def pictures_by_stem(store: Store, folder: str = "") -> dict[str, str]:
+    """Stem -> picture, for all pictures of a folder of the store and its subfolders, in natural order. A stem is the
+    path below the folder without the suffix, in Unicode normal form C.
+
+    Raises DataError for a folder without pictures, and for two pictures with one stem."""
+    found: dict[str, str] = {}
+    for name in pictures_in(store, folder):
+        stem = stem_of(relative_to(folder, name))
+        if stem in found:
+            raise DataError(
+                f"{escape(store.full_name(found[stem]))} and {escape(store.full_name(name))} have the same name "
+                "without suffix; which of them is meant is unknown: remove one"
+            )
+        found[stem] = name
+    if not found:
+        files = [name for name in store.files if not folder or name.startswith(f"{folder}/")]
+        label = escape(store.full_name(folder)) if folder else store.label
+        raise DataError(f"{label} holds no pictures (found: {count_suffixes(files)})")
+    return dict(sorted(found.items(), key=lambda each: natural_key(each[0])))
+
+
+def stem_of(name: str) -> str:
+    """A file name without its suffix, in Unicode normal form C."""
+    path = PurePosixPath(unicodedata.normalize("NFC", name))
+    parent = "" if str(path.parent) == "." else str(path.parent)
+    return join(parent, path.stem)
+
+
+def read_stems(file: Path, known: Iterable[str], label: str) -> set[str]:
+    """The stems that a UTF-8 text file lists, one a line.
+
+    Raises DataError for a file that cannot be read or lists none, and for stems that the set `label` does not have."""
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{escape(file)} is not UTF-8 text (byte {error.start}); convert it") from error
+    except OSError as error:
+        raise DataError(f"{escape(file)} cannot be opened ({error.strerror})") from error
+    stems = {unicodedata.normalize("NFC", line.strip()) for line in lines if line.strip()}
+    if not stems:
+        raise DataError(f"{escape(file)} is empty; a name without suffix on each line expected")
+    unknown = sorted(stems.difference(known))
+    if unknown:
+        raise DataError(
+            f"{escape(file)} lists {len(unknown)} of {len(stems)} names that {label} does not have: "
+            f"{some_of(map(escape, unknown))}; one name without suffix on each line expected"
+        )
+    return stems
+
+
+def unmatched(parts: Mapping[str, Iterable[str]]) -> list[str]:
+    """For each of two labels a phrase with the number of its stems that the other lacks, and the first of them; none
+    where all match. parts: label -> stems."""
+    (a, first), (b, second) = ((label, dict.fromkeys(stems)) for label, stems in parts.items())
+    phrases = []
+    for label, stems, other, others in ((a, first, b, second), (b, second, a, first)):
+        alone = [stem for stem in stems if stem not in others]
+        if alone:
+            names = some_of(map(escape, alone))
+            phrases.append(f"{len(alone)} of {len(stems)} pictures of {label} have no partner in {other}: {names}")
+    return phrases

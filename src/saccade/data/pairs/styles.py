@@ -5,18 +5,15 @@ every style needs every content. Captions are read where there are any: in the f
 own.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from saccade.data.dataset import check_on_error
 from saccade.data.files import count_suffixes, escape, is_picture, natural_key
 from saccade.data.images import Picture, read_image
 from saccade.data.pairs.captions import FoundCaptions, Read, captions_in
-from saccade.data.pairs.splits import HoldOut, parts, split_by_file
-from saccade.data.pairs.stems import pictures_by_stem
+from saccade.data.pairs.splits import HoldOut, StemSet, parts, pictures_by_stem, split_by_file
 from saccade.data.split_names import split_role
 from saccade.data.splitting import held_out_names
 from saccade.data.store import Store, open_store
@@ -35,12 +32,11 @@ class StyledPicture:
     captions: tuple[str, ...]
 
 
-class StyleSet:
+class StyleSet(StemSet):
     """Pictures, each with its style and its content.
 
-    Attributes: as those of `PairSet`, and
+    Attributes:
         styles: name of the style of each picture.
-        stems: name of the content of each picture.
 
     Raises DataError for fewer than two styles, for styles that share no stem, and for folders train, val or test in the
     place of styles."""
@@ -48,18 +44,17 @@ class StyleSet:
     def __init__(self, source: Path, read: Read, on_error: str = "skip"):
         check_on_error(on_error)
         self._store: Store = open_store(source)
-        self.label, self.on_error, self.classes = self._store.label, on_error, list[str]()
         styles = _style_folders(self._store)
         found = _captions(source, styles, read, on_error)
-        self._pictures = [
+        pictures = [
             StyledPicture(file, style, stem, found.of(file))
             for style in styles
             for stem, file in pictures_by_stem(self._store, style).items()
         ]
+        super().__init__(self._store.label, pictures, found, on_error)
         several = len(self.drawn_by_several())
         if not several:
             raise DataError(f"{self.label}: no picture of {' or '.join(map(escape, styles))} has a name in common")
-        self.skipped, self.notes = dict(found.skipped), list(found.notes)
         self.notes.insert(0, f"{self.label}: {self._summary(styles, several)}")
         loose = [name for name in self._store.files if "/" not in name and is_picture(name)]
         if loose:
@@ -68,26 +63,15 @@ class StyleSet:
     @property
     def names(self) -> list[str]:
         """Files of the pictures."""
-        return [picture.file for picture in self._pictures]
+        return [picture.file for picture in self._items]
 
     @property
     def styles(self) -> list[str]:
-        return [picture.style for picture in self._pictures]
-
-    @property
-    def stems(self) -> list[str]:
-        return [picture.stem for picture in self._pictures]
-
-    def __len__(self) -> int:
-        return len(self._pictures)
-
-    def captions(self, index: int) -> tuple[str, ...]:
-        """Of a picture; empty where it has none."""
-        return self._pictures[index].captions
+        return [picture.style for picture in self._items]
 
     def picture(self, index: int) -> Picture:
         """A picture, upright. Raises DataError if it cannot be read."""
-        name = self._pictures[index].file
+        name = self._items[index].file
         return read_image(self._store.read(name), name=self._store.full_name(name))
 
     def drawn_by_several(self) -> list[str]:
@@ -97,15 +81,8 @@ class StyleSet:
             seen[stem] = seen.get(stem, 0) + 1
         return sorted((stem for stem, count in seen.items() if count > 1), key=natural_key)
 
-    def subset(self, indices: Sequence[int]) -> Self:
-        """The pictures at `indices`."""
-        part = copy.copy(self)
-        part._pictures = [self._pictures[i] for i in indices]
-        part.notes, part.skipped = list(self.notes), dict(self.skipped)
-        return part
-
     def _summary(self, styles: Sequence[str], several: int) -> str:
-        contents, captioned = len(set(self.stems)), sum(bool(picture.captions) for picture in self._pictures)
+        contents, captioned = len(set(self.stems)), sum(bool(picture.captions) for picture in self._items)
         return (
             f"{len(styles)} styles ({', '.join(map(escape, styles[:10]))}), {contents} names, {several} of them in "
             f"several styles; {len(self)} pictures, {captioned} with captions"

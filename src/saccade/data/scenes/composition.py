@@ -1,13 +1,16 @@
-"""Constraints on scenes: the number of objects, whether they may overlap, which combinations may occur."""
+"""Constraints on scenes: the number of objects, whether they may overlap, which combinations may occur; and scenes as
+text, for command lines: ``scenes:1000,objects=1-3,apart,combinations=held-out``."""
 
+import re
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from saccade.data.scenes.held_out import Combinations
 from saccade.errors import DataError
 
 MAX_OBJECTS = 8
 DEFAULT_OBJECTS = (3, 8)
+_OPTIONS = "objects=1-3, apart, combinations=seen, size=64, seed=1"
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,48 @@ class Composition:
         if self.combinations not in get_args(Combinations):
             expected = ", ".join(get_args(Combinations))
             raise DataError(f"combinations={self.combinations!r} was given; one of {expected} expected")
+
+
+def parse_spec(text: str) -> dict[str, Any] | None:
+    """Arguments of `Scenes` from "scenes", "scenes:N" or "scenes:N,OPTION,...": only those that are given.
+
+    Options: ``objects=FEWEST-MOST`` (or one number), ``apart``, ``combinations=all|seen|held-out``, ``size=PIXELS`` (or
+    WIDTHxHEIGHT), ``seed=N``. The count may be left out: ``scenes:apart``.
+
+    Returns None if the text is not "scenes" and does not begin with "scenes:".
+
+    Raises:
+        DataError: an unknown or repeated option, or a value that `Scenes` refuses.
+    """
+    word, colon, rest = text.partition(":")
+    if word != "scenes":
+        return None
+    found: dict[str, Any] = {}
+    parts = rest.split(",") if colon else []
+    for i, part in enumerate(parts):
+        name, value = _parse(text, part.strip(), first=i == 0)
+        if name in found:
+            raise DataError(f"{text!r}: {name} is given twice; once expected")
+        found[name] = value
+    composition = {key: found[key] for key in ("objects", "apart", "combinations") if key in found}
+    Composition(**composition)  # checks the ranges
+    return found
+
+
+def _parse(text: str, part: str, first: bool) -> tuple[str, Any]:
+    """The name and value of one part."""
+    if first and re.fullmatch(r"[0-9]+", part) and int(part) > 0:
+        return "n", int(part)
+    name, equals, value = part.partition("=")
+    if part == "apart":
+        return "apart", True
+    if name == "objects" and (match := re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", value)):
+        return "objects", (int(match[1]), int(match[2] or match[1]))
+    if name == "combinations" and equals:
+        return "combinations", value
+    if name == "size" and (match := re.fullmatch(r"([0-9]{1,5})(?:x([0-9]{1,5}))?", value)):
+        return "size", (int(match[2] or match[1]), int(match[1]))
+    if name == "seed" and re.fullmatch(r"[0-9]{1,18}", value):
+        return "seed", int(value)
+    expected = f"a whole number from 1, or one of {_OPTIONS}" if first else f"one of {_OPTIONS}"
+    raise DataError(f"{text!r}: {part!r} was found; {expected} expected")

@@ -1,7 +1,11 @@
-"""The content of a scene as data: input of captions and edits, and reference of judges."""
+"""The content of a scene as data: input of captions and edits, and reference of judges; and the content of a caption
+before it is put into words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from saccade.data.scenes.stream import Stream, T
+from saccade.data.scenes.vocabulary import BASES, INVERSES
 
 Relation = tuple[int, str, int]  # subject, name, object
 
@@ -43,3 +47,47 @@ class Description:
     def from_json(cls, data: dict) -> "Description":
         objects = tuple((each["shape"], each["colour"]) for each in data["objects"])
         return cls(objects, tuple((a, name, b) for a, name, b in data["relations"]), data["background"])
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Attributes:
+    links: (subject, relation or its inverse, object). The subject of each is mentioned for the first time; its object
+        may have been mentioned.
+    alone: objects that no link mentions.
+    extra: relations, or their inverses, between objects that have been mentioned.
+    """
+
+    links: list[Relation]
+    alone: list[int]
+    extra: list[Relation]
+
+    def relations(self) -> list[Relation]:
+        """All relations, each in the direction of `RELATIONS`."""
+        return [(b, BASES[r], a) if r in BASES else (a, r, b) for a, r, b in [*self.links, *self.extra]]
+
+
+def draw_outline(stream: Stream, description: Description, links: int, extra: int) -> Outline:
+    """An outline that mentions every object, with at most `links` links and `extra` extra relations."""
+    outline = Outline([], [], [])
+    mentioned: set[int] = set()
+    for a, relation, b in shuffled(stream, [each for each in description.relations if each[1] in INVERSES]):
+        if stream.bernoulli(0.5):
+            a, relation, b = b, INVERSES[relation], a
+        if a in mentioned and b not in mentioned:
+            a, relation, b = b, BASES.get(relation) or INVERSES[relation], a
+        if a not in mentioned and len(outline.links) < links:
+            outline.links.append((a, relation, b))
+            mentioned |= {a, b}
+        elif len(outline.extra) < extra:
+            outline.extra.append((a, relation, b))
+    outline.alone.extend(i for i in shuffled(stream, list(range(len(description.objects)))) if i not in mentioned)
+    return outline
+
+
+def shuffled(stream: Stream, values: list[T]) -> list[T]:
+    """The values in a random order (Fisher and Yates), in place."""
+    for i in range(len(values) - 1, 0, -1):
+        j = stream.integer(i + 1)
+        values[i], values[j] = values[j], values[i]
+    return values

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from saccade.data.scenes import korean
 from saccade.data.scenes.captions import article
+from saccade.data.scenes.description import shuffled
 from saccade.data.scenes.edits import edited_scene, minimal_edit
-from saccade.data.scenes.outline import shuffled
 from saccade.data.scenes.phrasing import Caption, draw_caption
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.vocabulary import (

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from saccade.data.scenes import korean
-from saccade.data.scenes.description import Relation
-from saccade.data.scenes.outline import Outline
+from saccade.data.scenes.description import Outline, Relation
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.vocabulary import KOREAN_BACKGROUNDS, KOREAN_PLACES, KOREAN_SIZES, draw_word
 

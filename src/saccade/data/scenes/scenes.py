@@ -1,4 +1,4 @@
-"""The procedural world: unlimited pictures with exact annotations."""
+"""The procedural world: unlimited pictures with exact annotations, of objects and of every pixel."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
+from torch import Tensor
 
 from saccade.data.images import Picture
 from saccade.data.objects import ObjectAnnotations
@@ -220,3 +221,30 @@ def _check_world(size: tuple[int, int], seed: int) -> None:
         raise DataError(
             f"scenes of {size[1]} x {size[0]} pixels were requested; sides of {MIN_SIDE} to {MAX_SIDE} pixels expected"
         )
+
+
+class SceneSegments:
+    """Scenes as a `SegmentSet`: "background", then the classes of `scenes`. Every picture is readable."""
+
+    def __init__(self, scenes: Scenes):
+        self.scenes = scenes
+        self.label, self.on_error = scenes.label, scenes.on_error
+        self.classes = ["background", *scenes.classes]
+        self.skipped: dict[str, str] = {}
+        self.notes = list(scenes.notes)
+
+    @property
+    def names(self) -> list[str]:
+        return self.scenes.names
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def picture(self, index: int) -> Picture:
+        """Scene `index`, counted from 0. Raises IndexError if there is none."""
+        return self.scenes.picture(index)
+
+    def mask(self, index: int) -> UInt8[Tensor, "y x"]:
+        """0 for the background, else the class; every pixel of a scene has one."""
+        # a copy: the scene is cached, and its picture may be read next
+        return torch.from_numpy(self.scenes.scene(index).semantic.copy())

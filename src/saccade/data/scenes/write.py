@@ -10,9 +10,8 @@ from PIL import Image
 from saccade.data.files import escape
 from saccade.data.output import new_folder
 from saccade.data.scenes import write_coco, write_voc, write_yolo
-from saccade.data.scenes.palette import index_picture
-from saccade.data.scenes.phrasing import draw_caption
-from saccade.data.scenes.phrasing_films import draw_film_caption
+from saccade.data.scenes.colours import index_picture
+from saccade.data.scenes.phrasing import draw_caption, draw_film_caption
 from saccade.data.scenes.scenes import Scenes
 from saccade.data.scenes.stream import Stream
 from saccade.errors import DataError

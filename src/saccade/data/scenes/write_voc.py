@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from PIL import Image
 
-from saccade.data.scenes.palette import index_colour, index_picture
+from saccade.data.scenes.colours import index_colour, index_picture
 from saccade.data.scenes.scenes import Scene, Scenes
 
 QUALITY = 95  # of the JPEGs, which most readers of VOC require

@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
-from saccade.data.augment_ops import jitter_colors, mean_color, random_offset, uniform
-from saccade.data.resample import resample
+from saccade.data.augment_ops import jitter_colors, mean_color, random_offset, resample, uniform
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 

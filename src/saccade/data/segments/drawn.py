@@ -25,8 +25,8 @@ from saccade.data.objects.outlines import draw_outline, scale_outline
 from saccade.data.objects.sets import Layout, read_annotations
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.decode_mask import size_error
+from saccade.data.segments.files import Mask, MaskedPicture, MaskedSet
 from saccade.data.segments.label_map import BACKGROUND, LabelMap
-from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
 from saccade.data.store import Store, relative_to
 from saccade.errors import DataError
 

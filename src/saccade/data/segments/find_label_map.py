@@ -13,11 +13,10 @@ from saccade.data.objects.annotations import resolve_classes
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.data.segments.class_lists import ClassList, Entry
 from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_fitting
-from saccade.data.segments.fit_list import fit_list
 from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
 from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
 from saccade.data.segments.survey import survey
-from saccade.data.segments.values import read_values
+from saccade.data.segments.values import fit_list, read_values
 from saccade.data.segments.well_known import (
     CAMVID,
     CAMVID_NAME,

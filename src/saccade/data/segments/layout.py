@@ -9,9 +9,9 @@ from saccade.data.objects.annotations import Problem
 from saccade.data.segments.class_lists import ClassList
 from saccade.data.segments.class_lists import find_lists as find_class_lists
 from saccade.data.segments.decode_mask import DecodedMask, read_fitting, read_mask
+from saccade.data.segments.files import Mask, MaskedPicture, MaskedSet
 from saccade.data.segments.find_label_map import LabelMapChoice, MaskFiles, find_label_map, object_label_map
 from saccade.data.segments.label_map import LabelMap
-from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
 from saccade.data.segments.object_masks import read_part, united
 from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
 from saccade.data.segments.split_lists import Finder, find_lists, listed

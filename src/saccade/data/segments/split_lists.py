@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import Problem
-from saccade.data.segments.masked_set import MaskedPicture
+from saccade.data.segments.files import MaskedPicture
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from saccade.data.scenes.palette import index_picture
+from saccade.data.scenes.colours import index_picture
 
 Colour = tuple[int, int, int]
 

@@ -9,8 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.data import Picture
-from saccade.data.objects.contours import rings
-from saccade.data.objects.run_lengths import RunLengths, decode
+from saccade.data.objects.run_lengths import RunLengths, decode, rings
 from saccade.data.placement import Placement
 from saccade.errors import SaccadeError
 from saccade.studio.inputs.summary import InputSummary, described, described_input

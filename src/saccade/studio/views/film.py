@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saccade.checkpoints.video_classifiers import PublicVideoClassifier
 from saccade.data import Picture
-from saccade.data.clips import Clip
+from saccade.data.film_frames import Clip
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.studio.film.attention import FilmCall, FilmLayout, at_least_one, film_calls, misfit

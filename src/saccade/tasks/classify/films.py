@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.checkpoints.video_classifiers import PublicVideoClassifier
-from saccade.data.clips import Clip, read_clip
+from saccade.data.film_frames import Clip, read_clip
 from saccade.tasks.base import PublicTask
 from saccade.tasks.classify.result import Classification, classification
 from saccade.tasks.classify.task import softmax

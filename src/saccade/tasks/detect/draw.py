@@ -7,8 +7,7 @@ from jaxtyping import Int
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from saccade.data.objects.contours import outline
-from saccade.data.objects.run_lengths import RunLengths, decode_numbers
+from saccade.data.objects.run_lengths import RunLengths, decode_numbers, outline
 from saccade.tasks.confusion import draw_confusion
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import Curve

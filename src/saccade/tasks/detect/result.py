@@ -7,8 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from saccade.data.files import escape
-from saccade.data.objects.contours import outline
-from saccade.data.objects.run_lengths import RunLengths, area
+from saccade.data.objects.run_lengths import RunLengths, area, outline
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Detection:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Boxes are left, top, right, bottom in pixels. Objects with a mask have its area in pixels, its
-        outline (`saccade.data.objects.contours.outline`), and its run lengths as COCO's `segmentation`."""
+        outline (`saccade.data.objects.run_lengths.outline`), and its run lengths as COCO's `segmentation`."""
         found = self.found
         masks = [None] * len(found) if found.masks is None else found.masks
         rows = zip(self.labels, found.scores.tolist(), found.boxes.tolist(), masks, strict=True)

@@ -134,16 +134,17 @@ def read_caption(text: str) -> object:
 
 def paired_splits(options: GenerateDataOptions, seed: int) -> tuple[Any, Any]:
     """Training and validation sets of --pairs and --styles. Raises DataError as `saccade.data.pairs` does."""
-    from saccade.data.pairs import pair_splits, side_by_side_splits, style_splits
+    from saccade.data.pairs import SideBySide, TwoFolders, pair_splits, style_splits
     from saccade.data.pairs.splits import HoldOut
 
     hold_out = HoldOut(options.val_fraction, seed, options.hold_out_file)
     if options.styles is not None:
         return style_splits(options.styles, hold_out, read_caption, options.on_error)
     if options.split_at is not None:
-        return side_by_side_splits(options.pairs[0], options.direction, hold_out, read_caption, options.on_error)
+        pairs = SideBySide(options.pairs[0], options.direction, read_caption, options.on_error)
+        return pair_splits(pairs, hold_out)
     source, target = options.folders
-    return pair_splits(source, target, hold_out, read_caption, options.on_error)
+    return pair_splits(TwoFolders(source, target, read_caption, options.on_error), hold_out)
 
 
 COMMANDS = GenerateCommands()

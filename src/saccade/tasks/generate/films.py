@@ -9,7 +9,7 @@ from saccade.data.films import FilmSet
 from saccade.data.films.arrays import prepare_films
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.films import Film
-from saccade.data.scenes.phrasing_films import draw_film_caption
+from saccade.data.scenes.phrasing import draw_film_caption
 from saccade.data.scenes.stream import Stream
 from saccade.tasks.generate.batches import Samples, SourcePixels
 from saccade.tasks.generate.captioned import draw_captions

@@ -19,8 +19,8 @@ from saccade.data.scenes import (
     edited_scene,
     minimal_edit,
 )
+from saccade.data.scenes.description import shuffled
 from saccade.data.scenes.edits import Kind
-from saccade.data.scenes.outline import shuffled
 from saccade.data.scenes.stream import Stream
 from saccade.ops import WordBatch
 from saccade.tasks.match.recipe import MatchRecipe

@@ -9,13 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor
 
-from saccade.data.augment_ops import jitter_colors, mean_color, random_window, uniform
+from saccade.data.augment_ops import jitter_colors, mean_color, random_window, resample, uniform
 from saccade.data.cache import Arrays, Streamed
 from saccade.data.captions import CaptionSet
 from saccade.data.captions.arrays import prepare_captioned
-from saccade.data.captions.groups import caption_key
+from saccade.data.captions.sets import caption_key
 from saccade.data.preprocess import Preprocess
-from saccade.data.resample import resample
 from saccade.tasks.match.batches import Pairs
 from saccade.tasks.match.candidates import CANDIDATES
 from saccade.tasks.match.recipe import MatchRecipe

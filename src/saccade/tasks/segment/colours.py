@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from saccade.data.scenes.palette import index_picture
+from saccade.data.scenes.colours import index_picture
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.errors import DataError
 from saccade.tasks.drawing import PALETTE, Colour

@@ -74,7 +74,7 @@ Examples:
 
     def open_splits(self, options: AnnotatedDataOptions, recipe: SegmentRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.data.class_subset import SegmentSubset
-        from saccade.data.scenes.segments import SceneSegments
+        from saccade.data.scenes.scenes import SceneSegments
         from saccade.data.segments.sets import segment_splits
         from saccade.tasks.scenes import scene_splits
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from saccade.data.class_subset import SegmentSubset
 from saccade.data.output import write_png
-from saccade.data.scenes.segments import SceneSegments
+from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.segments.sets import open_segments
 from saccade.device import Device
 from saccade.options import AnnotatedValOptions, OnError

@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 
 from saccade.data.cache import read_all
 from saccade.data.preprocess import Preprocess
-from saccade.data.scenes.segments import SceneSegments
+from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.segments import SegmentSet
 from saccade.device import Device
 from saccade.models.segmenter import Segmenter, SegmenterConfig, SegmenterOutput
