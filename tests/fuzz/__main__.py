@@ -2,10 +2,11 @@
 
 import argparse
 import random
+import signal
 import sys
 from pathlib import Path
 
-from tests.fuzz.driver import fuzz, replay
+from tests.fuzz.driver import Tally, fuzz, replay
 
 
 def main() -> int:
@@ -19,11 +20,14 @@ def main() -> int:
     if options.replay:
         return replay(options.replay)
     first = random.SystemRandom().randrange(10**9) if options.seed is None else options.seed
-    counts, failures = fuzz(first, options.minutes * 60, options.only, options.out)
-    print(f"{sum(counts.values())} cases from number {first} in {options.minutes:g} minutes: "
-          + ", ".join(f"{name} {count}" for name, count in counts.items()))  # fmt: skip
-    print(f"{sum(failures.values())} failed" + "".join(f"\n  {count} x {kind}" for kind, count in failures.items()))
-    return 1 if failures else 0
+    tally = Tally()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the counts are printed then as after Ctrl-C
+    try:
+        fuzz(first, options.minutes * 60, options.only, options.out, tally)
+    except KeyboardInterrupt:
+        print("stopped")
+    print(f"from case {first} on: {tally}" + "".join(f"\n  {n} x {kind}" for kind, n in tally.failures.items()))
+    return 1 if tally.failures else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -15,13 +16,32 @@ from pathlib import Path
 
 HANGING = 120.0  # seconds of a case before its process is ended: one that waits takes no processor time
 STARTING = 900.0  # seconds until the first case
+SHOWN = 180.0  # seconds from one line of counts to the next
 ROOM = 3 << 30  # bytes of address space beyond what the process has at its start
 
 
-def fuzz(first: int, seconds: float, only: list[str] | None, out: Path) -> tuple[Counter[str], Counter[str]]:
-    """Run cases for a time, counted from the first; returns the number of cases of each reader and of each kind of
-    failure."""
-    counts, failures, end, number = Counter[str](), Counter[str](), math.inf, first
+class Tally:
+    """Number of cases of each reader, and of each kind of failure; printed every few minutes while it grows."""
+
+    def __init__(self) -> None:
+        self.counts, self.failures = Counter[str](), Counter[str]()
+        self._began = self._shown = time.monotonic()
+
+    def add(self, reader: str) -> None:
+        self.counts[reader] += 1
+        now = time.monotonic()
+        if now > self._shown + SHOWN:
+            self._shown = now
+            print(f"{(now - self._began) / 60:.0f} min: {self}", flush=True)
+
+    def __str__(self) -> str:
+        each = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        return f"{self.counts.total()} cases, {self.failures.total()} failed: {each or 'none'}"
+
+
+def fuzz(first: int, seconds: float, only: list[str] | None, out: Path, tally: Tally) -> None:
+    """Run cases for a time, counted from the first, and count them; what is counted stays if this is interrupted."""
+    failures, end, number = tally.failures, math.inf, first
     context = multiprocessing.get_context("spawn")
     while time.monotonic() < end:
         ours, theirs = context.Pipe()
@@ -39,15 +59,16 @@ def fuzz(first: int, seconds: float, only: list[str] | None, out: Path) -> tuple
                     if time.monotonic() >= end:
                         break
                 elif what == "done":
-                    counts[name] += given
+                    tally.add(name)
                     reader = ""
                 else:
                     failures[name] += 1
         except EOFError:
             pass
-        alive = process.is_alive() and time.monotonic() >= end
-        process.kill()
-        process.join()
+        finally:
+            alive = process.is_alive() and time.monotonic() >= end
+            process.kill()
+            process.join()
         if not alive:
             how = f"ended with {process.exitcode}" if process.exitcode != -9 else "hung or was killed"
             failures[f"{reader}: the process {how}"] += 1
@@ -55,11 +76,11 @@ def fuzz(first: int, seconds: float, only: list[str] | None, out: Path) -> tuple
                 f"case {number} of {reader}: the process {how} (--seed {number} --only '{reader}' runs it)", flush=True
             )
             number, end = number + 1, min(end, time.monotonic() + seconds)
-    return counts, failures
 
 
 def work(pipe: Connection, number: int, only: list[str] | None, out: Path, known: set[str]) -> None:
     """Run cases from `number` on, and send what happens. known: kinds of failures that are only counted."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the other one ends this
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes what it finds there
     try:
         _work(pipe, number, only, out, known)
