@@ -7,6 +7,7 @@ pytest.importorskip("transformers")
 
 from saccade.data import Picture
 from saccade.studio.look import look
+from saccade.studio.page.page import render_page
 from saccade.studio.views import LookOptions
 from saccade.tasks import load
 
@@ -45,3 +46,6 @@ def test_two_pictures(tmp_path):
     assert found.extras.other.grid == (5, 5)
     again = look(load(tmp_path), other).extras.features.layers
     torch.testing.assert_close(found.extras.other.features.layers, again, rtol=0, atol=1e-6)
+    content = render_page(found.page_input()).content
+    assert content["title"] == f"{PICTURE.name} · b.png"
+    assert (content["other"]["first"], content["other"]["name"]) == (PICTURE.name, "b.png")

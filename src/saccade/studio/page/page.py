@@ -13,7 +13,7 @@ from PIL import Image
 
 from saccade.data import output
 from saccade.errors import DataError, some_of
-from saccade.lens import Call, Summary, Trace
+from saccade.lens import AttentionSummary, Call, Trace
 from saccade.studio.inputs.summary import InputSummary
 from saccade.studio.page.budget import Attention, Fitted, fit
 from saccade.studio.page.document import document
@@ -47,7 +47,7 @@ class PageInput:
     prefix: Sequence[str] = ()
     predictions: Sequence[tuple[str, float]] = ()
     target: int | Literal["mean"] = 0
-    summary: Summary | None = None
+    summary: AttentionSummary | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     targets: Targets | None = None
@@ -119,7 +119,8 @@ def render_page(page: PageInput, budget: int = BUDGET) -> RenderedPage:
     data, packed = _add_targets(content, page.targets, budget)
     more, planes = page.extras.content(calls, page.grid)
     if page.extras.other is not None and "other" in more:
-        more["other"]["picture"] = _picture(page.extras.other.picture)
+        more["other"] |= {"picture": _picture(page.extras.other.picture), "first": page.title}
+        content["title"] = f"{page.title} · {page.extras.other.name}"
     if page.seen is not None:
         content["seen"] = page.seen.content(_picture)
     content, data = content | more, data | planes
@@ -195,7 +196,7 @@ def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
     """JSON for the viewer: everything but packed bytes."""
     summary = page.summary
     if not attention.calls:
-        summary = Summary([], torch.zeros(1, 0), [], [])
+        summary = AttentionSummary([], torch.zeros(1, 0), [], [])
     elif summary is None or summary.calls != attention.calls:
         summary = Trace(attention.calls).summary(page.grid, attention.weighting(page.target))
     layers = [

@@ -13,7 +13,7 @@ export function showFacts(viewer) {
   get('title').textContent = page.title;
   get('facts').textContent = [...words, ...(page.layers.length ? [say('tokens', sizes)] : [])].join(' · ');
   const special = speaker(page, look);
-  get('is').textContent = say('is');
+  get('is').textContent = say(page.other ? 'isPair' : 'is');
   const more = page.features || page.classes ? say('whatExtra') : '';
   get('what3').textContent = [special && say(special, { name: name(look.speaker) }), looks.self && more].filter(Boolean).join(' ');
   const { before, after } = page.seen ? inputParts(page.seen) : { before: [], after: [] };

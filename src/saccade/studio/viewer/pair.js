@@ -19,7 +19,7 @@ const PAIR = `<section class="pair" aria-labelledby="pair-title">
 export class Pair {
   constructor(viewer, features) {
     const { page } = viewer;
-    const images = [{ name: page.title, grid: page.grid, picture: page.picture }, page.other];
+    const images = [{ name: page.other.first, grid: page.grid, picture: page.picture }, page.other];
     Object.assign(this, { viewer, features, images, pointed: null });
     get('pair').innerHTML = PAIR; // constant markup, nothing from the page's data
     this.marks = images.map(({ grid, picture }, side) => {
