@@ -9,7 +9,7 @@ from saccade.lens.editing.swaps import borrow, freeze, swap
 from saccade.lens.explaining.interactions import Interactions, Tower, interactions
 from saccade.lens.explaining.regions import image_tokens, regions
 from saccade.lens.explaining.relevance import legrad
-from saccade.lens.explaining.rollout import Summary
+from saccade.lens.explaining.rollout import AttentionSummary
 from saccade.lens.explaining.tokens import TokenMap, token_map
 from saccade.lens.trace.call import Call
 from saccade.lens.trace.trace import Trace
@@ -18,12 +18,12 @@ from saccade.lens.watching.watch import watch
 
 __all__ = [
     "AttentionArgs",
+    "AttentionSummary",
     "Call",
     "Edit",
     "Interactions",
     "Mean",
     "Site",
-    "Summary",
     "TokenMap",
     "Tower",
     "Trace",

@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from saccade.lens import Call, watch
 from saccade.lens.trace import row_sums
 from saccade.lens.trace.row_sums import fused_weighted_sum
-from saccade.lens.trace.views import WeightedSum
+from saccade.lens.trace.views import WeightedRowSum
 
 
 def case(heads: int = 6, groups: int = 3, sharp: float = 1.0) -> tuple[torch.Tensor, ...]:
@@ -28,7 +28,7 @@ def test_against_the_map(sharp, groups):
     expected = torch.einsum("bn,bhnm->bhm", share, scores.softmax(dim=-1))
     fused = fused_weighted_sum(q.float(), k.float(), scores.logsumexp(-1).float(), share.float(), 7**-0.5)
     torch.testing.assert_close(fused, expected.float(), atol=1e-6, rtol=2e-5)
-    walked = WeightedSum(share)
+    walked = WeightedRowSum(share)
     call.walk(walked)
     for got in (walked.value(), call.weighted_sum(share)):
         torch.testing.assert_close(got.double(), expected, atol=1e-6, rtol=2e-5)

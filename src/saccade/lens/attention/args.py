@@ -83,10 +83,10 @@ def not_plain(arguments: AttentionArgs) -> str:
         return "it attended over nested (ragged) tensors, which have no (b h n m) shape"
     if transformed():
         return TRANSFORMED
-    return NO_NUMBERS if without_numbers(arguments.q) else ""
+    return NO_NUMBERS if is_shape_only(arguments.q) else ""
 
 
-def without_numbers(t: Tensor) -> bool:
+def is_shape_only(t: Tensor) -> bool:
     """Whether a tensor has a shape only."""
     return t.is_meta or type(t).__name__ == "FakeTensor"
 

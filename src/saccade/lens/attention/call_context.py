@@ -57,6 +57,6 @@ def set_edited_call(out: Tensor, call: AttentionArgs) -> None:
     _current.edited[out] = call
 
 
-def edited_call(out: Tensor) -> AttentionArgs | None:
+def find_edited_call(out: Tensor) -> AttentionArgs | None:
     """The call that an edit made of the product with this result; None if no edit changed it."""
     return _current.edited.get(out)

@@ -72,7 +72,7 @@ class Origins:
         return bool(one) == bool(other) and (one <= other or other <= one)
 
 
-class LearnedOrigins(Origins):
+class LatentQueryOrigins(Origins):
     """The same for a module with one input and learned tensors of its own, which may be its queries (a latent array, an
     attention pool). Only what the module itself does is followed; what modules inside it return comes from all that
     they were given."""

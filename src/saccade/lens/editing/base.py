@@ -63,10 +63,12 @@ def whole_mask(arguments: AttentionArgs) -> Shaped[Tensor, "..."] | None:
     """The mask with causality in it: boolean or float, or None if every target sees every source."""
     if not arguments.causal:
         return arguments.mask
-    return allowing(arguments.mask, ops.causal_mask(arguments.q.shape[2], arguments.k.shape[2], arguments.q.device))
+    return restricted_mask(
+        arguments.mask, ops.causal_mask(arguments.q.shape[2], arguments.k.shape[2], arguments.q.device)
+    )
 
 
-def allowing(mask: Shaped[Tensor, "..."] | None, allowed: Bool[Tensor, "n m"]) -> Shaped[Tensor, "..."]:
+def restricted_mask(mask: Shaped[Tensor, "..."] | None, allowed: Bool[Tensor, "n m"]) -> Shaped[Tensor, "..."]:
     """A mask that lets pass only what `allowed` does as well."""
     if mask is None:
         return allowed

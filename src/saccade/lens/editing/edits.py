@@ -17,11 +17,11 @@ from saccade.lens.editing.base import (
     Edit,
     Site,
     Tokens,
-    allowing,
     as_edits,
     checked_indices,
     number,
     numbers,
+    restricted_mask,
     shut,
     ungrouped,
     whole_mask,
@@ -166,7 +166,7 @@ class _Cut(Edit):
             columns = ~columns
             columns[checked_indices(self.sources, m, "source", where)] = True
         allowed = ~(rows[:, None] & columns).to(arguments.q.device)
-        return replace(arguments, mask=allowing(whole_mask(arguments), allowed), causal=False)
+        return replace(arguments, mask=restricted_mask(whole_mask(arguments), allowed), causal=False)
 
 
 @dataclass(frozen=True, eq=False)

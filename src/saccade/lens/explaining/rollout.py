@@ -14,7 +14,7 @@ from saccade.lens.trace.views import Entropy
 
 
 @dataclass(frozen=True)
-class Summary:
+class AttentionSummary:
     """What all self-attention calls of a trace do, in their order. rollout (b m); for each call entropy (b h n) in
     nats and mean attention distance (b h) in patches."""
 
@@ -36,7 +36,7 @@ def rollout(layers: Sequence[Call], r: Float[Tensor, "b n"]) -> Float[Tensor, "b
     return r
 
 
-def summary(layers: list[Call], r: Float[Tensor, "b n"], grid: tuple[int, int], prefix: int | None) -> Summary:
+def summary(layers: list[Call], r: Float[Tensor, "b n"], grid: tuple[int, int], prefix: int | None) -> AttentionSummary:
     """Rollout, entropy and distance in one walk over each map; see `Trace.summary`."""
     entropy, distance = [], []
     for call in reversed(layers):
@@ -45,7 +45,7 @@ def summary(layers: list[Call], r: Float[Tensor, "b n"], grid: tuple[int, int], 
         r = step.row
         entropy.append(spread.value())
         distance.append(reach.value())
-    return Summary(layers, r, entropy[::-1], distance[::-1])
+    return AttentionSummary(layers, r, entropy[::-1], distance[::-1])
 
 
 Start = int | Int[Tensor, "b"] | Float[Tensor, "n"] | Float[Tensor, "b n"]  # where a chain begins

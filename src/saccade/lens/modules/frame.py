@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from saccade.lens.dataflow.origins import LearnedOrigins, Origins, memory, token_inputs
+from saccade.lens.dataflow.origins import LatentQueryOrigins, Origins, memory, token_inputs
 
 
 class Frame:
@@ -18,7 +18,7 @@ class Frame:
         self.contains_attention = False  # a module named like attention ran inside it
         self.inputs = token_inputs(args, kwargs)  # alive as long as the forward anyway
         self.origins = Origins(self.inputs) if len(self.inputs) > 1 else None
-        self.learned: LearnedOrigins | None = None  # in place of them
+        self.learned: LatentQueryOrigins | None = None  # in place of them
         self._args, self._kwargs = args, kwargs
 
     def argument(self, i: int) -> str:

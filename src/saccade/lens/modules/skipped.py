@@ -52,7 +52,7 @@ class AttendingRuns:
         yield self._root
 
 
-def reason(runs: set[int], count: int) -> str:
+def why_missed(runs: set[int], count: int) -> str:
     """Why a module is missed in some runs of so many."""
     which = f"run{'s' * (len(runs) > 1)} {', '.join(map(str, sorted(runs)[:8]))}{', ...' * (len(runs) > 8)}"
     return SKIPPED.format(which, count)

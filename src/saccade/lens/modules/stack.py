@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from saccade.lens.dataflow.operation import Operation
-from saccade.lens.dataflow.origins import LearnedOrigins, Origins, address, learned_tokens
+from saccade.lens.dataflow.origins import LatentQueryOrigins, Origins, address, learned_tokens
 from saccade.lens.dataflow.parts import Parts, slices
 from saccade.lens.dataflow.windows import LayoutSteps, may_cut
 from saccade.lens.modules.components import component_of, named_modules
 from saccade.lens.modules.declared import like_attention
 from saccade.lens.modules.frame import Frame
 from saccade.lens.modules.hooks import hook
-from saccade.lens.modules.skipped import AttendingRuns, reason
+from saccade.lens.modules.skipped import AttendingRuns, why_missed
 from saccade.lens.shared_setting import SharedSetting
 
 ELSEWHERE = (
@@ -165,7 +165,7 @@ class ModuleStack:
         if frame.origins is not None:
             self.following.append(frame.origins)
         elif frame.inputs and module in self._learned:
-            frame.learned = LearnedOrigins(
+            frame.learned = LatentQueryOrigins(
                 frame.inputs, [getattr(holder, key) for holder, key in self._learned[module]]
             )
         if module in self._may_cut:
@@ -282,7 +282,8 @@ class ModuleStack:
         }
         attending = [name for name, alike in self._elsewhere.items() if alike] or list(self._elsewhere)[:1]
         partly = {
-            name: reason(runs, self._runs[component_of(name, self._components)] + 1) for name, runs in skipped.items()
+            name: why_missed(runs, self._runs[component_of(name, self._components)] + 1)
+            for name, runs in skipped.items()
         }
         return partly | silent | dict.fromkeys(attending, ELSEWHERE)
 

@@ -6,7 +6,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.lens.attention.call_context import edited_call
+from saccade.lens.attention.call_context import find_edited_call
 from saccade.lens.modes import hidden_no_grad
 from saccade.lens.recognising.products import UNLAID, Product
 from saccade.lens.recognising.resolve import ScoreLayout
@@ -31,7 +31,7 @@ def gradient_of(product: Product, out: Tensor, v: Float[Tensor, "b g m c"] | Non
         gradient.refuse(product.other_work or UNLAID)
     elif out.requires_grad:
         gradient.follow(out, rows)
-        if product.resolved.node is not None and edited_call(out) is None:
+        if product.resolved.node is not None and find_edited_call(out) is None:
             product.resolved.node.register_prehook(_comparing(gradient, layout, v))
     return gradient
 

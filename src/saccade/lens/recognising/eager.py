@@ -246,7 +246,7 @@ BEGINNINGS = {*STARTS, "reshape", "noise"}  # what is looked at even where nothi
 PRODUCTS = {"matmul", "rmatmul", "baddbmm", "einsum", "linear"}
 
 
-def begins(func: Callable, args: tuple, out: Any) -> bool:
+def may_begin_attention(func: Callable, args: tuple, out: Any) -> bool:
     """Whether an operation is to be looked at even where nothing is followed yet."""
     does = MEANINGS.get(func)
     if does == "linear":  # no layer with weights

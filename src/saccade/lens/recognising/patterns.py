@@ -15,7 +15,7 @@ ADDING = AS_FUNCTIONS["baddbmm"] | AS_KERNELS["baddbmm"]
 DROPOUTS = AS_FUNCTIONS["dropout"] | AS_KERNELS["dropout"]
 
 
-def order_of(func: Callable, args: tuple, kwargs: dict, axes: int) -> list[int] | None:
+def axis_order(func: Callable, args: tuple, kwargs: dict, axes: int) -> list[int] | None:
     """Where each axis of the result was before, for a function that permutes axes: tried on sizes all different."""
     marked = torch.empty(*range(2, axes + 2), device="meta")
     rest = {name: value for name, value in kwargs.items() if name not in ("input", "self")}
@@ -52,7 +52,7 @@ def only_adds_axes(args: tuple, t: Tensor, out: Tensor) -> bool:
     return plain and not backwards and out.numel() == t.numel()
 
 
-def drops(func: Callable, args: tuple, kwargs: dict) -> bool:
+def is_active_dropout(func: Callable, args: tuple, kwargs: dict) -> bool:
     """Whether a dropout, or a product with what is random, changes anything."""
     if func not in DROPOUTS:
         return True

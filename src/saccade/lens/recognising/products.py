@@ -10,7 +10,7 @@ from torch import Tensor
 from saccade.lens.notes import joined
 from saccade.lens.recognising import patterns
 from saccade.lens.recognising.resolve import ResolvedSoftmax, ScoreLayout
-from saccade.lens.recognising.scoring import intact
+from saccade.lens.recognising.scoring import unmodified
 from saccade.lens.recognising.softmax_weights import Undo, Weights, redo_axes, undo_axes
 
 UNLAID = "its product with values cannot be brought to its heads"
@@ -148,7 +148,7 @@ def reason_unknown(w: Weights, axis: int) -> str:
         return f"what became of its softmax of {resolved.shape} before it met values could not be followed"
     if w.axis != axis:
         return f"its softmax of {resolved.shape} runs over another axis than its product with values"
-    if not resolved.used and (resolved.stale or not intact(resolved.versions)):
+    if not resolved.used and (resolved.stale or not unmodified(resolved.versions)):
         return f"what its softmax of {resolved.shape} was made of was written into before its values were met"
     return ""
 

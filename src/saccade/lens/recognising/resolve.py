@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from saccade.lens.attention.args import NO_NUMBERS, TRANSFORMED, transformed, without_numbers
+from saccade.lens.attention.args import NO_NUMBERS, TRANSFORMED, is_shape_only, transformed
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import memory
-from saccade.lens.recognising.scoring import OVERWRITTEN, Parts, Scores, Versions, intact, regrouped, version_of
+from saccade.lens.recognising.scoring import OVERWRITTEN, Parts, Scores, Versions, regrouped, unmodified, version_of
 
 ROWS = 8  # of each map that are computed again and compared with the softmax's own
 MASKED = 4  # and rows that are masked as a whole, where masks by a number and by filling differ
@@ -145,7 +145,7 @@ def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | 
     lead = [i for i in range(out.ndim) if i not in targets and i != axis]
     grouped = not scores.why and len(lead) > 2 and k.shape[lead[-1]] == 1 < out.shape[lead[-1]]
     layout = score_layout(tuple(out.shape), tuple(targets), axis, merged, grouped)
-    why = scores.why or ("" if intact(scores.versions) else OVERWRITTEN)
+    why = scores.why or ("" if unmodified(scores.versions) else OVERWRITTEN)
     if not why:
         q, k, *added = (layout.permuted(t) for t in (q, k, *scores.added))
         mask = _sum(added)
@@ -169,7 +169,7 @@ def unfollowed(out: Tensor) -> str:
     """Why a softmax is missed whose scores are not followed from a product."""
     if transformed():
         return TRANSFORMED
-    if without_numbers(out):
+    if is_shape_only(out):
         return NO_NUMBERS
     if not out.numel():
         return f"it attended with no scores at all, {tuple(out.shape)}: there is no map"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from saccade.lens.attention.args import transformed, without_numbers
+from saccade.lens.attention.args import is_shape_only, transformed
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import memory
 
@@ -158,7 +158,7 @@ class Scores:
 def may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:
     """Whether a product can be followed: of real numbers that are there, outside of torch.func transforms."""
     three = (a, b, out)
-    plain = all(t.is_floating_point() and not (t.is_nested or without_numbers(t)) for t in three)
+    plain = all(t.is_floating_point() and not (t.is_nested or is_shape_only(t)) for t in three)
     plain = plain and all(t.layout == torch.strided for t in three)
     return plain and out.numel() > 0 and not transformed()
 
@@ -175,7 +175,7 @@ def version_of(t: Tensor) -> int:
     return -1 if t.is_inference() else t._version
 
 
-def intact(versions: Versions) -> bool:
+def unmodified(versions: Versions) -> bool:
     """Whether nothing was written into since, as far as PyTorch counts it."""
     return all(version_of(t) == version for t, version in versions)
 

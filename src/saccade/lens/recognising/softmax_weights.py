@@ -58,7 +58,7 @@ def weights_after(
     """The weights t after an operation on them; None if its result is not followed."""
     shape = tuple(out.shape)
     if does == "dropout" and args[0] is t:
-        return replace(w, dropped=w.dropped or patterns.drops(func, args, kwargs))
+        return replace(w, dropped=w.dropped or patterns.is_active_dropout(func, args, kwargs))
     if does == "same" and args[0] is t:
         return w
     if does == "expand" and args[0] is t and out.shape[-t.ndim :] == t.shape:
@@ -66,7 +66,7 @@ def weights_after(
         return w if out.ndim == t.ndim else replace(w, shape=shape, axis=axis, undo=(LOST,))
     if does == "reshape" or (does == "index" and patterns.only_adds_axes(args, t, out)):
         return replace(w, shape=shape, axis=_axis_after(w, shape), undo=(("reshape", w.shape), *w.undo))
-    if does == "permute" and (order := patterns.order_of(func, args, kwargs, t.ndim)):
+    if does == "permute" and (order := patterns.axis_order(func, args, kwargs, t.ndim)):
         axis = None if w.axis is None else order.index(w.axis)
         back = [order.index(i) for i in range(len(order))]
         return replace(w, shape=shape, axis=axis, undo=(("permute", back), *w.undo))

@@ -87,7 +87,7 @@ def _expand(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict
 
 
 def _permute(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
-    order = patterns.order_of(func, args, kwargs, t.ndim)
+    order = patterns.axis_order(func, args, kwargs, t.ndim)
     return None if order is None else scores.permuted(order)
 
 

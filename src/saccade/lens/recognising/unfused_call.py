@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from saccade.lens.attention.args import AttentionArgs
-from saccade.lens.attention.call_context import edited_call
+from saccade.lens.attention.call_context import find_edited_call
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.modes import hidden_no_grad
 from saccade.lens.notes import joined
@@ -26,7 +26,7 @@ class UnfusedCall:
 
 def unfused_call(product: Product, out: Tensor, values: bool) -> UnfusedCall:
     """The call of a product, or what an edit below made of it. values: whether they are wanted."""
-    resolved, edited = product.resolved, edited_call(out)
+    resolved, edited = product.resolved, find_edited_call(out)
     if edited is not None:
         origin = CallOrigin("cross") if edited.borrowed else resolved.origin
         return UnfusedCall(edited, edited.v, SCORES if edited.scores else "", origin)

@@ -11,7 +11,7 @@ from saccade import ops
 from saccade.lens.shared_setting import full_precision
 from saccade.lens.trace.row_sums import fused_weighted_sum, tiled_weighted_sum
 from saccade.lens.trace.saved_tensor import SavedTensor
-from saccade.lens.trace.views import View, WeightedSum
+from saccade.lens.trace.views import View, WeightedRowSum
 
 TILE = 128  # target rows at most in a tile
 TILE_NUMBERS = 2**20  # and about this many weights, over all pictures and heads: 4 MB, which caches hold
@@ -83,7 +83,7 @@ class TiledMap:
             found = tiled_weighted_sum(*given) if self.q.is_cpu else fused_weighted_sum(*given)
             if found is not None:
                 return found
-        mixed = WeightedSum(share)
+        mixed = WeightedRowSum(share)
         self.walk(mixed, targets=targets)
         return mixed.value()
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from saccade.displays import to_html
 from saccade.errors import SaccadeError, printable, some_of
 from saccade.lens.explaining import flow, relevance, rollout, words
-from saccade.lens.explaining.rollout import Start, Summary, first_row
+from saccade.lens.explaining.rollout import AttentionSummary, Start, first_row
 from saccade.lens.indices import index_of
 from saccade.lens.modules.stack import matches
 from saccade.lens.trace import storage
@@ -118,7 +118,7 @@ class Trace(Sequence[Call]):
         layers = self._layers("rollout")
         return rollout.rollout(layers, first_row("rollout", token, layers[0]))
 
-    def summary(self, grid: tuple[int, int], token: Start = 0, prefix: int | None = None) -> Summary:
+    def summary(self, grid: tuple[int, int], token: Start = 0, prefix: int | None = None) -> AttentionSummary:
         """Rollout, entropy and distance of the self-attention calls in one walk over each map, which takes less than
         half the time of one after the other. Arguments and errors as for `rollout` and `Call.distance`."""
         layers = self._layers("rollout")

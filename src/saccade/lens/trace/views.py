@@ -19,7 +19,7 @@ class View(Protocol):
         Neither is kept: the next tile overwrites them."""
 
 
-class WeightedSum:
+class WeightedRowSum:
     """The sum of all targets' rows, so much of each. share: (b n)."""
 
     def __init__(self, share: Float[Tensor, "b n"]) -> None:

@@ -21,7 +21,7 @@ from saccade.lens.modules.patch_forward import patch_forward
 from saccade.lens.modules.stack import SCRIPTED, SEPARATE, ModuleStack
 from saccade.lens.recognising import flex, fused
 from saccade.lens.recognising.backward import follow_inner, gradient_of, rows_of
-from saccade.lens.recognising.eager import Recogniser, begins, not_followed
+from saccade.lens.recognising.eager import Recogniser, may_begin_attention, not_followed
 from saccade.lens.recognising.outputs import Outputs
 from saccade.lens.recognising.products import Product
 from saccade.lens.recognising.unfused_call import UnfusedCall, unfused_call
@@ -78,7 +78,7 @@ class Watcher(Mode):
         if func in BACKWARD:
             self._check_graph(args[0] if args else kwargs.get("outputs"))
         out = func(*args, **kwargs)
-        if type(out) not in METADATA_TYPES and (self._follows or begins(func, args, out)):
+        if type(out) not in METADATA_TYPES and (self._follows or may_begin_attention(func, args, out)):
             self._follow(Operation(func, args, kwargs, out))
         return out
 

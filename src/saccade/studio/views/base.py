@@ -16,7 +16,7 @@ from saccade.data import Picture, output
 from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.language import labels_of
-from saccade.lens import Summary, Trace
+from saccade.lens import AttentionSummary, Trace
 from saccade.studio.inputs.summary import InputSummary
 from saccade.studio.notebook.shown import ShownInNotebook
 from saccade.studio.page.page import PageInput, PageReport, write_page
@@ -71,7 +71,7 @@ class View(ShownInNotebook):
     prediction: Any
     trace: Trace
     targets: Targets | None
-    summary: Summary | None
+    summary: AttentionSummary | None
     notes: list[str]
     seconds: float
     extras: Extras = field(default_factory=Extras)

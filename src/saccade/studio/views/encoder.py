@@ -15,7 +15,7 @@ from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
-from saccade.lens import Call, Summary, Trace, watch
+from saccade.lens import AttentionSummary, Call, Trace, watch
 from saccade.models import ViT
 from saccade.studio.effort import check_effort
 from saccade.studio.inputs.summary import InputSummary
@@ -51,7 +51,7 @@ class EncoderView(View):
     """
 
     task: Task
-    summary: Summary
+    summary: AttentionSummary
 
     @classmethod
     def look(cls, task: Any, picture: Picture, options: LookOptions) -> View:
@@ -206,7 +206,7 @@ def whole_patches(size: int | None, patch: int) -> tuple[int | None, list[str]]:
     return side, [] if side == size else [f"size {size} is not a multiple of the patch: {side} is used"]
 
 
-def summarize(trace: Trace, task: Task, grid: tuple[int, int]) -> Summary:
+def summarize(trace: Trace, task: Task, grid: tuple[int, int]) -> AttentionSummary:
     """Of all layers, with the rollout of the token that represents the image."""
     step("summing up what all layers attend to")
     token: int | Tensor = 0

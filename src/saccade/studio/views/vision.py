@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from saccade.checkpoints.inputs import ModelInput, picture_call, pixels_of, precision_of, to_model
 from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
-from saccade.lens import Summary, TokenMap, Trace, token_map, watch
+from saccade.lens import AttentionSummary, TokenMap, Trace, token_map, watch
 from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.page.page import missed_notes
@@ -52,7 +52,7 @@ class VisionView(View):
 
     task: PublicVisionTask
     prediction: Classification | None
-    summary: Summary
+    summary: AttentionSummary
     tokens: TokenMap
 
     @classmethod
