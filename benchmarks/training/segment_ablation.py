@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import cyclopts
-import torch
 from torch import Tensor
 
 from benchmarks.common.outputs import FLAT, Outputs
@@ -53,7 +52,7 @@ class SomeSkips(PixelDecoder):
             kept.append(x)
         x = self.first(patches).permute(0, 3, 1, 2)
         for step in reversed(range(len(self.up))):
-            x = self.up[step](torch.nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = self.up[step](x)
             x = x + self.join[step](x + kept[step] if step < self.skips else x)
         return x
 

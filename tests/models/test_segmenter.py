@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.functional import interpolate
 
 import saccade
 from saccade.errors import SaccadeError
 from saccade.layers import PixelDecoder
+from saccade.layers.pixels import UpBlock
 from saccade.models import preset
-from saccade.models.segmenter import Segmenter, SegmenterConfig
+from saccade.models.segmenter import DotProductHead, Segmenter, SegmenterConfig
 
 CLASSES = 5
 
@@ -40,6 +43,27 @@ def test_one_pixel_of_the_picture_moves_the_features_around_it():
     other[0, :, 9, 17] += 3
     change = (decoder(patches, other) - decoder(patches, x)).abs().amax(dim=1)[0]
     assert change[7:12, 15:20].mean() > 5 * change.mean()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (7, 2)])
+def test_an_up_block_is_a_convolution_of_the_upsampled_input(size):
+    """In float64, with its gradients."""
+    torch.manual_seed(0)
+    block, x = UpBlock(5, 8).double(), torch.randn(2, 5, *size, dtype=torch.float64, requires_grad=True)
+    nn.init.normal_(block.norm.weight)
+    upsampled = interpolate(x, scale_factor=2.0, mode="nearest")
+    expected = block.act(block.norm(block.map(upsampled)))
+    torch.testing.assert_close(block(x), expected, atol=1e-12, rtol=1e-12)
+    inputs = (x, block.map.weight)
+    gradients = torch.autograd.grad(block(x).pow(3).sum(), inputs), torch.autograd.grad(expected.pow(3).sum(), inputs)
+    torch.testing.assert_close(*gradients, atol=1e-10, rtol=1e-10)
+
+
+def test_a_head_compares_queries_with_mapped_features():
+    torch.manual_seed(0)
+    head, tokens, x = DotProductHead(7, 5).double(), torch.randn(2, 3, 7).double(), torch.randn(2, 5, 3, 11).double()
+    scores = torch.einsum("bne,beyx->bnyx", head.query(tokens), head.key(x)) / 5**0.5 + head.bias(tokens)[..., None]
+    torch.testing.assert_close(head(tokens, x), scores.float())
 
 
 def test_class_tokens_look_at_every_patch():

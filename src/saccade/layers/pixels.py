@@ -2,9 +2,10 @@
 
 import math
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from saccade.errors import SaccadeError
 
@@ -42,7 +43,7 @@ class PixelDecoder(nn.Module):
         )
         self.first = nn.Linear(width, widths[-1])
         up_inputs = [*widths[1:], widths[-1]]
-        self.up = nn.ModuleList(ConvBlock(up_inputs[step], widths[step]) for step in range(steps))
+        self.up = nn.ModuleList(UpBlock(up_inputs[step], widths[step]) for step in range(steps))
         self.join = nn.ModuleList(ConvBlock(each, each) for each in widths)
 
     def forward(
@@ -50,13 +51,13 @@ class PixelDecoder(nn.Module):
     ) -> Float[Tensor, "b features y x"]:
         """The height and width of the images are those of the grid times the patch size."""
         skips = []
-        x = images
+        x = images.contiguous(memory_format=torch.channels_last)  # convolutions of few channels are faster so
         for down in self.down:
             x = down(x)
             skips.append(x)
         x = self.first(patches).permute(0, 3, 1, 2)
         for up, join, skip in zip(reversed(self.up), reversed(self.join), reversed(skips), strict=True):
-            x = up(interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = up(x)
             x = x + join(x + skip)
         return x
 
@@ -71,4 +72,28 @@ class ConvBlock(nn.Module):
         self.act = nn.GELU()
 
     def forward(self, x: Float[Tensor, "b c y x"]) -> Float[Tensor, "b e rows columns"]:
-        return self.act(self.norm(self.map(x)))
+        x = self.norm(self.convolve(x))
+        # channels in the last axis, as they lie in memory: only of a contiguous tensor is GELU vectorised
+        return self.act(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def convolve(self, x: Float[Tensor, "b c y x"]) -> Float[Tensor, "b e rows columns"]:
+        return self.map(x)
+
+
+class UpBlock(ConvBlock):
+    """`ConvBlock` of the input upsampled by 2 (nearest neighbour), which is never made.
+
+    Of the nine taps at each output pixel, those that fall on the same input pixel are added up. What remains is a
+    transposed convolution with four taps an output pixel, equal up to rounding.
+    """
+
+    def convolve(self, x: Float[Tensor, "b c y x"]) -> Float[Tensor, "b e rows columns"]:
+        kernel = _merged_taps(_merged_taps(self.map.weight.mT).mT)
+        return F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2, padding=1)
+
+
+def _merged_taps(kernel: Float[Tensor, "e c y 3"]) -> Float[Tensor, "e c y 4"]:
+    """Taps along the last axis for a transposed convolution of stride 2: even output pixels take the second and the
+    last, odd ones the first and the third."""
+    left, centre, right = kernel.unbind(-1)
+    return torch.stack([right, centre + right, left + centre, left], dim=-1)

@@ -94,6 +94,8 @@ class DotProductHead(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "b classes d"], features: Float[Tensor, "b e y x"]
     ) -> Float[Tensor, "b classes y x"]:
-        q, k = self.query(tokens) * features.shape[1] ** -0.5, self.key(features)
-        scores = (q @ k.flatten(2)).float() + self.bias(tokens).float()
+        # q . (K f + b) = (q K) . f + q . b: the map is applied to the few queries, not to all features
+        q = self.query(tokens) * features.shape[1] ** -0.5
+        bias = q @ self.key.bias[:, None] + self.bias(tokens)
+        scores = (q @ self.key.weight[:, :, 0, 0] @ features.flatten(2)).float() + bias.float()
         return scores.unflatten(2, features.shape[2:])
