@@ -96,6 +96,8 @@ class DotProductHead(nn.Module):
     ) -> Float[Tensor, "b classes y x"]:
         # q . (K f + b) = (q K) . f + q . b: the map is applied to the few queries, not to all features
         q = self.query(tokens) * features.shape[1] ** -0.5
-        bias = q @ self.key.bias[:, None] + self.bias(tokens)
-        scores = (q @ self.key.weight[:, :, 0, 0] @ features.flatten(2)).float() + bias.float()
+        weight, shift = self.key.weight[:, :, 0, 0], self.key.bias
+        assert shift is not None
+        bias = q @ shift[:, None] + self.bias(tokens)
+        scores = (q @ weight @ features.flatten(2)).float() + bias.float()
         return scores.unflatten(2, features.shape[2:])
