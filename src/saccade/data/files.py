@@ -2,6 +2,7 @@
 
 import difflib
 import glob
+import json
 import os
 import re
 import stat
@@ -9,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from saccade.errors import DataError, printable, some_of
+from saccade.errors import DataError, in_one_line, printable, some_of
 
 PICTURE_SUFFIX = re.compile(
     r"\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp|dib|tiff?|p[pgbn]m|avif|hei[cf]|hif)$", re.IGNORECASE
@@ -212,6 +214,14 @@ def missing(path: Path) -> str:
     near = difflib.get_close_matches(path.name, names, n=1)
     hint = f"; did you mean {escape(folder / near[0])}?" if near else ""
     return f"{escape(path)} does not exist{hint}"
+
+
+def parse_json(data: str | bytes, display: str, **options: Any) -> Any:
+    """What JSON holds. options: of `json.loads`. Raises DataError, with the name `display`, for anything else."""
+    try:
+        return json.loads(data, **options)
+    except (ValueError, RecursionError) as error:  # ValueError includes encoding errors
+        raise DataError(f"{display} is not valid JSON ({in_one_line(error)})") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int16, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 
@@ -34,31 +34,18 @@ class Placement:
         """The inverse. Boxes in the padding are outside the picture."""
         return (boxes - self._offset(boxes)) / self._scale(boxes)
 
-    def masks_to_model(self, masks: Bool[Tensor, "n y x"], size: tuple[int, int]) -> Bool[Tensor, "n rows columns"]:
-        """Masks of the picture -> of the input of `size` (rows, columns), by nearest neighbour; False in the
-        padding."""
-        return self._nearest(masks, size, False)
-
-    def numbers_to_model(
-        self, planes: Int16[Tensor, "k y x"], size: tuple[int, int]
-    ) -> Int16[Tensor, "k rows columns"]:
-        """As `masks_to_model`, for numbers of objects; 0 in the padding."""
-        return self._nearest(planes, size, 0)
-
-    def classes_to_model(
-        self, mask: UInt8[Tensor, "y x"], size: tuple[int, int], padding: int
-    ) -> UInt8[Tensor, "rows columns"]:
-        """As `masks_to_model`, for a map of class indices. padding: the index outside the picture."""
-        return self._nearest(mask, size, padding)
-
-    def _nearest(self, values: Tensor, size: tuple[int, int], padding: int) -> Tensor:
-        rows, inside_rows = _source_index(size[0], values.shape[-2], self.scale_y, self.offset_y)
-        columns, inside_columns = _source_index(size[1], values.shape[-1], self.scale_x, self.offset_x)
+    def masks_to_model(
+        self, masks: Shaped[Tensor, "*n y x"], size: tuple[int, int], padding: int = 0
+    ) -> Shaped[Tensor, "*n rows columns"]:
+        """Masks, numbers of objects or class indices at the pixels of the picture -> at those of the input of `size`
+        (rows, columns), by nearest neighbour. padding: the value outside the picture."""
+        rows, inside_rows = _source_index(size[0], masks.shape[-2], self.scale_y, self.offset_y)
+        columns, inside_columns = _source_index(size[1], masks.shape[-1], self.scale_x, self.offset_x)
         # numpy indexes bytes several times faster than torch
-        taken = values.numpy(force=True).take(rows.numpy(), axis=-2).take(columns.numpy(), axis=-1)
+        taken = masks.numpy(force=True).take(rows.numpy(), axis=-2).take(columns.numpy(), axis=-1)
         taken[..., ~inside_rows.numpy(), :] = padding
         taken[..., ~inside_columns.numpy()] = padding
-        return torch.from_numpy(taken).to(values.device)
+        return torch.from_numpy(taken).to(masks.device)
 
     def _scale(self, boxes: Tensor) -> Tensor:
         return boxes.new_tensor([self.scale_x, self.scale_y] * 2)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,23 @@ class Layout(Protocol):
 
     @property
     def splits(self) -> list[str]: ...
+
+
+class OtherReading:
+    """A set that is read otherwise than `layout` reads it: of the same files, in the same splits."""
+
+    def __init__(self, layout: Any):
+        self.layout = layout
+        self.store: Store = layout.store
+        self.root: str = layout.root
+
+    @property
+    def splits(self) -> list[str]:
+        return self.layout.splits
+
+    def orphans(self) -> list[str]:
+        """Files that belong to no split."""
+        return self.layout.orphans()
 
 
 class Subsettable(Protocol):

@@ -3,13 +3,12 @@ their cells name."""
 
 import csv
 import io
-import json
 import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from saccade.data.files import escape, is_picture
+from saccade.data.files import escape, is_picture, parse_json
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, join, read_bytes, read_text
 from saccade.errors import DataError, in_one_line
@@ -113,10 +112,7 @@ def _json_lines(store: Store, name: str) -> Table:
     for number, line in enumerate(read_text(store, name).split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            each = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{display}, line {number} is not valid JSON ({in_one_line(error)})") from error
+        each = parse_json(line, f"{display}, line {number}")
         if not isinstance(each, dict):
             raise DataError(f"{display}, line {number} is not a JSON object in braces")
         columns.update(dict.fromkeys(each))
@@ -148,10 +144,7 @@ def _labels_of_images(found: dict, name: str) -> Table | None:
 def _json(store: Store, name: str) -> Table:
     """A list of objects, or an object of files and values. Raises DataError for anything else."""
     data, display = read_bytes(store, name), escape(store.full_name(name))
-    try:
-        found = json.loads(data) if len(data) <= MAX_JSON_BYTES else None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{display} is not valid JSON ({in_one_line(error)})") from error
+    found = parse_json(data, display) if len(data) <= MAX_JSON_BYTES else None
     if isinstance(found, dict) and not any(isinstance(value, dict | list) for value in found.values()):
         return Table(name, ["", ""], [(i, [key, value]) for i, (key, value) in enumerate(found.items(), start=1)])
     if isinstance(found, list) and all(isinstance(each, dict) for each in found):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from saccade.data.scenes import Description, Scenes
 from saccade.data.scenes.write import write_scenes
-from saccade.data.scenes.write_coco import run_lengths
+from saccade.data.scenes.write_boxes import run_lengths
 from saccade.errors import DataError
 
 COUNT, SIZE = 11, (61, 83)

@@ -59,7 +59,7 @@ def test_padding_is_ignored_and_nothing_else(tmp_path):
 
 def test_an_exact_enlargement_repeats_pixels():
     mask = torch.arange(6, dtype=torch.uint8).view(2, 3)
-    found = Placement(2.0, 2.0, 1.0, 0.0).classes_to_model(mask, (4, 8), IGNORE_INDEX)
+    found = Placement(2.0, 2.0, 1.0, 0.0).masks_to_model(mask, (4, 8), IGNORE_INDEX)
     assert found.tolist() == [[255, 0, 0, 1, 1, 2, 2, 255]] * 2 + [[255, 3, 3, 4, 4, 5, 5, 255]] * 2
 
 

@@ -1,13 +1,12 @@
 """COCO captions: one JSON file for all pictures of a split, with `images` and `annotations` that have a `caption`."""
 
-import json
 from collections.abc import Hashable
 
 from saccade.data.captions.annotations import Document, Row
-from saccade.data.files import escape
+from saccade.data.files import escape, parse_json
 from saccade.data.objects.annotations import Problem
 from saccade.data.store import Store, read_bytes, relative_to
-from saccade.errors import DataError, in_one_line
+from saccade.errors import DataError
 
 
 def looks_right(data: bytes) -> bool:
@@ -42,10 +41,7 @@ def read_coco(store: Store, root: str, name: str) -> Document:
 
 def _load(store: Store, name: str) -> dict:
     display = escape(store.full_name(name))
-    try:
-        data = json.loads(read_bytes(store, name).decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # ValueError includes encoding errors
-        raise DataError(f"{display} is not valid JSON ({in_one_line(error)})") from error
+    data = parse_json(read_bytes(store, name), display)
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
         raise DataError(f"{display} is not a COCO captions file: lists of images and annotations expected in it")
     return data

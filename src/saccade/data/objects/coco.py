@@ -3,17 +3,16 @@
 `coco_reader.py` reads a file, `outlines.py` its segmentations.
 """
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from saccade.data.files import escape, natural_key
+from saccade.data.files import escape, natural_key, parse_json
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.coco_reader import read_coco
 from saccade.data.split_names import folder_kind, split_role
 from saccade.data.store import Store, read_bytes
-from saccade.errors import DataError, in_one_line
+from saccade.errors import DataError
 
 # Files next to instances_*.json in COCO's annotations/ that have no boxes with classes.
 OTHER_FILES = ("captions_", "person_keypoints_", "panoptic_", "stuff_", "image_info_")
@@ -72,10 +71,7 @@ def find(store: Store, only: str | None = None) -> COCO | None:
 def load(store: Store, name: str) -> dict:
     """Parse a COCO file. Raises DataError for other files, and for COCO's other kinds of annotations."""
     display = escape(store.full_name(name))
-    try:
-        data = json.loads(read_bytes(store, name))
-    except (ValueError, RecursionError) as error:  # ValueError includes encoding errors
-        raise DataError(f"{display} is not valid JSON ({in_one_line(error)})") from error
+    data = parse_json(read_bytes(store, name), display)
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
         other = _other_kind(data)
         found = f"holds {other}" if other else "is not a COCO file"

@@ -4,7 +4,6 @@ The pairs of pictures and masks are those of `data/segments`, where objects of a
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -21,6 +20,7 @@ from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.layout import find as find_masks
 from saccade.data.segments.object_masks import read_part
 from saccade.data.segments.survey import WHOLE, survey
+from saccade.data.splitting import OtherReading
 from saccade.data.store import Store, relative_to
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
@@ -28,23 +28,10 @@ from saccade.errors import DataError
 MOST_OBJECTS = 32_767  # of a picture
 
 
-@dataclass
-class ObjectMaskFiles:
+class ObjectMaskFiles(OtherReading):
     """Pictures beside masks of their objects."""
 
     layout: MaskLayout
-
-    @property
-    def store(self) -> Store:
-        return self.layout.store
-
-    @property
-    def root(self) -> str:
-        return self.layout.root
-
-    @property
-    def splits(self) -> list[str]:
-        return self.layout.splits
 
     @property
     def format(self) -> str:
@@ -66,10 +53,6 @@ class ObjectMaskFiles:
             result.pictures.append(picture)
             result.problems += found
         return result
-
-    def orphans(self) -> list[str]:
-        """Pictures and masks that belong to no split."""
-        return self.layout.orphans()
 
     def _read(self, member: MaskedPicture, index: list[int]) -> tuple[AnnotatedPicture, list[Problem]]:
         """The objects of a picture, and the masks of it that cannot be used."""

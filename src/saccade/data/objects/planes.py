@@ -69,4 +69,4 @@ class MaskPlanes:
 
     def placed(self, placement: Placement, size: tuple[int, int]) -> "MaskPlanes":
         """In the input of a model, by nearest neighbour; none in the padding."""
-        return replace(self, planes=placement.numbers_to_model(self.planes, size))
+        return replace(self, planes=placement.masks_to_model(self.planes, size))

@@ -6,6 +6,7 @@ not.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -25,40 +26,39 @@ def select(objects: ObjectAnnotations, keep: Bool[Tensor, "n"]) -> ObjectAnnotat
     """The objects marked in `keep`, and the relations between them."""
     if bool(keep.all()):
         return objects
-    assert objects.crowd is not None
     relations = objects.relations
     if relations is not None:
         relations = relations[keep[relations[:, 0]] & keep[relations[:, 2]]]
         place = keep.cumsum(0) - 1  # new index of each object
         relations = torch.stack([place[relations[:, 0]], relations[:, 1], place[relations[:, 2]]], dim=1)
-    return replace(
-        objects,
-        boxes=objects.boxes[keep],
-        labels=objects.labels[keep],
-        crowd=objects.crowd[keep],
-        masks=None if objects.masks is None else objects.masks[keep],
-        relations=relations,
-        areas=None if objects.areas is None else objects.areas[keep],
-        planes=None if objects.planes is None else objects.planes.select(keep),
-    )
+    fields = {name: getattr(objects, name) for name in ("boxes", "labels", "crowd", "masks", "areas")}
+    kept: dict[str, Any] = {name: None if value is None else value[keep] for name, value in fields.items()}
+    planes = None if objects.planes is None else objects.planes.select(keep)
+    return replace(objects, **kept, planes=planes, relations=relations)
 
 
 def mirror(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnotations:
     """Flip horizontally. names: of the relations; "left of" and similar swap subject and object."""
-    left, top, right, bottom = objects.boxes.unbind(1)
-    boxes = torch.stack([objects.size[1] - right, top, objects.size[1] - left, bottom], dim=1)
-    masks = None if objects.masks is None else objects.masks.flip(-1)
-    planes = None if objects.planes is None else objects.planes.flip(-1)
-    return replace(objects, boxes=boxes, masks=masks, planes=planes, relations=_swapped(objects, names, axis=0))
+    return _flipped(objects, names, axis=0)
 
 
 def vflip(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnotations:
     """Flip vertically; "above" and similar swap subject and object."""
-    left, top, right, bottom = objects.boxes.unbind(1)
-    boxes = torch.stack([left, objects.size[0] - bottom, right, objects.size[0] - top], dim=1)
-    masks = None if objects.masks is None else objects.masks.flip(-2)
-    planes = None if objects.planes is None else objects.planes.flip(-2)
-    return replace(objects, boxes=boxes, masks=masks, planes=planes, relations=_swapped(objects, names, axis=1))
+    return _flipped(objects, names, axis=1)
+
+
+def _flipped(objects: ObjectAnnotations, names: Sequence[str], axis: Literal[0, 1]) -> ObjectAnnotations:
+    """axis: 0 for x, 1 for y."""
+    boxes, side = objects.boxes.clone(), objects.size[1 - axis]
+    boxes[:, axis], boxes[:, axis + 2] = side - objects.boxes[:, axis + 2], side - objects.boxes[:, axis]
+    dim: Literal[-1, -2] = -1 if axis == 0 else -2
+    masks = None if objects.masks is None else objects.masks.flip(dim)
+    planes = None if objects.planes is None else objects.planes.flip(dim)
+    relations = objects.relations
+    if relations is not None and len(relations):
+        swap = _axes(relations, names) == axis
+        relations = torch.where(swap[:, None], relations.flip(1), relations)
+    return replace(objects, boxes=boxes, masks=masks, planes=planes, relations=relations)
 
 
 def transpose(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnotations:
@@ -106,15 +106,8 @@ def place(
     # removed objects get a valid box until `select` drops them
     boxes = torch.where(keep[:, None], boxes, boxes.new_tensor([0, 0, size[1], size[0]]))
     areas = None if objects.areas is None else objects.areas * (placement.scale_x * placement.scale_y) * share
-    placed = replace(
-        objects,
-        boxes=boxes,
-        size=(size[0], size[1]),
-        masks=masks,
-        planes=planes,
-        relations=relations,
-        areas=areas,
-    )
+    shape = (size[0], size[1])
+    placed = replace(objects, boxes=boxes, size=shape, masks=masks, planes=planes, relations=relations, areas=areas)
     return select(placed, keep)
 
 
@@ -151,14 +144,6 @@ def _axes(relations: Tensor, names: Sequence[str]) -> Tensor:
         raise DataError(f"relation {int(relations[:, 1].max())} was given and {len(names)} names; name every relation")
     known = FORWARD | BACKWARD
     return torch.tensor([known.get(name.lower(), -1) for name in names], dtype=torch.int64)[relations[:, 1]]
-
-
-def _swapped(objects: ObjectAnnotations, names: Sequence[str], axis: int) -> Tensor | None:
-    relations = objects.relations
-    if relations is None or not len(relations):
-        return relations
-    swap = _axes(relations, names) == axis
-    return torch.where(swap[:, None], relations.flip(1), relations)
 
 
 def _contradicted(

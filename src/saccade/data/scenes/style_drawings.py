@@ -5,8 +5,9 @@ are in pixels of a picture with a shorter side of 64, and grow with the picture 
 rounded operations are used, as in the rest of the folder.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -27,11 +28,12 @@ class Drawing:
     """
 
     name: ClassVar[str] = "plain"
+    ranges: ClassVar[Sequence[tuple[float, float]]] = ()  # of the parameters
 
     @classmethod
-    def draw(cls, stream: Stream) -> "Drawing":
+    def draw(cls, stream: Stream) -> Self:
         """One with random parameters."""
-        return cls()
+        return cls(*(stream.uniform(low, high) for low, high in cls.ranges))
 
     def prepare(self, canvas: np.ndarray, unit: float) -> None: ...
 
@@ -54,7 +56,7 @@ class Outline(Drawing):
     textured: bool
 
     @classmethod
-    def draw(cls, stream: Stream) -> "Outline":
+    def draw(cls, stream: Stream) -> Self:
         ink = stream.uniform(0.0, 0.22) if stream.bernoulli(0.7) else stream.uniform(0.9, 1.0)
         return cls(ink, stream.uniform(1.0, 2.4), stream.bernoulli(0.5))
 
@@ -77,15 +79,11 @@ class Gloss(Drawing):
     """
 
     name: ClassVar[str] = "gloss"
+    ranges: ClassVar[Sequence[tuple[float, float]]] = ((0.3, 0.8), (0.3, 0.6), (0.6, 1), (-0.8, 0.8))
     bevel: float
     shading: float
     shine: float
     tangent: float
-
-    @classmethod
-    def draw(cls, stream: Stream) -> "Gloss":
-        bevel, shading, shine = stream.uniform(0.3, 0.8), stream.uniform(0.3, 0.6), stream.uniform(0.6, 1)
-        return cls(bevel, shading, shine, stream.uniform(-0.8, 0.8))
 
     def paint(self, canvas: np.ndarray, item: Item, drawn: Stencil, light: Light, unit: float) -> None:
         up, across = turn(self.tangent)
@@ -118,7 +116,7 @@ class Hatching(Drawing):
     crossed: bool
 
     @classmethod
-    def draw(cls, stream: Stream) -> "Hatching":
+    def draw(cls, stream: Stream) -> Self:
         ink = -stream.uniform(0.4, 0.65) if stream.bernoulli(0.6) else stream.uniform(0.3, 0.5)
         tangent, spacing, share = stream.uniform(-1, 1), stream.uniform(2.5, 4.5), stream.uniform(0.3, 0.5)
         return cls(tangent, spacing, share, ink, stream.bernoulli(0.3))
@@ -152,12 +150,9 @@ class Pixels(Drawing):
     """A mosaic of square cells of one colour. cell: 2 to 3.4. levels: of each channel, 8 to 20."""
 
     name: ClassVar[str] = "pixels"
+    ranges: ClassVar[Sequence[tuple[float, float]]] = ((2, 3.4), (8, 20))
     cell: float
     levels: float
-
-    @classmethod
-    def draw(cls, stream: Stream) -> "Pixels":
-        return cls(stream.uniform(2, 3.4), stream.uniform(8, 20))
 
     def finish(self, canvas: np.ndarray, unit: float) -> None:
         _, height, width = canvas.shape
@@ -186,7 +181,7 @@ class Wash(Drawing):
     place: tuple[float, float]
 
     @classmethod
-    def draw(cls, stream: Stream) -> "Wash":
+    def draw(cls, stream: Stream) -> Self:
         softness, paleness = stream.uniform(1, 2.5), stream.uniform(0.1, 0.35)
         return cls(softness, paleness, stream.uniform(0.06, 0.2), (stream.unit(), stream.unit()))
 

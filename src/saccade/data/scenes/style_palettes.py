@@ -4,8 +4,9 @@
 makes red resemble pink; `Night`, `Sepia`, `Duotone` and `Rotation` replace hues.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -21,11 +22,12 @@ class Natural:
 
     name: ClassVar[str] = "natural"
     keeps_colours: ClassVar[bool] = True
+    ranges: ClassVar[Sequence[tuple[float, float]]] = ()  # of the parameters
 
     @classmethod
-    def draw(cls, stream: Stream) -> "Natural":
+    def draw(cls, stream: Stream) -> Self:
         """One with random parameters."""
-        return cls()
+        return cls(*(stream.uniform(low, high) for low, high in cls.ranges))
 
     def apply(self, canvas: np.ndarray) -> None: ...
 
@@ -38,7 +40,7 @@ class Temperature(Natural):
     warmth: float
 
     @classmethod
-    def draw(cls, stream: Stream) -> "Temperature":
+    def draw(cls, stream: Stream) -> Self:
         warmth = stream.uniform(0.5, 1)
         return cls(warmth if stream.bernoulli(0.5) else -warmth)
 
@@ -52,11 +54,8 @@ class Pastel(Natural):
 
     name: ClassVar[str] = "pastel"
     keeps_colours: ClassVar[bool] = False
+    ranges: ClassVar[Sequence[tuple[float, float]]] = ((0.35, 0.6),)
     amount: float
-
-    @classmethod
-    def draw(cls, stream: Stream) -> "Pastel":
-        return cls(stream.uniform(0.35, 0.6))
 
     def apply(self, canvas: np.ndarray) -> None:
         canvas += self.amount * (255 - canvas)
@@ -68,12 +67,9 @@ class Night(Natural):
 
     name: ClassVar[str] = "night"
     keeps_colours: ClassVar[bool] = False
+    ranges: ClassVar[Sequence[tuple[float, float]]] = ((0.45, 0.7), (0.3, 0.7))
     light: float
     moon: float
-
-    @classmethod
-    def draw(cls, stream: Stream) -> "Night":
-        return cls(stream.uniform(0.45, 0.7), stream.uniform(0.3, 0.7))
 
     def apply(self, canvas: np.ndarray) -> None:
         moonlit = _luma(canvas) * _column((0.55, 0.75, 1.35))
@@ -87,12 +83,9 @@ class Sepia(Natural):
 
     name: ClassVar[str] = "sepia"
     keeps_colours: ClassVar[bool] = False
+    ranges: ClassVar[Sequence[tuple[float, float]]] = ((0.5, 1.1), (1, 1.5))
     warmth: float
     contrast: float
-
-    @classmethod
-    def draw(cls, stream: Stream) -> "Sepia":
-        return cls(stream.uniform(0.5, 1.1), stream.uniform(1, 1.5))
 
     def apply(self, canvas: np.ndarray) -> None:
         grey = (_luma(canvas) - 128) * self.contrast + 128
@@ -113,7 +106,7 @@ class Duotone(Natural):
     depth: float
 
     @classmethod
-    def draw(cls, stream: Stream) -> "Duotone":
+    def draw(cls, stream: Stream) -> Self:
         dark = stream.unit()
         light = dark + stream.uniform(0.25, 0.75)  # apart from one another
         return cls(dark, light - (light >= 1), stream.uniform(0.0, 0.35))
@@ -135,7 +128,7 @@ class Rotation(Natural):
     tangent: float
 
     @classmethod
-    def draw(cls, stream: Stream) -> "Rotation":
+    def draw(cls, stream: Stream) -> Self:
         tangent = stream.uniform(0.45, 2.2)
         return cls(tangent if stream.bernoulli(0.5) else -tangent)
 

@@ -9,11 +9,11 @@ from PIL import Image
 
 from saccade.data.files import escape
 from saccade.data.output import new_folder
-from saccade.data.scenes import write_coco, write_voc, write_yolo
 from saccade.data.scenes.colours import index_picture
 from saccade.data.scenes.phrasing import draw_caption, draw_film_caption
 from saccade.data.scenes.scenes import Scenes
 from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.write_boxes import write_coco, write_voc, write_yolo
 from saccade.errors import DataError
 
 Format = Literal["coco", "voc", "yolo", "masks", "captions", "films"]
@@ -46,9 +46,9 @@ def write_scenes(scenes: Scenes, out: Path, format: Format, frames: int = 16, pr
     _claim(out)
     indices, validation = iter(progress(range(len(scenes)))), _validation_count(len(scenes))
     writers: dict[str, Callable[[], int]] = {
-        "coco": lambda: write_coco.write(scenes, out, indices),
-        "voc": lambda: write_voc.write(scenes, out, indices, validation),
-        "yolo": lambda: write_yolo.write(scenes, out, indices, validation),
+        "coco": lambda: write_coco(scenes, out, indices),
+        "voc": lambda: write_voc(scenes, out, indices, validation),
+        "yolo": lambda: write_yolo(scenes, out, indices, validation),
         "masks": lambda: _masks(scenes, out, indices),
         "captions": lambda: _captions(scenes, out, indices),
         "films": lambda: _films(scenes, out, frames, indices),

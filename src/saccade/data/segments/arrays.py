@@ -59,5 +59,5 @@ def decode(
     if census is not None:
         census.add(mask.numpy())
     resized = np.asarray(preprocess.resize_and_crop(image)).reshape(*preprocess.size, len(preprocess.mean))
-    placed = preprocess.placement(image.height, image.width).classes_to_model(mask, preprocess.size, IGNORE_INDEX)
+    placed = preprocess.placement(image.height, image.width).masks_to_model(mask, preprocess.size, IGNORE_INDEX)
     return np.ascontiguousarray(resized.transpose(2, 0, 1)), placed.numpy()

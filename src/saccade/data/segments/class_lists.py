@@ -1,17 +1,16 @@
 """Parse lists of classes of a segmentation set: names, numbers and colours, in common file formats."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from saccade.data.files import escape, natural_key
+from saccade.data.files import escape, natural_key, parse_json
 from saccade.data.objects.annotations import check_names
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.well_known import Colour
 from saccade.data.store import Store, parent_folder, read_text, relative_to
-from saccade.errors import DataError, in_one_line
+from saccade.errors import DataError
 
 # File names of class lists, in order of preference.
 STEMS = (
@@ -171,10 +170,7 @@ def _number(text: object) -> object:
 
 
 def _from_json(text: str, display: str) -> list[tuple[Row, int]] | None:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{display} is not valid JSON ({in_one_line(error)})") from error
+    data = parse_json(text, display)
     while isinstance(data, dict):
         inner = next((data[key] for key in ("classes", "labels", "names", "categories", "id2label") if key in data), 0)
         if not isinstance(inner, list | dict):

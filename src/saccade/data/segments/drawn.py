@@ -7,7 +7,7 @@ objects without an outline, are ignored where no object is drawn.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -27,12 +27,12 @@ from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.decode_mask import size_error
 from saccade.data.segments.files import Mask, MaskedPicture, MaskedSet
 from saccade.data.segments.label_map import BACKGROUND, LabelMap
-from saccade.data.store import Store, relative_to
+from saccade.data.splitting import OtherReading
+from saccade.data.store import relative_to
 from saccade.errors import DataError
 
 
-@dataclass
-class DrawnMasks:
+class DrawnMasks(OtherReading):
     """An annotated set whose objects are drawn as masks."""
 
     layout: Layout
@@ -40,21 +40,6 @@ class DrawnMasks:
     @property
     def format(self) -> str:
         return self.layout.format
-
-    @property
-    def store(self) -> Store:
-        return self.layout.store
-
-    @property
-    def root(self) -> str:
-        return self.layout.root
-
-    @property
-    def splits(self) -> list[str]:
-        return self.layout.splits
-
-    def orphans(self) -> list[str]:
-        return self.layout.orphans()
 
     def read(
         self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None

@@ -88,7 +88,7 @@ class LabelMapChoice:
             set(self.label_map.values) - set(range(len(expected))) - {IGNORE_INDEX, IGNORE_16_BIT} or self.top_is_class
         ):
             note = f"{label} names no classes: its {len(expected)} were taken in the order of their values"
-            return replace(self, label_map=self.label_map.renamed(expected), notes=(*self.notes, note))
+            return replace(self, label_map=replace(self.label_map, classes=list(expected)), notes=(*self.notes, note))
         if self.top_is_class and other is None:
             raise DataError(
                 f"{label} names no classes, and its masks hold {len(self.label_map.classes)} values up to the highest "

@@ -71,10 +71,6 @@ class LabelMap:
         colours = {colour: index[i] for colour, i in self.colours.items()}
         return replace(self, classes=list(classes), values=values, colours=colours)
 
-    def renamed(self, classes: Sequence[str]) -> "LabelMap":
-        """The same map for other names of its classes."""
-        return replace(self, classes=list(classes))
-
     @cached_property
     def _table(self) -> np.ndarray:
         table = np.full(IGNORE_16_BIT + 1, UNKNOWN, np.int16)
