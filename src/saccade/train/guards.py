@@ -61,5 +61,5 @@ def check_finite(model: nn.Module, loss: float, step: int, per_epoch: int, folde
         if not math.isfinite(value):
             raise SaccadeError(
                 f"the {name} of step {step} (epoch {step // per_epoch + 1}) is {value}: stopped before the update, so "
-                f"what {folder} holds is sound. Lower --lr, or look at the pictures of that batch"
+                f"what {folder} holds is sound. Lower --lr, or look at the samples of that batch"
             )

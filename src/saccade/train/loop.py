@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from saccade.data.output import WriteError
-from saccade.device import Device, join, leave
+from saccade.device import Device, join, leave, precision_cost
 from saccade.errors import SaccadeError
 from saccade.tasks.saved import is_sound
 from saccade.train.batches import Batches
@@ -132,14 +132,15 @@ class _Run:
         self.forward = wrapped(self.task, self.model, self.config, self.device, self.schedule.steps)
         self.estimate = Estimate(self.schedule, self.step, self.per_epoch, self.size_at)
         self.log = RunLog(self.folder, self.schedule.steps, self.step, self.validated, self.device.main)
-        for note in notes:
-            self.log.say(f"note: {note}")
+        for note in (*notes, precision_cost(self.device)):
+            if note:
+                self.log.say(f"note: {note}")
         self.log.say(
             f"training on {self.device}: {len(self.task)} samples, {self.schedule} of "
             f"{self.batch}{f', from step {self.step} on' if self.step else ''}; results go to {self.folder}"
         )
         if len(self.task) < self.batch:
-            self.log.say(f"note: a batch has more pictures than the {len(self.task)} there are: it repeats them")
+            self.log.say(f"note: a batch has more samples than the {len(self.task)} there are: it repeats them")
 
     def _train(self) -> None:
         try:
