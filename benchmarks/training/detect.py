@@ -81,7 +81,8 @@ class Theirs(TrainingRun):
     name = "transformers' DETR"
 
     def __init__(self, task: DetectTraining, settings: DetectSettings):
-        self.task, self.model = task, detr(task, settings)
+        assert isinstance(task.model, Detector)
+        self.task, self.model = task, detr(task.model, settings.queries, settings.seed)
         backbone = [p for n, p in self.model.named_parameters() if "backbone" in n and p.requires_grad]
         rest = [p for n, p in self.model.named_parameters() if "backbone" not in n]
         groups = [{"params": rest}, {"params": backbone}]
@@ -110,11 +111,9 @@ class Theirs(TrainingRun):
         return [Detections(b[s], p[s], c[s]) for b, p, c, s in zip(boxes, scores, labels, valid, strict=True)]
 
 
-def detr(task: DetectTraining, settings: DetectSettings) -> DetrForObjectDetection:
+def detr(detector: Detector, queries: int, seed: int) -> DetrForObjectDetection:
     """DETR of our width and depth on the smallest ResNet that gives it as many parameters as ours."""
-    assert isinstance(task.model, Detector)
-    ours, block = task.model.config, task.model.config.vit.block
-    mine = parameters(task.model)
+    ours, block = detector.config, detector.config.vit.block
     for widths in ([16, 32, 64], [32, 64, 128], [48, 96, 192], [64, 128, 256], [96, 192, 384], [128, 256, 512]):
         # the stem halves the picture twice, each stage after the first once more: a stride of 16
         resnet = ResNetConfig(
@@ -125,8 +124,8 @@ def detr(task: DetectTraining, settings: DetectSettings) -> DetrForObjectDetecti
             use_pretrained_backbone=False,
             backbone=None,
             backbone_config=resnet,
-            num_labels=len(task.labels),
-            num_queries=settings.queries,
+            num_labels=ours.classes,
+            num_queries=queries,
             d_model=block.width,
             encoder_layers=ours.vit.depth,
             decoder_layers=ours.depth,
@@ -136,9 +135,9 @@ def detr(task: DetectTraining, settings: DetectSettings) -> DetrForObjectDetecti
             decoder_ffn_dim=2 * block.hidden,
             auxiliary_loss=True,
         )
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(seed)
         model = DetrForObjectDetection(config)
-        if parameters(model) >= mine:
+        if parameters(model) >= parameters(detector):
             break
     return model
 

@@ -1,0 +1,60 @@
+"""Forward passes of two networks in turns: batches of 1 and 16, fp32 and bf16, in processor seconds of one thread."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.paired import measure, speedup
+from saccade.device import keep_freed_memory
+
+AIM = "at least 1"
+OURS = "ours"
+
+Network = Callable[[Tensor], object]
+
+
+def parse(description: str | None) -> argparse.Namespace:
+    """The options of such a benchmark: size, repeats, quick, json_file."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=128, help="side of the pictures in pixels, a multiple of 32")
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--json-file", type=Path, help="write the ratios to this file as well")
+    parser.add_argument("--quick", action="store_true", help="three turns, small pictures; its figures mean nothing")
+    options = parser.parse_args()
+    return options if not options.quick else argparse.Namespace(**{**vars(options), "size": 64, "repeats": 3})
+
+
+def parameters(model: nn.Module) -> str:
+    """Number of learned values."""
+    return f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M"
+
+
+@torch.inference_mode()
+def compare_forward(ways: Mapping[str, Network], peer: str, options: argparse.Namespace) -> None:
+    """Time `ways`, which are OURS, the peer and perhaps others; print the ratios, and write them as JSON."""
+    torch.set_num_threads(1)
+    keep_freed_memory()  # for all, as the commands do
+    print_machine()
+    cases = []
+    for precision in ("fp32", "bf16"):
+        for batch in (1, 16):
+            pictures = torch.randn(batch, 3, options.size, options.size)
+            networks = {name: partial(way, pictures) for name, way in ways.items()}
+            with torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext():
+                times = measure(networks, options.repeats, warmup=2, clock=time.process_time)
+            rates = "  ".join(f"{name} {batch / median(seconds):.1f}" for name, seconds in times.items())
+            ratio = speedup(times, OURS, peer)
+            print(f"{precision}, batch {batch}: pictures a second: {rates}; ours / peer {ratio} (aim {AIM})")
+            case = f"{options.size} pixels, batch {batch}"
+            cases.append({"case": case, "precision": precision, f"ours / {peer}": ratio.to_dict(AIM)})
+    if options.json_file:
+        options.json_file.write_text(json.dumps({"machine": machine(), "cases": cases}, indent=1) + "\n")
