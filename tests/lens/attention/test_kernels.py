@@ -3,20 +3,20 @@
 import pytest
 import torch
 
-from saccade.lens.attention.args import AttentionArgs, as_four_axes, as_kernel_saw
-from saccade.lens.attention.kernels import KernelCall, fitting
+from saccade.lens.attention.args import AttentionArgs, as_four_axes, kernel_inputs
+from saccade.lens.attention.kernels import KernelCall, unpadded_lse
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 7), (2, 3, 32), (2, 3, 7, 1)])
 def test_lse_of_any_kernel(shape):
     lse = torch.randn(shape)
-    got = fitting(lse, torch.zeros(2, 3, 7, 5))
+    got = unpadded_lse(lse, torch.zeros(2, 3, 7, 5))
     assert torch.equal(got, lse.reshape(2, 3, -1)[:, :, :7])
 
 
 @pytest.mark.parametrize("shape", [(0,), (2, 3, 0), (2, 1, 7), (6, 7)])
 def test_lse_that_was_left_out_or_is_of_another_form(shape):
-    assert fitting(torch.zeros(shape), torch.zeros(2, 3, 7, 5)) is None
+    assert unpadded_lse(torch.zeros(shape), torch.zeros(2, 3, 7, 5)) is None
 
 
 def test_padding_and_repeated_heads_are_undone():
@@ -24,7 +24,7 @@ def test_padding_and_repeated_heads_are_undone():
     padded = [torch.nn.functional.pad(t, (0, 3)).bfloat16() for t in (q, k.repeat_interleave(3, 1), v)]
     mask = torch.randn(7, 11)
     seen = KernelCall(*padded, mask.bfloat16(), False, 0.4, None)
-    got = as_kernel_saw(AttentionArgs(q, k, v, mask), seen)
+    got = kernel_inputs(AttentionArgs(q, k, v, mask), seen)
     for a, b in zip(got, (q, k, v, mask), strict=True):
         assert torch.equal(a, b.bfloat16())
 

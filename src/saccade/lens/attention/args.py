@@ -70,12 +70,12 @@ ATTENTION_FUNCTIONS: dict[Callable, Callable[..., AttentionArgs]] = {
 
 
 @lru_cache(maxsize=4096)
-def other_attention(func: Callable) -> bool:
+def is_named_attention(func: Callable) -> bool:
     """Whether any other function is named like attention."""
     return "attention" in str(getattr(func, "__name__", func)).lower()
 
 
-def not_plain(arguments: AttentionArgs) -> str:
+def why_not_kept(arguments: AttentionArgs) -> str:
     """Why q and k cannot be kept, or "" if they can."""
     if distributed(arguments.q) or distributed(arguments.k):
         return DISTRIBUTED
@@ -96,13 +96,13 @@ def transformed() -> bool:
     return torch._C._functorch.maybe_current_level() is not None
 
 
-def mapped() -> bool:
+def inside_vmap() -> bool:
     """Whether this runs inside vmap, below which there is another batch axis, or one call for each example."""
     levels = torch._C._functorch.get_interpreter_stack() or []
     return any(level.key() == torch._C._functorch.TransformType.Vmap for level in levels)
 
 
-def as_kernel_saw(arguments: AttentionArgs, kernel: KernelCall | None) -> Four:
+def kernel_inputs(arguments: AttentionArgs, kernel: KernelCall | None) -> Four:
     """q (b h n k), k (b g m k), v (b g m c) and the mask as the kernel saw them: in its dtype, without its padding.
 
     kernel: None if no fused kernel took the call (PyTorch's own products did); then the dtype is autocast's.
@@ -139,7 +139,7 @@ def as_four_axes(arguments: AttentionArgs) -> Four:
     return q.flatten(0, -4), k.flatten(0, -4), v.flatten(0, -4), mask
 
 
-def packed(module: nn.Module, given: Sequence[Tensor], q: Tensor, k: Tensor) -> bool:
+def heads_as_targets(module: nn.Module, given: Sequence[Tensor], q: Tensor, k: Tensor) -> bool:
     """Whether the targets of q (b g n k) are the heads of one token that share a head of keys, and not n tokens.
 
     transformers lays them out so, to decode with grouped queries and a mask without repeating the keys. given: the
@@ -150,7 +150,7 @@ def packed(module: nn.Module, given: Sequence[Tensor], q: Tensor, k: Tensor) -> 
     return one and q.ndim == 4 and q.shape[2] == groups > 1 and q.shape[1] == k.shape[1]
 
 
-def unpacked(q: Tensor, lse: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def with_one_target(q: Tensor, lse: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Such queries, log-sum-exp and mask with all heads and one target: (b h 1 k), (b h 1), broadcastable to
     (b h 1 m)."""
     b, g, n, _ = q.shape

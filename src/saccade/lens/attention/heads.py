@@ -39,7 +39,7 @@ def with_heads(
     return _each(arguments, lambda t: t.movedim(axis, last) if t.ndim == q.ndim else t), axis, ""
 
 
-def over_channels(q: Tensor, k: Tensor, given: Sequence[Tensor]) -> bool:
+def attends_over_channels(q: Tensor, k: Tensor, given: Sequence[Tensor]) -> bool:
     """Whether queries (b h n k) are channels: as the module was given its picture, h·n of them and k places, and not
     the other way round."""
     (b, h, n, width), first = q.shape, given[0] if given else None
@@ -51,7 +51,7 @@ def over_channels(q: Tensor, k: Tensor, given: Sequence[Tensor]) -> bool:
     return as_channels and not any((h * width, n) == way for way in ways)
 
 
-def one_source(q: Tensor, k: Tensor) -> bool:
+def share_one_source(q: Tensor, k: Tensor) -> bool:
     """Whether the keys (b g m k) of all pictures are those of one, and the queries are not."""
     first = k[:, :1, :1]  # usually one number is enough
     return bool((first == first[:1]).all()) and bool((k == k[:1]).all()) and not bool((q == q[:1]).all())

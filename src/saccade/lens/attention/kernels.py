@@ -73,14 +73,14 @@ class KernelRecorder(TorchDispatchMode):
         out = func(*args, **kwargs)
         if func in KERNELS:
             call = KERNELS[func](*args, **kwargs)
-            call.lse = fitting(out[1], call.q)
+            call.lse = unpadded_lse(out[1], call.q)
             self._on_kernel(call)
         elif self._on_other is not None:
             self._on_other(func, args, kwargs, out)
         return out
 
 
-def fitting(lse: Tensor, q: Tensor) -> Tensor | None:
+def unpadded_lse(lse: Tensor, q: Tensor) -> Tensor | None:
     """The log-sum-exp as (b h n), whatever the kernel pads it to; None where it left it out."""
     b, h, n, _ = q.shape
     if lse.ndim == 4 and lse.shape[-1] == 1:

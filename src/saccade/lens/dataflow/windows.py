@@ -195,7 +195,7 @@ def _turned(t: Tensor) -> Tensor:
     return t.mT
 
 
-def may_cut(module: nn.Module) -> bool:
+def may_cut_windows(module: nn.Module) -> bool:
     """Whether a module is named like one that cuts windows, or has a size of some."""
     kind = type(module)  # hasattr of a module is slow where the answer is no
     return _named_like_cutting(kind.__name__) or "window_size" in vars(module) or hasattr(kind, "window_size")

@@ -52,7 +52,7 @@ class Edit(ABC):
         """
 
 
-def ungrouped(arguments: AttentionArgs) -> AttentionArgs:
+def repeat_kv_heads(arguments: AttentionArgs) -> AttentionArgs:
     """The same call with a head of k and v for every head of q."""
     h = arguments.q.shape[1]
     k, v = (t if t.shape[1] == h else t.repeat_interleave(h // t.shape[1], dim=1) for t in (arguments.k, arguments.v))
@@ -72,10 +72,12 @@ def restricted_mask(mask: Shaped[Tensor, "..."] | None, allowed: Bool[Tensor, "n
     """A mask that lets pass only what `allowed` does as well."""
     if mask is None:
         return allowed
-    return mask & allowed if mask.dtype == torch.bool else shut(mask).masked_fill(~allowed, -math.inf)
+    return (
+        mask & allowed if mask.dtype == torch.bool else minus_infinity_for_huge(mask).masked_fill(~allowed, -math.inf)
+    )
 
 
-def shut(mask: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def minus_infinity_for_huge(mask: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """The same mask with -inf for huge negative numbers, so that a target left with nothing does not fall back on what
     the model had shut out. Rows of such numbers alone stay as the model has them."""
     out = mask <= HUGE

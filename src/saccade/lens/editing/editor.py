@@ -12,7 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
-from saccade.lens.attention.args import ATTENTION_FUNCTIONS, AttentionArgs, as_four_axes, not_plain, other_attention
+from saccade.lens.attention.args import (
+    ATTENTION_FUNCTIONS,
+    AttentionArgs,
+    as_four_axes,
+    is_named_attention,
+    why_not_kept,
+)
 from saccade.lens.attention.call_context import call_context, set_edited_call
 from saccade.lens.attention.heads import with_heads
 from saccade.lens.attention.processes import PART, processes_of
@@ -23,9 +29,9 @@ from saccade.lens.editing.done import Edits, check_patterns
 from saccade.lens.editing.fast_path import check_alike, may_differ
 from saccade.lens.editing.multihead import multi_head_attention
 from saccade.lens.editing.refusals import CHECKPOINTED, HEADLESS, checkpointed
-from saccade.lens.editing.remake import lead_axes, remake
-from saccade.lens.editing.returned import ReturnedWeights
-from saccade.lens.editing.separate import arguments_of, separate
+from saccade.lens.editing.remake import call_with_arguments, leading_axes
+from saccade.lens.editing.returned import EditedSoftmaxes
+from saccade.lens.editing.separate import arguments_of, edited_product
 from saccade.lens.modes import Mode, hidden, modes_removed
 from saccade.lens.modules.components import uncompiled
 from saccade.lens.modules.declared import heads_of
@@ -47,7 +53,7 @@ class Editor(Mode):
         self.edits, self.done, self.modules = edits, Edits(), ModuleStack(components, lambda: self.active)
         self._eager = Recogniser(self._miss, lambda *_: CallOrigin("self"), context=hidden)
         self._sites: WeakKeyDictionary[ResolvedSoftmax, Site] = WeakKeyDictionary()  # of maps already multiplied
-        self._returned = ReturnedWeights(self._eager)
+        self._returned = EditedSoftmaxes(self._eager)
         self._calls: dict[str, int] = {}  # attention calls so far, by module name
         self._calls_in_run: dict[tuple[str, int], int] = {}
         self._applied: dict[str, set[int]] = {}  # which of them were edited
@@ -95,10 +101,10 @@ class Editor(Mode):
             return self._attention(func, args, kwargs)
         if func is F.multi_head_attention_forward:
             return self._multi_head(args, kwargs)
-        if other_attention(func):
+        if is_named_attention(func):
             self._miss(f"{getattr(func, '__name__', func)} shows no q, k and v that an edit could rewrite")
             return func(*args, **kwargs)
-        if func is separate:  # of an edit above
+        if func is edited_product:  # of an edit above
             return self._separate(*args)
         op = Operation(func, args, kwargs)
         products = self._products(op)
@@ -133,7 +139,7 @@ class Editor(Mode):
                 if new is not arguments:
                     with call_context(arguments) as call:
                         call.edited = new
-                        out = separate(new, product, like)
+                        out = edited_product(new, product, like)
                         set_edited_call(out, call.edited)
                         self._returned.add(product.resolved, call.edited)
                     return out
@@ -160,13 +166,13 @@ class Editor(Mode):
         if self._counts():
             with call_context(arguments) as call:
                 call.edited = arguments = self._rewritten(arguments, self._site_of(product))
-        return separate(arguments, product, like)
+        return edited_product(arguments, product, like)
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Tensor:
         arguments = ATTENTION_FUNCTIONS[func](*args, **kwargs)
         if not self._counts():
             return func(*args, **kwargs)
-        if why := not_plain(arguments):
+        if why := why_not_kept(arguments):
             self._miss(why)
             return func(*args, **kwargs)
         part = self._part(arguments.k)
@@ -185,8 +191,8 @@ class Editor(Mode):
             return func(*args, **kwargs)
         with call_context(arguments) as call:
             call.edited = new = replace(new, borrowed=new.borrowed or call.edited.borrowed)
-            out = remake(func, new)
-        out = out.reshape(*lead_axes(arguments if laid.q.ndim == 4 else laid, plain), *out.shape[-2:])
+            out = call_with_arguments(func, new)
+        out = out.reshape(*leading_axes(arguments if laid.q.ndim == 4 else laid, plain), *out.shape[-2:])
         return out if axis is None else out.movedim(-3, axis)
 
     def _part(self, k: Tensor) -> str:

@@ -19,11 +19,11 @@ from saccade.lens.editing.base import (
     Tokens,
     as_edits,
     checked_indices,
+    minus_infinity_for_huge,
     number,
     numbers,
+    repeat_kv_heads,
     restricted_mask,
-    shut,
-    ungrouped,
     whole_mask,
 )
 from saccade.lens.editing.limits import Pictures, limited
@@ -117,7 +117,7 @@ class _ScaleHeads(Edit):
     def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
         if arguments.headless:
             raise SaccadeError(f"{self.called} of {site.name!r}: {arguments.headless}")
-        arguments = ungrouped(arguments)
+        arguments = repeat_kv_heads(arguments)
         count = arguments.q.shape[1]
         heads = checked_indices(self.heads, count, "head", f"{self.called} of {site.name!r}")
         return replace(arguments, v=_scaled(arguments.v, 1, heads, self.factor))
@@ -146,7 +146,7 @@ class _BiasSource(Edit):
         if mask is not None and mask.dtype == torch.bool:
             mask = arguments.q.new_zeros(()).masked_fill(~mask, -math.inf)
         if mask is not None and not self.factor:
-            mask = shut(mask)
+            mask = minus_infinity_for_huge(mask)
         return replace(arguments, mask=bias if mask is None else mask + bias.to(mask.dtype), causal=False)
 
 

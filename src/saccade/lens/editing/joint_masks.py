@@ -5,7 +5,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 
-def columns_of_both(
+def merge_mask_columns(
     own: Shaped[Tensor, "..."] | None,
     other: Shaped[Tensor, "..."] | None,
     taken: Tensor,
@@ -20,7 +20,7 @@ def columns_of_both(
     return torch.where(taken, other, own)
 
 
-def side_by_side(
+def concatenate_masks(
     own: Shaped[Tensor, "..."] | None, other: Shaped[Tensor, "..."] | None, m: int, more: int, like: Tensor
 ) -> Float[Tensor, "..."] | None:
     """A mask for m sources and `more` after them."""

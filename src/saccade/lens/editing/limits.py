@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens.attention.args import AttentionArgs
-from saccade.lens.editing.base import Edit, Site, checked_indices, numbers, ungrouped, whole_mask
+from saccade.lens.editing.base import Edit, Site, checked_indices, numbers, repeat_kv_heads, whole_mask
 
 Pictures = int | Sequence[int] | str
 HALVES = ("unconditional", "conditional")  # in the order of classifier-free guidance in one batch
@@ -93,7 +93,7 @@ class _Limited(Edit):
 def _chosen(where: Bool[Tensor, "b h 1 1"], new: AttentionArgs, old: AttentionArgs, site: Site) -> AttentionArgs:
     """`new` where it is chosen, else `old`."""
     if where.shape[1] > 1:  # a head of keys for each head of queries
-        new, old = ungrouped(new), ungrouped(old)
+        new, old = repeat_kv_heads(new), repeat_kv_heads(old)
     width = new.v.shape[3] == old.v.shape[3]
     if new.q.shape != old.q.shape or new.k.shape != old.k.shape or new.v.shape != old.v.shape or not width:
         raise SaccadeError(

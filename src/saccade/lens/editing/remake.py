@@ -12,7 +12,7 @@ from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.base import whole_mask
 
 
-def remake(func: Callable, arguments: AttentionArgs) -> Shaped[Tensor, "b h n c"]:
+def call_with_arguments(func: Callable, arguments: AttentionArgs) -> Shaped[Tensor, "b h n c"]:
     """Call `func`, `F.scaled_dot_product_attention` or `saccade.attend`, with other arguments.
 
     arguments: what to call it with, in four axes.
@@ -31,7 +31,7 @@ def remake(func: Callable, arguments: AttentionArgs) -> Shaped[Tensor, "b h n c"
     return _narrow(func(q, k, v, attn_mask=mask, dropout_p=arguments.dropout, **options), width)
 
 
-def lead_axes(arguments: AttentionArgs, four: AttentionArgs) -> tuple[int, ...]:
+def leading_axes(arguments: AttentionArgs, four: AttentionArgs) -> tuple[int, ...]:
     """The axes before the tokens in what a call returns. four: the same call in four axes."""
     three = (arguments.q, arguments.k, arguments.v)
     if max(t.ndim for t in three) <= 3:

@@ -16,7 +16,7 @@ from saccade.lens.recognising.resolve import ResolvedSoftmax, ScoreLayout
 from saccade.lens.recognising.softmax_weights import Weights
 
 
-class ReturnedWeights:
+class EditedSoftmaxes:
     """Knows the edited call of every softmax as long as its weights live."""
 
     def __init__(self, recogniser: Recogniser) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from saccade.lens.attention.args import AttentionArgs
-from saccade.lens.editing.remake import remake
+from saccade.lens.editing.remake import call_with_arguments
 from saccade.lens.modes import hidden, hidden_no_grad
 from saccade.lens.recognising.products import UNLAID, UNLAID_VALUES, Product
 from saccade.lens.trace.gradients import DROPPED
@@ -21,12 +21,12 @@ from saccade.lens.trace.gradients import DROPPED
 DIFFERS = "its q, k and v as they were followed do not give its product with values"
 
 
-def separate(arguments: AttentionArgs, product: Product, like: Tensor) -> Tensor:
+def edited_product(arguments: AttentionArgs, product: Product, like: Tensor) -> Tensor:
     """What a product of weights with values would be if the call had these arguments; see `arguments_of`. To function
     modes below it is a function of torch, so that other watches and edits see the call and not the product."""
     if has_torch_function((like,)):
-        return handle_torch_function(separate, (like,), arguments, product, like)
-    out = remake(F.scaled_dot_product_attention, arguments)
+        return handle_torch_function(edited_product, (like,), arguments, product, like)
+    out = call_with_arguments(F.scaled_dot_product_attention, arguments)
     with hidden():
         form = product.form
         laid = None if form is None else form.laid_out(out, like)
@@ -74,7 +74,7 @@ def _of_one_dtype(arguments: AttentionArgs) -> AttentionArgs:
 def _gives(arguments: AttentionArgs, rows: Tensor) -> bool:
     """Whether the call gives the model's result, (b h n c), where that is a number."""
     with torch.autocast(rows.device.type, enabled=False):
-        mixed = remake(F.scaled_dot_product_attention, arguments)
+        mixed = call_with_arguments(F.scaled_dot_product_attention, arguments)
     real, largest = rows.isfinite(), float(arguments.v.abs().max())
     tolerance = (1e-3 if torch.finfo(rows.dtype).eps < 1e-6 else 0.1) * max(largest, 1e-6)
     return bool(((mixed.double() - rows.double()).abs()[real] <= tolerance).all())

@@ -13,9 +13,9 @@ from torch import Tensor
 from saccade import ops
 from saccade.errors import SaccadeError, some_of
 from saccade.lens.attention.args import AttentionArgs
-from saccade.lens.editing.base import Edit, Site, checked_indices, ungrouped, whole_mask
+from saccade.lens.editing.base import Edit, Site, checked_indices, repeat_kv_heads, whole_mask
 from saccade.lens.editing.edits import Heads
-from saccade.lens.editing.joint_masks import columns_of_both, side_by_side
+from saccade.lens.editing.joint_masks import concatenate_masks, merge_mask_columns
 from saccade.lens.editing.limits import Pictures, limited
 from saccade.lens.recognising.resolve import SCORES
 from saccade.lens.trace.call import Call
@@ -134,7 +134,7 @@ class _Swap(Edit):
         call, where = self.recorded.at(site), f"swap of {site.name!r}"
         if self.tokens is None:
             return _with_map(arguments, call, where)
-        return refined(arguments, call, self.tokens, where)
+        return swapped_columns(arguments, call, self.tokens, where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +159,9 @@ class _Borrow(Edit):
             raise SaccadeError(f"{where}: the mask of the recorded call is of {mask.shape[-2]} targets; expected {n}")
         if not self.append:
             new = replace(arguments, k=other.k, v=other.v, mask=mask, causal=False, borrowed=True)
-            return new if new.k.shape[1] == new.v.shape[1] else ungrouped(new)
-        own, other = ungrouped(arguments), ungrouped(replace(arguments, k=other.k, v=other.v))
-        joint = side_by_side(whole_mask(arguments), mask, arguments.k.shape[2], other.k.shape[2], arguments.q)
+            return new if new.k.shape[1] == new.v.shape[1] else repeat_kv_heads(new)
+        own, other = repeat_kv_heads(arguments), repeat_kv_heads(replace(arguments, k=other.k, v=other.v))
+        joint = concatenate_masks(whole_mask(arguments), mask, arguments.k.shape[2], other.k.shape[2], arguments.q)
         k, v = torch.cat([own.k, other.k], dim=2), torch.cat([own.v, other.v], dim=2)
         return replace(arguments, k=k, v=v, mask=joint, causal=False, borrowed=True)
 
@@ -188,10 +188,10 @@ def _with_map(arguments: AttentionArgs, call: Call, where: str) -> AttentionArgs
     _same_shape(arguments, call, where)
     other = _like(arguments, call)
     new = replace(other, v=arguments.v)
-    return new if new.k.shape[1] == new.v.shape[1] else ungrouped(new)
+    return new if new.k.shape[1] == new.v.shape[1] else repeat_kv_heads(new)
 
 
-def refined(arguments: AttentionArgs, call: Call, tokens: dict[int, int], where: str) -> AttentionArgs:
+def swapped_columns(arguments: AttentionArgs, call: Call, tokens: dict[int, int], where: str) -> AttentionArgs:
     """The map of this run with columns of the recorded one, rows scaled to sum to 1.
 
     The weight of source j is exp(s_ij − lse_i), of this run or, where j is mapped, of column tokens[j] of the
@@ -202,7 +202,7 @@ def refined(arguments: AttentionArgs, call: Call, tokens: dict[int, int], where:
         raise SaccadeError(
             f"{where}: the recorded call has (b h n) {call.shape[:3]}; expected {(*arguments.q.shape[:3],)}"
         )
-    own, other = ungrouped(arguments), ungrouped(_like(arguments, call))
+    own, other = repeat_kv_heads(arguments), repeat_kv_heads(_like(arguments, call))
     m, theirs = own.k.shape[2], other.k.shape[2]
     mapped = {checked_indices([i], m, "source", where)[0]: checked_indices([j], theirs, "recorded source", where)[0]
               for i, j in tokens.items()}  # fmt: skip
@@ -224,7 +224,7 @@ def refined(arguments: AttentionArgs, call: Call, tokens: dict[int, int], where:
     q = torch.cat([own.q, other.q * (call.scale / scale), high, low], dim=-1)
     theirs_k = other.k[:, :, at].masked_fill(~taken[:, None], 0.0)
     k = torch.cat([own.k.masked_fill(taken[:, None], 0.0), theirs_k, one, one], dim=-1)
-    mask = columns_of_both(whole_mask(arguments), whole_mask(other), taken, at, arguments.q)
+    mask = merge_mask_columns(whole_mask(arguments), whole_mask(other), taken, at, arguments.q)
     return replace(own, q=q, k=k, mask=mask, scale=scale, causal=False, scores=arguments.scores or other.scores)
 
 

@@ -51,7 +51,7 @@ def summary(layers: list[Call], r: Float[Tensor, "b n"], grid: tuple[int, int], 
 Start = int | Int[Tensor, "b"] | Float[Tensor, "n"] | Float[Tensor, "b n"]  # where a chain begins
 
 
-def first_row(what: str, token: Start, call: Call) -> Float[Tensor, "b n"]:
+def starting_row(what: str, token: Start, call: Call) -> Float[Tensor, "b n"]:
     """The row that a chain through all layers begins with, of the last call: a token, a token of each picture, or
     weights over its tokens, for all pictures or for each, scaled to sum to 1. Raises SaccadeError, naming `what` needs
     it, for anything else."""

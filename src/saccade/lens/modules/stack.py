@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from saccade.lens.dataflow.operation import Operation
 from saccade.lens.dataflow.origins import LatentQueryOrigins, Origins, address, learned_tokens
 from saccade.lens.dataflow.parts import Parts, slices
-from saccade.lens.dataflow.windows import LayoutSteps, may_cut
+from saccade.lens.dataflow.windows import LayoutSteps, may_cut_windows
 from saccade.lens.modules.components import component_of, named_modules
 from saccade.lens.modules.declared import like_attention
 from saccade.lens.modules.frame import Frame
@@ -127,7 +127,7 @@ class ModuleStack:
 
     def _hook(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow one module by hooks."""
-        if may_cut(module):
+        if may_cut_windows(module):
             self._may_cut.add(module)
         if learned := learned_tokens(module):
             self._learned[module] = learned

@@ -21,7 +21,7 @@ from saccade.lens.modes import hidden_no_grad
 from saccade.lens.recognising import patterns, scoring
 from saccade.lens.recognising.products import Product, reason_unknown, weights_product
 from saccade.lens.recognising.propagation import READING, Propagation
-from saccade.lens.recognising.resolve import ResolvedSoftmax, resolve, unfollowed
+from saccade.lens.recognising.resolve import ResolvedSoftmax, resolve, why_unfollowed
 from saccade.lens.recognising.scoring import may_be_scores, version_of
 from saccade.lens.recognising.softmax_weights import (
     LOST,
@@ -54,8 +54,10 @@ class Recogniser(Propagation):
         weights were put together, as a rule one; none if they are missed. None if it is no such product."""
         if op.does not in PRODUCTS or not self._weights.entries:
             return None
-        args, kwargs = patterns.placed(op.args, op.kwargs)
-        if op.does == "linear" and not (patterns.of_activations(args, kwargs) and self._is_resolved(args[0])):
+        args, kwargs = patterns.all_positional(op.args, op.kwargs)
+        if op.does == "linear" and not (
+            patterns.is_product_of_activations(args, kwargs) and self._is_resolved(args[0])
+        ):
             return None
         if (given := patterns.operands(op.does, args, kwargs)) is None:
             return None
@@ -99,8 +101,8 @@ class Recogniser(Propagation):
     def _note(self, op: Operation) -> None:
         does, args, kwargs, out = op.does, op.args, op.kwargs, op.out
         if does not in (None, "where"):
-            args, kwargs = patterns.placed(args, kwargs)
-        if does == "linear" and not patterns.of_activations(args, kwargs):
+            args, kwargs = patterns.all_positional(args, kwargs)
+        if does == "linear" and not patterns.is_product_of_activations(args, kwargs):
             does = None
         if does in STARTS:
             if isinstance(out, Tensor) and not out.is_nested:
@@ -151,7 +153,10 @@ class Recogniser(Propagation):
             roles, width = lettered
             target, source = (of_out[roles.index(role)] for role in "ts")
             alike = a.shape[of_a.index(target)] == b.shape[of_b.index(source)]
-            q, k = patterns.spread(a, of_a, of_out, width), patterns.spread(b, of_b, of_out, width)
+            q, k = (
+                patterns.einsum_operand_axes(a, of_a, of_out, width),
+                patterns.einsum_operand_axes(b, of_b, of_out, width),
+            )
             self._start((a, b), alike, q, k, roles, out)
 
     def _start(
@@ -173,7 +178,7 @@ class Recogniser(Propagation):
             if isinstance(resolved, ResolvedSoftmax):
                 resolved.node = out.grad_fn
         elif out.ndim >= 3:
-            resolved = unfollowed(out)
+            resolved = why_unfollowed(out)
         else:  # a classifier's
             return
         if kwargs.get("out") is not None:

@@ -34,7 +34,7 @@ class Projected:
 
 def projected(func: Any, args: tuple, kwargs: dict, out: Any) -> Projected | str:
     """What a fused layer attended with, or why it cannot be determined."""
-    given = bound(func, args, kwargs)
+    given = bind_arguments(func, args, kwargs)
     if func is LAYER:
         query = key = value = given["src"]
         heads = given["num_heads"]
@@ -66,7 +66,7 @@ def projected(func: Any, args: tuple, kwargs: dict, out: Any) -> Projected | str
     return found
 
 
-def bound(func: Any, args: tuple, kwargs: dict) -> dict[str, Any]:
+def bind_arguments(func: Any, args: tuple, kwargs: dict) -> dict[str, Any]:
     """The arguments of an operation by the names of its schema."""
     schema = func._schema.arguments
     defaults = {a.name: a.default_value for a in schema if a.has_default_value()}

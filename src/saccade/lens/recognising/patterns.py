@@ -23,7 +23,7 @@ def axis_order(func: Callable, args: tuple, kwargs: dict, axes: int) -> list[int
     return [size - 2 for size in found.shape] if found.ndim == axes else None
 
 
-def placed(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+def all_positional(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """Arguments with the first given by place."""
     if not ("input" in kwargs or "self" in kwargs):
         return args, kwargs
@@ -37,7 +37,7 @@ def two_operands(args: tuple, kwargs: dict, *names: str) -> tuple[Any, Any]:
     return (given[0], given[1]) if len(given) > 1 else (None, None)
 
 
-def of_activations(args: tuple, kwargs: dict) -> bool:
+def is_product_of_activations(args: tuple, kwargs: dict) -> bool:
     """Whether a linear layer without a bias is given something computed in place of its weight."""
     weight = args[1] if len(args) > 1 else kwargs.get("weight")
     biased = len(args) > 2 or kwargs.get("bias") is not None
@@ -124,7 +124,7 @@ def roles_of(of_a: str, of_b: str, of_out: str) -> tuple[str, str] | None:
     return "".join(roles), width
 
 
-def spread(t: Tensor, own: str, axes: str, last: str) -> Tensor:
+def einsum_operand_axes(t: Tensor, own: str, axes: str, last: str) -> Tensor:
     """An operand of an einsum with the given axes, of size 1 where it has none, and the letters of `last` as one."""
     kept = [letter for letter in axes if letter in own]
     t = t.permute([own.index(letter) for letter in (*kept, *last)])

@@ -18,7 +18,7 @@ UNLAID_VALUES = "its values cannot be brought to its heads"
 
 
 @dataclass(frozen=True, eq=False)
-class Form:
+class ResultLayout:
     """How the result of such a product lies. It holds no tensor, so that it may be kept by one.
 
     weight_axes, result_axes: a letter for each axis of the weights and of the result, as in an einsum. width: those of
@@ -36,7 +36,9 @@ class Form:
 
     def rows(self, out: Tensor) -> Tensor | None:
         """The result, or its gradient, as (b h n c); None if that cannot be determined."""
-        found = undo_axes(patterns.spread(out, self.result_axes, self.weight_axes, self.width), self.shape, self.undo)
+        found = undo_axes(
+            patterns.einsum_operand_axes(out, self.result_axes, self.weight_axes, self.width), self.shape, self.undo
+        )
         if found is None:
             return None
         t = self.layout.folded(self.layout.permuted(found))
@@ -112,7 +114,7 @@ class Product:
         return ""
 
     @property
-    def form(self) -> Form | None:
+    def form(self) -> ResultLayout | None:
         """How its result lies; None if it does `other_work`."""
         known, axis = self.known, self.known.axis
         if self.other_work or axis is None:
@@ -120,13 +122,15 @@ class Product:
         width = "".join(
             letter for letter in self.value_axes if letter in self.result_axes and letter not in self.weight_axes
         )
-        return Form(self.weight_axes, self.result_axes, width, known.shape, axis, known.undo, self.resolved.layout)
+        return ResultLayout(
+            self.weight_axes, self.result_axes, width, known.shape, axis, known.undo, self.resolved.layout
+        )
 
     def sources(self) -> tuple[Tensor, Tensor] | None:
         """k (b g m k) and v (b g m c) of the call; None if the values cannot be brought to its heads."""
         layout = self.resolved.layout
         width = "".join(letter for letter in self.value_axes if letter not in self.weight_axes)
-        spread = patterns.spread(self.values, self.value_axes, self.weight_axes, width)
+        spread = patterns.einsum_operand_axes(self.values, self.value_axes, self.weight_axes, width)
         if (found := undo_axes(spread, self.known.shape, self.known.undo)) is None:
             return None
         v = layout.permuted(found)

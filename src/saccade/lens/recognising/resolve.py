@@ -149,7 +149,7 @@ def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | 
     if not why:
         q, k, *added = (layout.permuted(t) for t in (q, k, *scores.added))
         mask = _sum(added)
-        why = differs(q, k, mask, scores.scale, layout, layout.permuted(given), scores.eps)
+        why = why_not_softmax(q, k, mask, scores.scale, layout, layout.permuted(given), scores.eps)
         if not why:
             mask = None if mask is None else layout.folded(mask)
             q, k = layout.queries(q), layout.keys(k)
@@ -165,7 +165,7 @@ def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | 
     return ResolvedSoftmax(q, k, kept, 1.0, scores.origin, note, layout, tuple(out.shape), versions)
 
 
-def unfollowed(out: Tensor) -> str:
+def why_unfollowed(out: Tensor) -> str:
     """Why a softmax is missed whose scores are not followed from a product."""
     if transformed():
         return TRANSFORMED
@@ -180,7 +180,7 @@ def unfollowed(out: Tensor) -> str:
 
 
 @torch.no_grad()
-def differs(
+def why_not_softmax(
     q: Tensor, k: Tensor, mask: Tensor | None, scale: float, layout: ScoreLayout, scores: Tensor, eps: float
 ) -> str:
     """Why softmax(scale q·k + mask) is not the softmax of the scores, all with permuted axes; "" if it is.

@@ -16,7 +16,9 @@ from saccade.lens.recognising.scoring import Scores
 NOTE = "{n} of its {m} sources are scores concatenated to those of q and k: their keys are zeros here"
 
 
-def concatenated(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
+def concatenated_scores(
+    scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor
+) -> Scores | None:
     """The record of scores t that were put together with others along their sources. Loose: what is put together of a
     product and another part may as well be queries."""
     given = dict(zip(("tensors", "dim"), args, strict=False)) | kwargs

@@ -50,7 +50,7 @@ def measured(
     return Measured(value, *interval(maps, score, seed), chance)
 
 
-def own_generator(seed: int) -> torch.Generator:
+def control_generator(seed: int) -> torch.Generator:
     """Of the random maps: not the numbers of `torch.manual_seed(seed)`, of which what they are compared with may be
     made."""
     return torch.Generator().manual_seed(seed + 0x5ACCADE)  # PyTorch's generator reads 32 bits

@@ -11,7 +11,7 @@ from saccade.lens.editing.edit import edit
 from saccade.lens.editing.edits import drop_heads
 from saccade.lens.indices import whole
 from saccade.lens.modules.stack import matches
-from saccade.lens.scores.bootstrap import Measured, measured, own_generator
+from saccade.lens.scores.bootstrap import Measured, control_generator, measured
 from saccade.lens.scores.given import check_seed, count
 from saccade.lens.watching.watch import watch
 
@@ -53,7 +53,7 @@ def head_knockout(
         all_heads = [(name, i) for name, counts in trace.seen["heads"].items() for i in range(counts[0])]
         silenced = _chosen(heads, all_heads)
         without = _without(model, run, pictures, batch, silenced)
-        generator, others = own_generator(seed), []
+        generator, others = control_generator(seed), []
         for _ in range(draws):
             some = torch.randperm(len(all_heads), generator=generator)[: sum(map(len, silenced.values()))]
             others.append(_without(model, run, pictures, batch, _by_name([all_heads[i] for i in some.tolist()])))

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-from saccade.lens.scores.bootstrap import Measured, measured, own_generator
+from saccade.lens.scores.bootstrap import Measured, control_generator, measured
 from saccade.lens.scores.given import check_axes, check_classes, check_logits, check_numbers, check_seed, count
 
 Model = Callable[[Float[Tensor, "b c h w"]], Float[Tensor, "b k"]]
@@ -131,7 +131,7 @@ def _play(
     _check(pictures, classes, maps)
     check_seed(seed)
     batch, maps = count(batch, "pictures at a time"), maps.float()
-    noise = torch.rand(maps.shape, generator=own_generator(seed)).to(maps.device)
+    noise = torch.rand(maps.shape, generator=control_generator(seed)).to(maps.device)
     curves = []
     every = shares if shares[0] == 0 else (0.0, *shares)
     for each in (maps, noise):

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-from saccade.lens.scores.bootstrap import Measured, measured, own_generator
+from saccade.lens.scores.bootstrap import Measured, control_generator, measured
 from saccade.lens.scores.given import check_axes, check_numbers, check_pairs, check_seed
 
 
@@ -42,7 +42,7 @@ def segmentation(
     check_seed(seed)
     if not len(maps):
         raise SaccadeError("at least one picture is needed; none was given")
-    generator = own_generator(seed)
+    generator = control_generator(seed)
     rows, chance = [], []
     for i, (one, mask) in enumerate(zip(maps, masks, strict=True)):
         _check(one, mask, i)

@@ -11,7 +11,7 @@ from saccade.errors import SaccadeError
 from saccade.lens.indices import Indices, indices
 
 
-class Recorded(Protocol):
+class RecordedCall(Protocol):
     """What a block reads of its call."""
 
     name: str
@@ -34,7 +34,7 @@ class Block:
     Targets and sources are counted within it.
     """
 
-    def __init__(self, call: Recorded, targets: slice, sources: slice) -> None:
+    def __init__(self, call: RecordedCall, targets: slice, sources: slice) -> None:
         self.call, self.targets, self.sources = call, targets, sources
         b, h = call.shape[:2]
         self.shape = (b, h, targets.stop - targets.start, sources.stop - sources.start)
@@ -75,7 +75,7 @@ class Block:
         return f"Block({self.call.name!r}, targets {_span(self.targets)}, sources {_span(self.sources)})"
 
 
-def checked(parts: Any, n: int) -> dict[str, slice]:
+def check_parts_cover(parts: Any, n: int) -> dict[str, slice]:
     """Parts by name that cover tokens 0 to n without gaps. Raises ValueError for others."""
     at = 0
     for name, part in parts.items():
@@ -87,7 +87,7 @@ def checked(parts: Any, n: int) -> dict[str, slice]:
     return dict(parts)
 
 
-def block_of(call: Recorded, targets: str, sources: str) -> Block:
+def block_of(call: RecordedCall, targets: str, sources: str) -> Block:
     """The block of two named parts. Raises SaccadeError if the call has no such parts."""
     parts = call.parts or {}
     for name in (targets, sources):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saccade import ops
 from saccade.errors import SaccadeError
-from saccade.lens.attention.heads import CROSS_FRAME, one_source
+from saccade.lens.attention.heads import CROSS_FRAME, share_one_source
 from saccade.lens.dataflow.windows import LayoutStep, Windows, layout
 from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.notes import joined
@@ -95,7 +95,7 @@ class Call(TiledMap):
     @cached_property
     def _cross_frame(self) -> bool:
         """Found when it is first needed: it compares the keys of all pictures."""
-        return self._kind == "self" and self.shape[0] > 1 and one_source(self._q.tensor, self._k.tensor)
+        return self._kind == "self" and self.shape[0] > 1 and share_one_source(self._q.tensor, self._k.tensor)
 
     @property
     def v(self) -> Shaped[Tensor, "b g m c"] | None:

@@ -59,7 +59,7 @@ class Gradient:
 
     def follow_inner(self, out: Any) -> None:
         """The same for the fused call nearest before `out`, what the module or function around it returned."""
-        node = nearest(out, "ScaledDotProduct")
+        node = nearest_node(out, "ScaledDotProduct")
         if node is not None:
             self.follow_node(node)
 
@@ -113,7 +113,7 @@ class Gradient:
         return self._arrived[0]
 
 
-def nearest(out: Any, name: str, deepest: int = DEEPEST) -> Node | None:
+def nearest_node(out: Any, name: str, deepest: int = DEEPEST) -> Node | None:
     """The operation of this name in the graph that is nearest before `out`, a node, a tensor, or several of which the
     first counts."""
     first = out if isinstance(out, Node) else next((t.grad_fn for t in tensors((out,))), None)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from saccade.errors import CheckpointError, DataError
 from saccade.lens.dataflow.windows import Windows
-from saccade.lens.trace.blocks import checked
+from saccade.lens.trace.blocks import check_parts_cover
 from saccade.lens.trace.call import Call
 from saccade.lens.trace.gradients import Gradient
 
@@ -122,7 +122,7 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     _check_lse(i, q, k, lse, mask, float(scale), bool(causal))
     parts = None
     if kind == "joint":
-        parts = checked({name: slice(int(a), int(z)) for name, (a, z) in about["parts"].items()}, n)
+        parts = check_parts_cover({name: slice(int(a), int(z)) for name, (a, z) in about["parts"].items()}, n)
     note, component = (str(about.get(key, "")) for key in ("note", "component"))
     call = Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run), note, component, parts)
     if "source_parts" in about:

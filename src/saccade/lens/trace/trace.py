@@ -11,7 +11,7 @@ from torch import Tensor
 from saccade.displays import to_html
 from saccade.errors import SaccadeError, printable, some_of
 from saccade.lens.explaining import flow, relevance, rollout, words
-from saccade.lens.explaining.rollout import AttentionSummary, Start, first_row
+from saccade.lens.explaining.rollout import AttentionSummary, Start, starting_row
 from saccade.lens.indices import index_of
 from saccade.lens.modules.stack import matches
 from saccade.lens.trace import storage
@@ -116,13 +116,13 @@ class Trace(Sequence[Call]):
         Raises SaccadeError unless the self-attention calls are of one forward pass, one (b, n) and the same parts.
         """
         layers = self._layers("rollout")
-        return rollout.rollout(layers, first_row("rollout", token, layers[0]))
+        return rollout.rollout(layers, starting_row("rollout", token, layers[0]))
 
     def summary(self, grid: tuple[int, int], token: Start = 0, prefix: int | None = None) -> AttentionSummary:
         """Rollout, entropy and distance of the self-attention calls in one walk over each map, which takes less than
         half the time of one after the other. Arguments and errors as for `rollout` and `Call.distance`."""
         layers = self._layers("rollout")
-        return rollout.summary(layers, first_row("rollout", token, layers[0]), grid, prefix)
+        return rollout.summary(layers, starting_row("rollout", token, layers[0]), grid, prefix)
 
     def relevance(self, token: Start = 0) -> Float[Tensor, "b m"]:
         """How much each input token gave to what a backward pass started from, by way of `token` of the last layer.
@@ -145,11 +145,11 @@ class Trace(Sequence[Call]):
         """
         if all(call.kind == "self" for call in self._calls):
             layers = self._layers("relevance")
-            return relevance.relevance(layers, [], first_row("relevance", token, layers[0]))
+            return relevance.relevance(layers, [], starting_row("relevance", token, layers[0]))
         encoder, decoder = relevance.parts(self._calls)
         self._check_whole("relevance", self._calls)
         check_no_siblings("relevance", self._calls)
-        return relevance.relevance(encoder, decoder, first_row("relevance", token, decoder[0]))
+        return relevance.relevance(encoder, decoder, starting_row("relevance", token, decoder[0]))
 
     def words(
         self,

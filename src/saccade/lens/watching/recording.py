@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from saccade.lens.attention.args import AttentionArgs, as_kernel_saw, not_plain, packed, unpacked
-from saccade.lens.attention.heads import CHANNELS, over_channels, with_heads
+from saccade.lens.attention.args import AttentionArgs, heads_as_targets, kernel_inputs, why_not_kept, with_one_target
+from saccade.lens.attention.heads import CHANNELS, attends_over_channels, with_heads
 from saccade.lens.attention.kernels import KernelCall
 from saccade.lens.attention.processes import PART, processes_of
 from saccade.lens.dataflow.call_origin import CallOrigin, find_origin
@@ -17,7 +17,7 @@ from saccade.lens.recognising.resolve import SCORES
 from saccade.lens.trace.call import Call
 from saccade.lens.trace.gradients import DROPPED, Gradient
 from saccade.lens.trace.trace import Trace
-from saccade.lens.watching.sibling_calls import MemoryView, SiblingCalls
+from saccade.lens.watching.sibling_calls import SiblingCalls, StridedView
 from saccade.lens.watching.stream import Stream
 
 NO_GRAPH = (
@@ -76,7 +76,7 @@ class Recording:
         origin: where its q and k come from, if that is known already. merged: (batch, heads), where these are one axis
         of q.
         """
-        if why := not_plain(arguments):
+        if why := why_not_kept(arguments):
             self.miss(why)
         elif self._counts():
             q, k = (original or arguments).q, (original or arguments).k
@@ -87,9 +87,9 @@ class Recording:
             laid, _, unknown = with_heads(arguments, heads_of(frame.module), merged, frame.inputs)
             if laid is not arguments:
                 arguments, kernel, lse = laid, None, None  # no fused kernel takes three axes or five
-            targets, keys, values, mask = as_kernel_saw(arguments, None if self._graph else kernel)
-            if packed(frame.module, frame.inputs, q, k) and not self._gradients:
-                targets, lse, mask = unpacked(targets, lse, mask)
+            targets, keys, values, mask = kernel_inputs(arguments, None if self._graph else kernel)
+            if heads_as_targets(frame.module, frame.inputs, q, k) and not self._gradients:
+                targets, lse, mask = with_one_target(targets, lse, mask)
                 found = CallOrigin("self" if keys.shape[2] == 1 else "cross")
             note = SCORES if arguments.scores else unknown
             call = self.add(targets, keys, values, mask, arguments.scale, found, note, lse, arguments.causal)
@@ -115,7 +115,7 @@ class Recording:
         if self._graph and not (q.requires_grad or k.requires_grad):
             note = joined(note, NO_GRAPH)
         kind = "joint" if origin.parts else origin.kind
-        if kind == "self" and over_channels(q, k, frame.inputs):
+        if kind == "self" and attends_over_channels(q, k, frame.inputs):
             kind, note = "channels", joined(note, CHANNELS)
         if (processes := self._processes_of(frame.module)) > 1:
             note = joined(note, PART.format(q.shape[1], processes))
@@ -126,7 +126,7 @@ class Recording:
         )  # fmt: skip
         call.set_layout(origin.steps)
         call.source_parts, call.tokens_before = origin.sources, max(origin.before, call.shape[2])
-        given = MemoryView.of(q), MemoryView.of(k), origin.source
+        given = StridedView.of(q), StridedView.of(k), origin.source
         if frame.siblings is None or not frame.siblings.add_if_sibling(call, *given):
             self._finish(frame)
             merged = None if q._base is None else self.merged(q._base)

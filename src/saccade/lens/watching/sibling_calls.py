@@ -20,7 +20,7 @@ PIECE = "one of {} calls that its module makes of parts of the same tokens, whic
 
 
 @dataclass(frozen=True)
-class MemoryView:
+class StridedView:
     """Where a tensor lies in its memory."""
 
     storage: int
@@ -47,7 +47,7 @@ class MemoryView:
         return step if step > 0 and not rest and steps <= {step} else 0
 
 
-def _consecutive(views: Sequence[MemoryView], axis: int) -> bool:
+def _consecutive(views: Sequence[StridedView], axis: int) -> bool:
     """Whether the views are the parts of one tensor along an axis, in order."""
     steps = {z.step(a, axis) for a, z in pairwise(views)}
     return len(steps) == 1 and 0 not in steps
@@ -62,12 +62,12 @@ class SiblingCalls:
     """
 
     calls: list[Call]
-    queries: list[MemoryView]
-    keys: list[MemoryView]
+    queries: list[StridedView]
+    keys: list[StridedView]
     sources: list[str]
     merged: tuple[int, int] | None = None
 
-    def add_if_sibling(self, call: Call, query: MemoryView, key: MemoryView, source: str) -> bool:
+    def add_if_sibling(self, call: Call, query: StridedView, key: StridedView, source: str) -> bool:
         """Add a call, if it is a sibling of those that are there."""
         last = self.queries[-1]
         if query.storage != last.storage:

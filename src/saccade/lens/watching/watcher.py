@@ -10,17 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saccade.errors import GraphError, SaccadeError, some_of
-from saccade.lens.attention.args import ATTENTION_FUNCTIONS, TRANSFORMED, AttentionArgs, mapped, other_attention
+from saccade.lens.attention.args import ATTENTION_FUNCTIONS, TRANSFORMED, AttentionArgs, inside_vmap, is_named_attention
 from saccade.lens.attention.call_context import CallContext, call_context, current_call
 from saccade.lens.attention.kernels import KernelCall, KernelRecorder
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.operation import Operation
-from saccade.lens.editing.separate import separate
+from saccade.lens.editing.separate import edited_product
 from saccade.lens.modes import Mode, active_blocks, hidden, hidden_no_grad, modes_removed
 from saccade.lens.modules.patch_forward import patch_forward
 from saccade.lens.modules.stack import SCRIPTED, SEPARATE, ModuleStack
 from saccade.lens.recognising import flex, fused
-from saccade.lens.recognising.backward import follow_inner, gradient_of, rows_of
+from saccade.lens.recognising.backward import capture_gradient, follow_inner, head_rows_of
 from saccade.lens.recognising.eager import Recogniser, may_begin_attention, not_followed
 from saccade.lens.recognising.outputs import Outputs
 from saccade.lens.recognising.products import Product
@@ -71,9 +71,9 @@ class Watcher(Mode):
             return func(*args, **kwargs)
         if func in ATTENTION_FUNCTIONS:
             return self._attention(func, args, kwargs)
-        if func is separate:
+        if func is edited_product:
             return self._separate(*args)
-        if other_attention(func):
+        if is_named_attention(func):
             return self._other(func, args, kwargs)
         if func in BACKWARD:
             self._check_graph(args[0] if args else kwargs.get("outputs"))
@@ -126,7 +126,7 @@ class Watcher(Mode):
             new = self._recording.add(q, k, call.v, mask, scale, call.origin, call.note, None, arguments.causal)
             added += [new] if new is not None else []
             if new is not None and self.gradients:
-                new.gradient = gradient_of(product, out, new.v)
+                new.gradient = capture_gradient(product, out, new.v)
                 if below:
                     self._follow_after.append(partial(follow_inner, new.gradient, product, new.v))
         return added
@@ -172,7 +172,7 @@ class Watcher(Mode):
             heads, self._recording.given = given["num_heads"], (given["query"], given["key"])
         below = KernelRecorder(self._kernel, self._below(lambda: heads))
         try:
-            with nullcontext() if isinstance(func, torch._ops.HigherOrderOperator) or mapped() else below:
+            with nullcontext() if isinstance(func, torch._ops.HigherOrderOperator) or inside_vmap() else below:
                 out = func(*args, **kwargs)
             if len(self._follow_after) == 1:
                 self._follow_after[0](out)
@@ -182,7 +182,7 @@ class Watcher(Mode):
         if self._recording.count == before:
             name = getattr(func, "__name__", str(func))
             unknown = f"{name} computed it in a way that shows neither q and k nor their log-sum-exp"
-            self._miss(TRANSFORMED if mapped() else unknown)
+            self._miss(TRANSFORMED if inside_vmap() else unknown)
         return out
 
     def _flex(self, args: tuple, kwargs: dict, out: Any) -> None:
@@ -238,10 +238,10 @@ class Watcher(Mode):
                         self._in_torch_layer = True
                         scope.callback(setattr, self, "_in_torch_layer", False)
                         scope.enter_context(modes_removed(lambda mode: isinstance(mode, Watcher)))
-                        if not mapped():  # else it would see pictures one by one, or as heads
+                        if not inside_vmap():  # else it would see pictures one by one, or as heads
                             scope.enter_context(KernelRecorder(self._kernel, self._below(self._heads)))
                     out = forward(*args, **kwargs)
-                if not frame.attended and mapped() and not isinstance(module, nn.TransformerEncoder):
+                if not frame.attended and inside_vmap() and not isinstance(module, nn.TransformerEncoder):
                     self._miss(TRANSFORMED)
                 elif not frame.attended and isinstance(module, nn.MultiheadAttention):
                     given = next((tuple(t.shape) for t in frame.inputs if not t.numel()), None)
@@ -272,13 +272,13 @@ class Watcher(Mode):
         """Attention of separate operations, of which an edit above made a call."""
         kernels: list[KernelCall] = []
         with KernelRecorder(kernels.append), call_context(arguments) as call:
-            out = separate(arguments, product, like)
+            out = edited_product(arguments, product, like)
         known = self._eager.weights(product.weights)
         resolved = None if known is None else known.softmax
         if resolved is None or not resolved.used:
             gradient = self._recorded(call, kernels, out, None if resolved is None else resolved.origin)
             if gradient is not None:
-                gradient.follow(out, rows_of(product))
+                gradient.follow(out, head_rows_of(product))
         if resolved is not None:
             resolved.used = True
         try:

@@ -22,7 +22,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import Call, during, edit
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Edit, Site
-from saccade.lens.editing.swaps import refined
+from saccade.lens.editing.swaps import swapped_columns
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Layout, Settings
@@ -116,7 +116,7 @@ class _Refined(Edit):
         first, own = (_sample(arguments, i) for i in (0, 1))
         where = f"prompt-to-prompt of {site.name!r}"
         call = Call(site.name, "cross", first.q, first.k, mask=first.mask, scale=first.scale)
-        new = refined(own, call, dict(self.tokens), where)
+        new = swapped_columns(own, call, dict(self.tokens), where)
         more = new.q.shape[-1] - arguments.q.shape[-1]  # its queries and keys hold both samples; zeros change no score
         q, k = (F.pad(t, (0, more)) for t in (arguments.q, arguments.k))
         q, k = (torch.cat([t[:1], part, t[2:]]) for t, part in ((q, new.q), (k, new.k)))
