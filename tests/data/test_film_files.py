@@ -13,10 +13,10 @@ import pytest
 from PIL import Image, ImageSequence
 
 from saccade.data.animation_reader import AnimationReader
-from saccade.data.animation_writer import spread_durations
 from saccade.data.decoders import check_size
 from saccade.data.film_files import check_film_name, read_parameters, write_film
 from saccade.data.film_frames import read_film
+from saccade.data.film_writers import spread_durations
 from saccade.errors import DataError, UsageError
 
 from . import tiny_videos

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from saccade.data import Preprocess
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.errors import SaccadeError
 
 WAYS = [

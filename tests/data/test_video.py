@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from saccade.data.files import is_video
+from saccade.data.film_writers import VideoWriter
 from saccade.data.video import VideoReader
-from saccade.data.video_writer import VideoWriter
 from saccade.errors import DataError, SaccadeError
 
 from . import tiny_videos

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from saccade.data.objects.arrays import to_object_arrays
     from saccade.data.objects.augment import ObjectAugment
     from saccade.data.objects.sets import object_splits, open_objects
-    from saccade.data.placement import Placement
-    from saccade.data.preprocess import Preprocess
+    from saccade.data.preprocess import Placement, Preprocess
     from saccade.data.segments import IGNORE_INDEX, SegmentSet
     from saccade.data.segments.arrays import to_segment_arrays
     from saccade.data.segments.augment import SegmentAugment

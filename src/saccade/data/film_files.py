@@ -15,13 +15,12 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from saccade.data.animation_writer import EXIF_IFD, UNICODE, USER_COMMENT, gif_bytes, webp_bytes
 from saccade.data.decoders import FORMATS, decode_error
 from saccade.data.files import check_file, escape, is_picture, is_video, missing, natural_key
+from saccade.data.film_writers import EXIF_IFD, UNICODE, USER_COMMENT, VideoWriter, gif_bytes, webp_bytes
 from saccade.data.images import pillow_warnings
 from saccade.data.output import atomic_folder, check_writable, write_file
 from saccade.data.video import VideoReader
-from saccade.data.video_writer import VideoWriter
 from saccade.errors import DataError, UsageError, in_one_line
 
 FILM_SUFFIXES = (".mp4", ".gif", ".webp")

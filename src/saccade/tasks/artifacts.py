@@ -13,10 +13,10 @@ from typing import Any, Self
 from PIL import Image
 
 from saccade.data.files import is_video
+from saccade.data.film_writers import VideoWriter
 from saccade.data.images import Picture
 from saccade.data.output import output_errors, write_png
 from saccade.data.video import VideoReader
-from saccade.data.video_writer import VideoWriter
 from saccade.errors import DataError
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from saccade.data.film_files import write_film
 from saccade.data.films import FilmSet, open_films, prepare_films
-from saccade.data.films import frames as module
+from saccade.data.films import arrays as module
 from saccade.errors import DataError, SaccadeError
 
 RATE = Fraction(8)

@@ -6,7 +6,7 @@ import torch
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.augment import ObjectAugment
 from saccade.data.objects.transforms import mirror, place, select, transpose, vflip
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
 NAMES = ["left of", "above", "inside", "right of", "holds"]

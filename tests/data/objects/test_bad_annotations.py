@@ -13,7 +13,7 @@ from saccade.data.objects.annotations import check_box
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import open_objects
 from saccade.data.objects.transforms import mirror, place
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
 from .annotated_sets import CLASSES, NAMES, OBJECTS, coco, save_pictures, write_coco, write_voc, write_yolo, xml

@@ -7,7 +7,7 @@ from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.planes import MaskPlanes
 from saccade.data.objects.run_lengths import area, decode, encode, encode_numbers
 from saccade.data.objects.transforms import mirror, place, select, transpose, vflip
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
 SIZE = (19, 23)

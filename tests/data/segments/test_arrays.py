@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from saccade.data import Preprocess, Streamed
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.arrays import to_segment_arrays
 from saccade.data.segments.sets import open_segments

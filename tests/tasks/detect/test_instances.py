@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saccade.data.objects.run_lengths import decode
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.models.masks import ROUND, MaskFeatures
 from saccade.ops.instances import GEOMETRY, box_offsets, mask_logits
 from saccade.tasks.detect import instances

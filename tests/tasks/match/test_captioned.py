@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from saccade.data.captions import open_captions
-from saccade.data.captions.arrays import prepare_captioned
+from saccade.data.captions.sets import prepare_captioned
 from saccade.data.preprocess import Preprocess
 from saccade.device import Device
 from saccade.errors import DataError, UsageError

@@ -18,11 +18,14 @@ from pathlib import PurePosixPath
 from typing import Self, TypeVar
 
 import numpy as np
+from jaxtyping import UInt8
 
+from saccade.data.cache import MEMORY_BUDGET, Arrays, Streamed, prepare_readable
 from saccade.data.captions.annotations import CaptionedPicture, Captions
 from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions
 from saccade.data.dataset import AnnotatedFiles
 from saccade.data.files import escape
+from saccade.data.preprocess import Preprocess
 from saccade.data.splitting import held_out_names, random_split, select_split, split_train_val
 from saccade.data.store import relative_to
 from saccade.errors import DataError, some_of
@@ -232,3 +235,21 @@ def held_out_groups(groups: Sequence[list[int]], fraction: float, seed: int, lab
             chosen += groups[i]
     smallest: list[int] = min(groups, key=len)
     return sorted(chosen or smallest)
+
+
+def prepare_captioned(
+    dataset: CaptionSet, preprocess: Preprocess, budget: int = MEMORY_BUDGET
+) -> tuple[Arrays | Streamed, list[int]]:
+    """The set at the model's input size, not normalized, in memory if that takes at most `budget` bytes, else decoded
+    batch by batch; and the indices of its pictures in `dataset`. The target of a picture is its place in the result.
+
+    Unreadable pictures are left out and recorded in `dataset.skipped`, or raise, depending on `dataset.on_error`.
+
+    Raises DataError for an unreadable picture with on_error="fail", and if none can be read.
+    """
+
+    def decode(index: int) -> UInt8[np.ndarray, "c y x"]:
+        image = preprocess.resize_and_crop(dataset.picture(index).image)
+        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+    return prepare_readable(dataset, dataset.label, (3, *preprocess.size), decode, budget)

@@ -16,8 +16,8 @@ from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.decode_mask import MaskSizeError
 from saccade.data.segments.files import MaskedPicture, MaskedSet, SegmentFiles, exif_policy, read_upright
 from saccade.data.segments.label_map import UnknownClassError
+from saccade.data.segments.layout import lines_of
 from saccade.data.segments.plausibility import MaskCensus, drawings
-from saccade.data.segments.split_lists import lines_of
 from saccade.data.store import read_bytes, relative_to
 from saccade.data.threads import map_threads
 from saccade.errors import DataError

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from saccade.data.augment_ops import jitter_colors, mean_color, random_window, resample, uniform
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.transforms import mirror, place, transpose, vflip
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int16
 from torch import Tensor
 
 from saccade.data.objects.run_lengths import RunLengths, encode_numbers
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 
 
 @dataclass(frozen=True)

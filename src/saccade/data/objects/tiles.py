@@ -12,7 +12,7 @@ from saccade.data.images import Picture
 from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.data.objects.arrays import with_planes
 from saccade.data.objects.transforms import place
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
 OVERLAP = 0.25  # of a tile's side, at least, in training

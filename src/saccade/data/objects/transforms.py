@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saccade.data.objects import ObjectAnnotations
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
 FORWARD = {"left of": 0, "to the left of": 0, "above": 1, "over": 1}  # subject before object, along x (0) or y (1)

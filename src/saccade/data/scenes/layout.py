@@ -10,6 +10,7 @@ from saccade.data.scenes.place import (
     APART_LARGEST,
     APART_SMALLEST,
     LARGEST,
+    Layout,
     put_apart,
     put_held_out,
     put_inside,
@@ -17,7 +18,6 @@ from saccade.data.scenes.place import (
 )
 from saccade.data.scenes.render import Light
 from saccade.data.scenes.sprites import Sprite
-from saccade.data.scenes.stack import Layout
 from saccade.data.scenes.stream import Stream
 from saccade.errors import DataError
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saccade.data import Picture
 from saccade.data.objects.run_lengths import RunLengths, decode, rings
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.errors import SaccadeError
 from saccade.studio.inputs.summary import InputSummary, described, described_input
 from saccade.studio.page.queries import rounded

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from saccade.data.objects.run_lengths import encode_numbers
-from saccade.data.placement import Placement
+from saccade.data.preprocess import Placement
 from saccade.models.masks import MaskFeatures
 from saccade.ops.instances import box_offsets, mask_logits
 from saccade.tasks.detect.mask_loss import AROUND, MARGIN

@@ -12,8 +12,7 @@ from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.plausibility import query_note
 from saccade.data.objects.run_lengths import RunLengths
 from saccade.data.objects.tiles import TiledObjects
-from saccade.data.placement import Placement
-from saccade.data.preprocess import Preprocess
+from saccade.data.preprocess import Placement, Preprocess
 from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError

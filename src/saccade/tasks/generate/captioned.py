@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
 from saccade.data.captions import CaptionSet
-from saccade.data.captions.arrays import prepare_captioned
+from saccade.data.captions.sets import prepare_captioned
 from saccade.data.preprocess import Preprocess
 from saccade.tasks.generate.batches import ABSENT, Samples
 

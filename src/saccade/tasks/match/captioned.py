@@ -12,8 +12,7 @@ from torch import Generator, Tensor
 from saccade.data.augment_ops import jitter_colors, mean_color, random_window, resample, uniform
 from saccade.data.cache import Arrays, Streamed
 from saccade.data.captions import CaptionSet
-from saccade.data.captions.arrays import prepare_captioned
-from saccade.data.captions.sets import caption_key
+from saccade.data.captions.sets import caption_key, prepare_captioned
 from saccade.data.preprocess import Preprocess
 from saccade.tasks.match.batches import Pairs
 from saccade.tasks.match.candidates import CANDIDATES
