@@ -13,7 +13,7 @@ from saccade.checkpoints.files import open_checkpoint
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.errors import CheckpointError
 from saccade.tasks import load
-from saccade.tasks.loading import load_matching
+from saccade.tasks.public_loading import load_matching
 
 from . import tiny_open_clip
 from .tiny_open_clip import save, weights

@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 from saccade.checkpoints.files import open_checkpoint
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.errors import CheckpointError, DataError
-from saccade.tasks.loading import load_matching
+from saccade.tasks.public_loading import load_matching
 
 from .tiny_open_siglip import CONTEXT, WIDTH, save, weights
 

@@ -16,7 +16,7 @@ from saccade.errors import SaccadeError
 from saccade.studio.look import ask_about, look
 from saccade.studio.views import LookOptions
 from saccade.studio.views.answer import AnswerView, AnswerWords
-from saccade.tasks.loading import load_answering
+from saccade.tasks.public_loading import load_answering
 
 from ..tasks.ask.models import picture, save
 from . import webdriver

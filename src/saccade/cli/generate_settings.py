@@ -21,7 +21,7 @@ def load_task(model: str, originals: "Originals") -> "AnyGenerateTask":
     """The generator, for the pictures that it is to paint from; notes on it are printed. Raises SaccadeError as
     `load_generator` does, and for a public pipeline that takes no image."""
     from saccade.tasks.generate.public import PublicGenerateTask
-    from saccade.tasks.loading import load_generator
+    from saccade.tasks.public_loading import load_generator
 
     task = load_generator(model)
     print_notes(task)

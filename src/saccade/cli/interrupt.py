@@ -1,5 +1,7 @@
 """Ctrl-C and other signals that end a command."""
 
+import atexit
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -37,9 +39,19 @@ def interruptible() -> Iterator[None]:
 
 
 def import_library() -> None:
-    """Import PyTorch. A command calls this once its arguments are known to be right."""
+    """Import PyTorch. A command calls this once its arguments are known to be right.
+
+    The hundred thousands of objects of its modules live until the end: they are kept from the garbage collector, which
+    would look through all of them several times, most thoroughly at the exit.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
     with interruptible():
         import torch  # noqa: F401
+    gc.freeze()
+    if collecting:
+        gc.enable()
+    atexit.register(gc.freeze)
 
 
 @contextmanager

@@ -80,12 +80,12 @@ def search(
     files = _check(text, pictures, sheet, index)
     import_library()
     from saccade.device import join
-    from saccade.tasks.loading import load_matching
     from saccade.tasks.match.approximate import usearch
     from saccade.tasks.match.index import default_file
     from saccade.tasks.match.search import score_meaning
     from saccade.tasks.match.search import search as ranked
     from saccade.tasks.match.update import IndexUpdate
+    from saccade.tasks.public_loading import load_matching
 
     if approximate:
         usearch()  # raises where it is not installed

@@ -34,7 +34,7 @@ def val(
     import_library()
     from saccade.data.output import output_errors, write_file
     from saccade.device import join
-    from saccade.tasks.loading import is_public_matcher
+    from saccade.tasks.public_loading import is_public_matcher
 
     task, commands = load_with_head(model, {"text"} if is_public_matcher(model) else ())
     set_labels(task)

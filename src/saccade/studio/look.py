@@ -19,7 +19,7 @@ from saccade.tasks import load
 from saccade.tasks.ask.task import PublicAskTask
 from saccade.tasks.classify.films import FilmClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
-from saccade.tasks.loading import load_answering, load_matching
+from saccade.tasks.public_loading import load_answering, load_matching
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.vision import PublicVisionTask
 

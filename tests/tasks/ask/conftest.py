@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from saccade.tasks.loading import load_answering
+from saccade.tasks.public_loading import load_answering
 
 from .models import save
 

@@ -5,7 +5,8 @@ import torch
 
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks.ask.task import PublicAskTask
-from saccade.tasks.loading import load, load_answering
+from saccade.tasks.loading import load
+from saccade.tasks.public_loading import load_answering
 
 from .models import FAMILIES, picture, save
 

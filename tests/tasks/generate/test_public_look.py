@@ -12,7 +12,7 @@ import saccade
 from saccade.errors import SaccadeError
 from saccade.tasks.generate.public_look import prompt_tokens, trace_pipeline
 from saccade.tasks.generate.sample import Sampling
-from saccade.tasks.loading import load_generator
+from saccade.tasks.public_loading import load_generator
 
 from .pipelines import CLIP_TOKENS, FAMILIES, VARIANTS, flux
 

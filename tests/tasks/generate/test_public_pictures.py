@@ -17,7 +17,7 @@ from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_look import trace_pipeline
 from saccade.tasks.generate.public_pictures import picture_pipeline
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.loading import load_generator
+from saccade.tasks.public_loading import load_generator
 
 from .pipelines import FAMILIES, PICTURE_PIPELINES, VARIANTS, diffusers
 

@@ -9,8 +9,8 @@ from saccade.checkpoints.matchers import KINDS, load_matcher
 from saccade.data import Picture
 from saccade.errors import CheckpointError, DataError
 from saccade.tasks import ClassifyTask, Task, load
-from saccade.tasks.loading import load_matching
 from saccade.tasks.match.public import PublicMatchTask
+from saccade.tasks.public_loading import load_matching
 
 from ...checkpoints import tiny_matchers
 from .. import tiny

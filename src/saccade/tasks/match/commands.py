@@ -73,6 +73,7 @@ Examples:
     trainer = "saccade.tasks.match.training:MatchTraining"
     report = "saccade.tasks.match.report:evaluate"
     view = "saccade.studio.views.match:MatchView"
+    exported = "saccade.tasks.match.exported:ExportedMatchTask"
     example = "saccade.tasks.captioned_example:draw_example"
     examines = ("captions",)
 
@@ -110,7 +111,7 @@ Examples:
         """With texts, a public matcher with both of its towers."""
         if given.isdisjoint(MatchPredictOptions.model_fields):
             return None
-        from saccade.tasks.loading import load_matching
+        from saccade.tasks.public_loading import load_matching
 
         return load_matching(model)
 

@@ -1,0 +1,28 @@
+"""Where the bundled models and those that `saccade train` wrote lie, and opening them."""
+
+from pathlib import Path
+
+from saccade.errors import CheckpointError
+from saccade.tasks.bundled_models import bundled, bundled_folder
+from saccade.tasks.registry import TASKS, commands
+from saccade.tasks.saved import TrainedTask, kind_in
+
+
+def own_folder(name: str) -> tuple[Path, str] | None:
+    """The folder of a bundled model or of one that `saccade train` wrote, and what to call it; None for any other."""
+    if name in bundled():
+        return bundled_folder(name), name
+    folder = Path(name)
+    place = next((place for place in (folder, folder / "model") if kind_in(place) is not None), None)
+    return None if place is None else (place, folder.resolve().name)
+
+
+def open_own(folder: Path, name: str) -> TrainedTask:
+    """The model of any task in a folder that training wrote. Raises CheckpointError if it cannot be read."""
+    kind = kind_in(folder)
+    if kind not in TASKS:
+        raise CheckpointError(
+            f"{folder} holds a model for the task {kind!r}, which this version does not know; it knows "
+            f"{', '.join(TASKS)}: install a newer saccade"
+        )
+    return commands(kind).task_class().open(folder, name)
