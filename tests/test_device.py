@@ -1,13 +1,23 @@
 """Which processor, which precision, which processes."""
 
 import platform
+import re
 
 import pytest
 import torch
 import torch.distributed as dist
 
 from saccade import device as device_module
-from saccade.device import Device, join, keep_freed_memory, leave, pick_device, supports_bf16
+from saccade.device import (
+    Device,
+    bf16_speedup,
+    join,
+    keep_freed_memory,
+    leave,
+    pick_device,
+    precision_cost,
+    supports_bf16,
+)
 from saccade.errors import SaccadeError
 
 CPU = torch.device("cpu")
@@ -32,15 +42,49 @@ def test_unknown_devices_are_refused_with_the_existing_ones(monkeypatch, name):
         pick_device(name)
 
 
-@pytest.mark.parametrize(("avx", "amx"), [(False, False), (True, False), (False, True)])
-def test_bf16_is_chosen_where_the_processor_computes_in_it(monkeypatch, avx, amx):
+@pytest.mark.parametrize(
+    ("avx", "amx", "speedup", "chosen"),
+    [(False, False, 9.0, False), (True, False, 1.9, True), (True, False, 0.6, False), (False, True, 0.6, True)],
+)
+def test_bf16_is_chosen_where_the_processor_is_faster_in_it(monkeypatch, avx, amx, speedup, chosen):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    assert supports_bf16(CPU) == (avx or amx)
-    assert join("cpu").bf16 == (avx or amx)
-    assert join("cpu", "bf16").bf16  # asked for, it is emulated
+    monkeypatch.setattr(device_module, "bf16_speedup", lambda: speedup)
+    assert supports_bf16(CPU) == chosen
+    assert join("cpu").bf16 == chosen
+    assert join("cpu", "bf16").bf16  # whatever it costs
     assert not join("cpu", "fp32").bf16
     assert not supports_bf16(torch.device("mps"))
+
+
+def test_all_processes_have_the_precision_of_the_first(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(device_module.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(device_module, "supports_bf16", lambda device: False)
+    monkeypatch.setattr(device_module.dist, "all_reduce", lambda flag: flag.add_(1))
+    assert join("cpu").bf16
+
+
+@pytest.mark.parametrize(
+    ("place", "speedup", "cost"),
+    [
+        (Device(CPU, True, 0, 1), 0.25, "bf16 take 4 times as long as in fp32 .* --precision fp32"),
+        (Device(CPU, True, 0, 1), 1.5, "^$"),
+        (Device(CPU, False, 0, 1), 0.25, "^$"),
+        (Device(torch.device("cuda"), True, 0, 1), 0.25, "^$"),
+    ],
+)
+def test_bf16_that_is_slower_is_reported(monkeypatch, place, speedup, cost):
+    monkeypatch.setattr(device_module, "bf16_speedup", lambda: speedup)
+    assert re.search(cost, precision_cost(place))
+
+
+def test_the_speedup_is_measured(monkeypatch):
+    clock = iter([0.0, 8.0, 0.0, 6.0, 0.0, 2.0, 0.0, 3.0])  # fp32: 8 and 6 seconds, bf16: 2 and 3
+    monkeypatch.setattr(device_module, "_MEASURED_TURNS", 2)
+    monkeypatch.setattr(device_module.time, "perf_counter", lambda: next(clock))
+    assert bf16_speedup() == 3
 
 
 def test_bf16_of_a_gpu_is_not_its_emulation(monkeypatch):

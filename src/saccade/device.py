@@ -3,14 +3,18 @@
 import ctypes
 import os
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from saccade.errors import SaccadeError
+
+WORTHWHILE = 1.2  # speedup of matrix products in bf16 that pays for the casts of a step
+_MEASURED_SIDE, _MEASURED_TURNS = 256, 7
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,40 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def supports_bf16(device: torch.device) -> bool:
-    """Whether the processor has bf16 arithmetic, rather than emulating it."""
+    """Whether the processor has bf16 arithmetic that is faster than its fp32, rather than emulating it. AVX512-BF16
+    alone doubles the speed of some processors and is slower than fp32 on others, so it is measured, in milliseconds."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        if torch.cpu._is_amx_tile_supported():
+            return True
+        return torch.cpu._is_avx512_bf16_supported() and bf16_speedup() >= WORTHWHILE
     return False
+
+
+def bf16_speedup() -> float:
+    """How many times faster the CPU multiplies matrices in bf16 than in fp32: about 3 with matrix units (AMX), 0.005
+    where it is emulated."""
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = torch.ones(_MEASURED_SIDE, _MEASURED_SIDE, dtype=dtype)
+        turns = []
+        for _ in range(_MEASURED_TURNS):
+            begun = time.perf_counter()
+            matrix @ matrix
+            turns.append(time.perf_counter() - begun)
+        seconds[dtype] = min(turns)
+    return seconds[torch.float32] / seconds[torch.bfloat16]
+
+
+def precision_cost(device: Device) -> str:
+    """What bf16 costs on a CPU where it is not faster than fp32, as a sentence; else ""."""
+    if not device.bf16 or device.device.type != "cpu" or (speedup := bf16_speedup()) >= 1:
+        return ""
+    return (
+        f"matrix products in bf16 take {1 / speedup:.2g} times as long as in fp32 on this processor: --precision fp32 "
+        "is faster"
+    )
 
 
 def is_main_process() -> bool:
@@ -86,8 +118,11 @@ def join(device: str = "auto", precision: str = "auto") -> Device:
     if world > 1 and not dist.is_initialized():
         backend = "nccl" if place.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=_rendezvous_store(), rank=rank, world_size=world)
-    bf16 = supports_bf16(place) if precision == "auto" else precision == "bf16"
-    return Device(place, bf16, rank, world)
+    joined = Device(place, precision == "bf16", rank, world)
+    if precision == "auto":  # the first process decides for all
+        faster = torch.tensor(float(joined.main and supports_bf16(place)), device=place)
+        joined = replace(joined, bf16=bool(joined.sum(faster)))
+    return joined
 
 
 def _rendezvous_store() -> dist.Store:

@@ -60,7 +60,7 @@ class TrainConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """auto: bf16 where the hardware supports it, else fp32."""
+    """auto: bf16 where the hardware computes faster in it, else fp32."""
     compile: Literal["auto", "yes", "no"] = "auto"
     """Use torch.compile; auto: where a compiler is found, unless the run is too short to earn it back."""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
