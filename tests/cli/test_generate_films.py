@@ -49,6 +49,9 @@ def test_a_film_with_its_settings(paint):
     assert Path("again.mp4").read_bytes() == Path("generated.mp4").read_bytes()
     longer = paint("--like", "generated.mp4", "--frames", 8, "--out", "longer.gif", "--json")
     assert json.loads(longer.out)["pictures"][0]["num_frames"] == 8
+    more = paint(RED, "--film", "longer.gif", "--frames", 2, "--out", "more.gif", "--json")
+    [film] = json.loads(more.out)["pictures"]
+    assert (film["num_frames"], film["frames"]) == (2, 10)
     assert Settings.read(Path("longer.gif")).film == FilmSettings(8, 12.0)
     assert "say how many frames, 2 or more" in paint("--like", "generated.mp4", "--frames", 1).err
 

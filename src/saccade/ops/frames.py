@@ -16,6 +16,11 @@ def groups_of(frames: int) -> int:
     return frames // TUBE + frames % TUBE
 
 
+def group_frames(frames: int) -> list[range]:
+    """The numbers of the frames of each group."""
+    return [range(max(end - TUBE, 0), end) for end in range(frames, 0, -TUBE)][::-1]
+
+
 def group_times(frames: int, first: int = 0, device: torch.device | None = None) -> Float[Tensor, "g"]:
     """When each group is shown, in units of a tube: frame i is at i / 2, and a tube in the middle of its frames.
 

@@ -1,6 +1,7 @@
 """Batches to train a generator: pictures and films with captions and other sources, each noised several times."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -96,6 +97,14 @@ class NoisedBatch(NamedTuple):
     first: int
     t: Float[Tensor, "b g"]
     uniform: Float[Tensor, "b 3"]
+
+    def part(self, samples: slice) -> "NoisedBatch":
+        """Some of the samples."""
+        words = replace(self.words, index=self.words.index[samples], word_mask=self.words.word_mask[samples])
+        sources = {name: SourcePicture(*(each[samples] for each in source)) for name, source in self.sources.items()}
+        past = tuple(clip._replace(pixels=clip.pixels[samples]) for clip in self.past)
+        tensors = {name: getattr(self, name)[samples] for name in ("pictures", "noise", "present", "t", "uniform")}
+        return self._replace(**tensors, words=words, sources=sources, past=past)
 
 
 def as_data(pixels: UInt8[Tensor, "*b"]) -> Float[Tensor, "*b"]:

@@ -13,14 +13,14 @@ from torch import Tensor
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.models.generator import Generator
-from saccade.ops.frames import TUBE, groups_of
+from saccade.ops.frames import group_frames, groups_of
 from saccade.tasks.generate.film import KnownFrames, plan_windows
 from saccade.tasks.generate.generate_films import generate_films, window_of
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.look import Evaluation, PaintingTrace, check_bytes, read_texts
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback
-from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.settings import Settings, film_of
 from saccade.tasks.generate.task import GenerateTask
 
 
@@ -68,20 +68,18 @@ class FilmGeneration(PaintingTrace):
 
 
 def grouped(frames: Sequence[int]) -> list[list[int]]:
-    """Frames as groups: an odd first one alone, then tubes of two (`saccade.ops.frames`)."""
-    lone = len(frames) % TUBE
-    rest = [list(frames[i : i + TUBE]) for i in range(lone, len(frames), TUBE)]
-    return [[frames[0]], *rest] if lone else rest
+    """Frames as groups (`saccade.ops.frames`)."""
+    return [[frames[i] for i in group] for group in group_frames(len(frames))]
 
 
 def film_windows(task: GenerateTask, settings: Settings, known: KnownFrames) -> list[FilmWindow]:
     """The windows that a film is painted in."""
-    assert settings.film is not None
     has_last, found, there = known.last is not None, list[FilmWindow](), len(known.before)
-    plan = plan_windows(settings.film, there, has_last, window_of(task))
+    film = film_of(settings)
+    plan = plan_windows(film, there, has_last, window_of(task))
     for i, window in enumerate(plan):
         history, painted = range(there - window.history, there), range(there, there + window.frames)
-        last = settings.film.frames - 1 if has_last else None
+        last = film.frames - 1 if has_last else None
         found.append(FilmWindow(i, len(plan), history, painted, window.kept, last))
         there += window.kept
     return found

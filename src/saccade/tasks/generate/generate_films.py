@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any, Protocol
 
 import torch
@@ -12,11 +13,10 @@ from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, Sources
 from saccade.tasks.generate.base import chunks
 from saccade.tasks.generate.film import WINDOW, FilmNoise, KnownFrames, count_windows, paint_film
-from saccade.tasks.generate.film_settings import FilmSettings
 from saccade.tasks.generate.image import Originals, to_images
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback, Observer, check_finite, part_of
-from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.settings import Settings, film_of
 
 BATCH = 2  # films that are painted at once
 
@@ -66,10 +66,11 @@ def generate_films(
     Raises SaccadeError where the settings are of other frames or another style."""
     known, model, most = known or KnownFrames(), task.model.eval(), window_of(task)
     runs = list(chunks(settings, lambda each: replace(each, seed=0, prompt="", negative=""), lambda _: BATCH))
-    counts = [run[0].sampling.steps * count_windows(_film(run[0]), len(known.before), most) for run in runs]
+    tensors = cache(partial(known.tensors, device=model.device))  # of one size, as a rule
+    counts = [run[0].sampling.steps * count_windows(film_of(run[0]), len(known.before), most) for run in runs]
     for i, run in enumerate(runs):
         first, device = run[0], model.device
-        film = _film(first)
+        film = film_of(first)
         known.check(film)
         pictures = task.pictures(first, (originals or Originals()).of(first))
         noise = FilmNoise([each.seed for each in run], (model.config.channels, *first.size), device)
@@ -80,7 +81,7 @@ def generate_films(
             task.encode(run, pictures),
             first.sampling,
             film,
-            known.tensors(first.size, device),
+            tensors(first.size),
             first.sampling.terms(tuple(pictures)),
             report,
             observe,
@@ -93,8 +94,3 @@ def _films(run: Sequence[Settings], frames: Float[Tensor, "b f c y x"]) -> Itera
     check_finite(frames)
     for each, pixels in zip(run, frames, strict=True):
         yield GeneratedFilm(to_images(pixels), each)
-
-
-def _film(settings: Settings) -> FilmSettings:
-    assert settings.film is not None
-    return settings.film

@@ -84,16 +84,16 @@ class MeanFlow:
     def _both(self, batch: NoisedBatch, part: slice) -> Sources:
         """The teacher's sources of the samples that are not split, with captions, then without."""
         n = len(batch.t)
-        first = part.start + self._splits(n - part.start)
+        some = batch.part(slice(part.start + self._splits(n - part.start), n))
         with_words, without = (
             self.teacher.with_past(
-                self.teacher.encode(batch.words, torch.full_like(batch.present, present), batch.sources),
-                batch.past,
-                batch.first,
+                self.teacher.encode(some.words, torch.full_like(some.present, present), some.sources),
+                some.past,
+                some.first,
             )
             for present in (True, False)
         )
-        return with_words.part(slice(first, n)).followed_by(without.part(slice(first, n)))
+        return with_words.followed_by(without)
 
     @torch.no_grad()
     def _targets(

@@ -25,7 +25,7 @@ from saccade.tasks.generate.public_pictures import converted, picture_input
 from saccade.tasks.generate.public_prompt import check_prompts
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback, Sampling
-from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.settings import Settings, film_of
 
 
 class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
@@ -149,7 +149,7 @@ class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
         steps = [each.sampling.steps for each in settings]
         for i, each in enumerate(settings):
             task = self._check(each)
-            known.check(_film(each))
+            known.check(film_of(each))
             progress = PipelineProgress(callback, sum(steps[:i]), sum(steps), steps[i])
             pixels = task._run(each, known, progress)
             images = [Image.fromarray((frame.clip(0, 1) * 255).round().astype(np.uint8)) for frame in pixels]
@@ -198,9 +198,9 @@ class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
                 "them out"
             )
         self.check_sampling(settings.sampling)
-        self.check_length(_film(settings).frames)
+        self.check_length(film_of(settings).frames)
         self.check_size(settings.size)
-        return self.beginning_with(_film(settings))
+        return self.beginning_with(film_of(settings))
 
     def _run(self, settings: Settings, known: KnownFrames, progress: PipelineProgress) -> Float[np.ndarray, "t y x 3"]:
         """Pixels, 0 to 1."""
@@ -221,7 +221,7 @@ class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
         height, width = settings.size
         options = self.shared_options([settings]) | {"num_frames": settings.frames, "height": height, "width": width}
         if self.film.rate:
-            options[self.film.rate] = _film(settings).fps
+            options[self.film.rate] = film_of(settings).fps
         if getattr(self.config, "max_text_seq_length", None):  # the default of the call is that of one checkpoint
             options["max_sequence_length"] = self.config.max_text_seq_length
         takes = picture_input(self.model)
@@ -230,12 +230,6 @@ class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
         if known.last is not None:
             options["last_image"] = resized(known.last.image, settings.size)
         return options
-
-
-def _film(settings: Settings) -> FilmSettings:
-    if settings.film is None:
-        raise SaccadeError("the settings are those of a picture: give the number of frames of a film")
-    return settings.film
 
 
 def load_film_pipeline(spec: str | Path) -> PublicFilmTask:

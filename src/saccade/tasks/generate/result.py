@@ -79,8 +79,10 @@ class GeneratedFilm:
         write_film(Path(file), self.frames, exact_rate(self.fps), str(self.settings))
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, without the pixels."""
-        return {**_to_dict(self.settings), "num_frames": len(self.frames), "fps": self.fps}
+        """For JSON, without the pixels: num_frames as `generate` takes it, without the frames of a film that it goes on
+        from; frames: how many it has."""
+        num_frames = len(self.frames) if self.settings.film is None else self.settings.film.frames
+        return {**_to_dict(self.settings), "num_frames": num_frames, "frames": len(self.frames), "fps": self.fps}
 
 
 def _to_dict(settings: Settings) -> dict[str, Any]:

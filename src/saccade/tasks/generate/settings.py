@@ -218,6 +218,13 @@ class Settings:
         return info
 
 
+def film_of(settings: Settings) -> FilmSettings:
+    """The part that only a film has. Raises SaccadeError for settings of a picture."""
+    if settings.film is None:
+        raise SaccadeError("the settings are those of a picture: give the number of frames of a film")
+    return settings.film
+
+
 def _layout_fields(layout: Layout) -> dict[str, str]:
     shares = f"{_number(layout.words)} {_number(layout.patches)}"
     return {"Layout prompt": json.dumps(" ".join(layout.prompt.split()), ensure_ascii=False), "Layout shares": shares}
