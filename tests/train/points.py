@@ -94,5 +94,5 @@ def quick(**changes: Any) -> TrainConfig:
 
 
 if __name__ == "__main__":
-    train(Points(), quick(epochs=5), Path(sys.argv[1]))
+    train(Points(), quick(epochs=7), Path(sys.argv[1]))
     end(0)
