@@ -66,6 +66,16 @@ def test_a_head_compares_queries_with_mapped_features():
     torch.testing.assert_close(head(tokens, x), scores.float())
 
 
+@pytest.mark.parametrize("patch", [2, 4])
+def test_logits_of_chosen_pixels_are_those_of_the_whole_image(patch):
+    model, x = tiny(patch), torch.randn(2, 3, 3 * patch, 7 * patch)
+    pixels = torch.stack([torch.arange(21 * patch**2), torch.randint(0, 21 * patch**2, (21 * patch**2,))])
+    whole, chosen = model(x), model(x, pixels)
+    expected = whole.logits.flatten(2).gather(2, pixels[:, None].expand(-1, CLASSES, -1))
+    torch.testing.assert_close(chosen.logits, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(chosen.patch_logits, whole.patch_logits)
+
+
 def test_class_tokens_look_at_every_patch():
     model = tiny()
     with saccade.watch(model) as trace:

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -33,9 +33,9 @@ class SegmenterConfig(BaseModel):
 
 
 class SegmenterOutput(NamedTuple):
-    """Class logits of every pixel and of every patch."""
+    """Class logits of every pixel, or of the chosen ones (b classes p), and of every patch."""
 
-    logits: Float[Tensor, "b classes y x"]
+    logits: Float[Tensor, "b classes *pixels"]
     patch_logits: Float[Tensor, "b classes rows columns"]
 
 
@@ -62,8 +62,12 @@ class Segmenter(nn.Module):
         self.pixel_decoder = PixelDecoder(width, config.vit.patch, config.pixel_channels, config.vit.channels)
         self.register_load_state_dict_pre_hook(rename_old_keys)
 
-    def forward(self, images: Float[Tensor, "b c y x"]) -> SegmenterOutput:
-        """Height and width are multiples of the patch size. Raises SaccadeError otherwise."""
+    def forward(self, images: Float[Tensor, "b c y x"], pixels: Int64[Tensor, "b p"] | None = None) -> SegmenterOutput:
+        """Height and width are multiples of the patch size. Raises SaccadeError otherwise.
+
+        pixels: compute logits at these pixels of each image alone, y * width + x, as a loss needs them; the memory that
+        all of them take grows with the number of classes.
+        """
         if images.shape[2] % self.vit.config.patch or images.shape[3] % self.vit.config.patch:
             raise SaccadeError(
                 f"a picture of {images.shape[3]} x {images.shape[2]} pixels does not divide into patches of "
@@ -78,9 +82,12 @@ class Segmenter(nn.Module):
         x = self.norm(x)
         patches = source.unflatten(1, grid)
         patch_logits = self.patch_head(x, patches.permute(0, 3, 1, 2))
-        detail = self.pixel_head(x, self.pixel_decoder(patches, images))
-        coarse = F.interpolate(patch_logits, size=images.shape[2:], mode="bilinear")
-        return SegmenterOutput(coarse + detail, patch_logits)
+        features = self.pixel_decoder(patches, images)
+        if pixels is None:
+            coarse = F.interpolate(patch_logits, size=images.shape[2:], mode="bilinear")
+        else:
+            coarse, features = _interpolated_at(pixels, patch_logits, images.shape[3]), _features_at(pixels, features)
+        return SegmenterOutput(coarse + self.pixel_head(x, features), patch_logits)
 
 
 class DotProductHead(nn.Module):
@@ -92,8 +99,8 @@ class DotProductHead(nn.Module):
         self.bias = nn.Linear(width, 1)
 
     def forward(
-        self, tokens: Float[Tensor, "b classes d"], features: Float[Tensor, "b e y x"]
-    ) -> Float[Tensor, "b classes y x"]:
+        self, tokens: Float[Tensor, "b classes d"], features: Float[Tensor, "b e *pixels"]
+    ) -> Float[Tensor, "b classes *pixels"]:
         # q . (K f + b) = (q K) . f + q . b: the map is applied to the few queries, not to all features
         q = self.query(tokens) * features.shape[1] ** -0.5
         weight, shift = self.key.weight[:, :, 0, 0], self.key.bias
@@ -101,3 +108,21 @@ class DotProductHead(nn.Module):
         bias = q @ shift[:, None] + self.bias(tokens)
         scores = (q @ weight @ features.flatten(2)).float() + bias.float()
         return scores.unflatten(2, features.shape[2:])
+
+
+def _features_at(pixels: Int64[Tensor, "b p"], features: Float[Tensor, "b e y x"]) -> Float[Tensor, "b e p"]:
+    rows = features.permute(0, 2, 3, 1).flatten(0, 2)
+    start = torch.arange(len(pixels), device=pixels.device)[:, None] * (features.shape[2] * features.shape[3])
+    return rows.index_select(0, (start + pixels).flatten()).unflatten(0, pixels.shape).mT
+
+
+def _interpolated_at(
+    pixels: Int64[Tensor, "b p"], patch_logits: Float[Tensor, "b classes rows columns"], width: int
+) -> Float[Tensor, "b classes p"]:
+    """What bilinear interpolation to the size of the image has at these pixels. width: of the image."""
+    side = width // patch_logits.shape[3]  # of a patch
+    x, y = (pixels % width + 0.5) / side, (pixels // width + 0.5) / side  # in patches
+    size = patch_logits.new_tensor([patch_logits.shape[3], patch_logits.shape[2]])
+    grid = torch.stack([x, y], dim=-1) * 2 / size - 1
+    at = F.grid_sample(patch_logits, grid[:, None], padding_mode="border", align_corners=False)
+    return at[:, :, 0]

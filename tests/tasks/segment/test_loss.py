@@ -5,7 +5,8 @@ import torch
 
 from saccade.data.segments import IGNORE_INDEX
 from saccade.models.segmenter import SegmenterOutput
-from saccade.tasks.segment.loss import DICE, PATCHES, PIXELS, boundary_band, segmentation_loss
+from saccade.tasks.segment.loss import DICE, PATCHES, PIXELS, segmentation_loss
+from saccade.tasks.segment.sampling import PixelSample, boundary_band
 
 CLASSES, BORDER = 5, 2.0
 
@@ -18,6 +19,13 @@ def example(seed=0):
         torch.randn(2, CLASSES, 12, 10, generator=random), torch.randn(2, CLASSES, 3, 2, generator=random)
     )
     return predicted, truth
+
+
+def loss_of_all_pixels(predicted, truth):
+    known = (truth != IGNORE_INDEX).float().flatten(1)
+    weight = known * (1 + BORDER * boundary_band(truth, 1).float().flatten(1))
+    sample = PixelSample(torch.arange(known.shape[1]).expand(len(truth), -1), known, weight)
+    return segmentation_loss(predicted._replace(logits=predicted.logits.flatten(2)), truth, sample)
 
 
 @pytest.mark.parametrize("reach", [1, 2])
@@ -35,7 +43,7 @@ def test_pixels_next_to_another_class(reach):
 
 def test_every_part_is_what_its_definition_says():
     predicted, truth = example(3)
-    parts = segmentation_loss(predicted, truth, BORDER)
+    parts = loss_of_all_pixels(predicted, truth)
     logs, borders = predicted.logits.double().log_softmax(1), boundary_band(truth, 1)
     total = weights = 0.0
     for i, y, x in (truth != IGNORE_INDEX).nonzero().tolist():
@@ -64,14 +72,14 @@ def test_ignored_pixels_do_not_change_the_loss():
     predicted, truth = example(1)
     other = SegmenterOutput(predicted.logits.clone(), predicted.patch_logits)
     other.logits[0, :, :3, :4] += torch.randn(CLASSES, 3, 4)
-    a, b = segmentation_loss(predicted, truth, BORDER), segmentation_loss(other, truth, BORDER)
+    a, b = loss_of_all_pixels(predicted, truth), loss_of_all_pixels(other, truth)
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_a_picture_of_which_nothing_is_known_costs_nothing():
     predicted, truth = example()
     truth.fill_(IGNORE_INDEX)
-    assert sum(segmentation_loss(predicted, truth, BORDER).values()) == 0
+    assert sum(loss_of_all_pixels(predicted, truth).values()) == 0
 
 
 def test_the_right_answer_costs_next_to_nothing():
@@ -79,4 +87,4 @@ def test_the_right_answer_costs_next_to_nothing():
     truth[:, :, 4:] = 2
     sure = 50 * torch.nn.functional.one_hot(truth.long(), 3).movedim(-1, 1).float()
     predicted = SegmenterOutput(sure, sure[:, :, ::4, ::4])
-    assert sum(segmentation_loss(predicted, truth, BORDER).values()) < 1e-4
+    assert sum(loss_of_all_pixels(predicted, truth).values()) < 1e-4

@@ -11,14 +11,16 @@ from saccade.data.segments import IGNORE_INDEX, SegmentSet
 from saccade.data.segments.arrays import to_segment_arrays
 from saccade.data.segments.augment import SegmentAugment
 from saccade.tasks.segment.recipe import SegmentRecipe
+from saccade.tasks.segment.sampling import PixelSample
 from saccade.tasks.training import SceneSource
 
 
 class Batch(NamedTuple):
-    """Normalised pictures and the class of each of their pixels."""
+    """Normalised pictures, the class of each of their pixels, and the pixels of the loss."""
 
     pictures: Float[Tensor, "b c y x"]
     masks: UInt8[Tensor, "b y x"]
+    sample: PixelSample
 
 
 class SegmentSource:

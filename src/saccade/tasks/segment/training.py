@@ -17,6 +17,7 @@ from saccade.tasks.saved import no_readable_pictures
 from saccade.tasks.segment.batches import Batch, SceneMaskSource, SegmentSource
 from saccade.tasks.segment.loss import segmentation_loss
 from saccade.tasks.segment.recipe import SegmentRecipe
+from saccade.tasks.segment.sampling import PixelSample, sample_pixels
 from saccade.tasks.segment.scores import SegmentScores
 from saccade.tasks.segment.task import SegmentTask
 from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes
@@ -61,17 +62,20 @@ class SegmentTraining(SourceTraining):
         self._describe_data(len(self._readable))
 
     def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
-        """Augmented pictures and their masks."""
+        """Augmented pictures, their masks and pixels of these."""
         pictures, masks = self.source.samples(self._drawn(indices, generator), self._size_at(progress), generator)
-        return Batch(self.preprocess.standardize(pictures), masks)
+        sample = sample_pixels(masks, self.recipe.boundary_weight, generator)
+        return Batch(self.preprocess.standardize(pictures), masks, sample)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """The sum of the terms of `segmentation_loss`, averaged over the batches."""
-        pictures, masks = (torch.cat(parts).to(device, non_blocking=True) for parts in zip(*batches, strict=True))
-        output, sizes = SegmenterOutput(*model(pictures)), [len(batch.masks) for batch in batches]
+        pictures, pixels = torch.cat([b.pictures for b in batches]), torch.cat([b.sample.index for b in batches])
+        output = SegmenterOutput(*model(pictures.to(device, non_blocking=True), pixels.to(device)))
         # batch by batch: Dice over all of them would depend on the number of processes
-        parts = zip(output.logits.split(sizes), output.patch_logits.split(sizes), masks.split(sizes), strict=True)
-        losses = [segmentation_loss(SegmenterOutput(p, q), truth, self.recipe.boundary_weight) for p, q, truth in parts]
+        sizes, losses = [len(batch.masks) for batch in batches], []
+        for batch, *logits in zip(batches, *(part.split(sizes) for part in output), strict=True):
+            sample = PixelSample(*(part.to(device) for part in batch.sample))
+            losses.append(segmentation_loss(SegmenterOutput(*logits), batch.masks.to(device), sample))
         return torch.stack([sum(terms.values(), torch.zeros((), device=device)) for terms in losses]).mean()
 
     @torch.no_grad()
