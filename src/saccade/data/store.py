@@ -7,11 +7,11 @@ import os
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from saccade.data.archive_names import inside
+from saccade.data.archive_names import Kind, Members
 from saccade.data.files import Walked, escape, foreign_content, is_picture, missing, natural_key, walk
-from saccade.data.zip_store import ZipStore, is_zip
+from saccade.data.zip_store import MAX_BOMB_BYTES, MAX_RATIO, ZipStore, is_zip
 from saccade.errors import DataError
 
 # magic bytes -> reader of a compressed file, which unlike tarfile's own detects truncation
@@ -29,6 +29,8 @@ LONG_HEADERS = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
+KINDS: dict[bytes, Kind] = {tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.LNKTYPE: "link"}
+KINDS |= dict.fromkeys((tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE), "file")
 MAX_HEADER_BYTES = 1 << 20  # bytes of a member's long name or pax records
 # Raised by tarfile and the readers for damaged or malicious files; chained headers are parsed recursively.
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, IndexError, RecursionError)
@@ -118,6 +120,12 @@ def _is_tar(path: Path) -> bool:
     return True
 
 
+def _follows(tar: tarfile.TarFile) -> bool:
+    """Whether more than the padding follows the end mark of a tar whose members were read."""
+    assert tar.fileobj is not None
+    return any(tar.fileobj.read(1 << 20))
+
+
 class FolderStore:
     """A folder on disk."""
 
@@ -146,16 +154,17 @@ class FolderStore:
 class TarStore:
     """A tar: uncompressed, read at the offsets of its files; compressed, read once into memory.
 
-    Links, devices and other special members are skipped. Member names are never used as paths on disk.
+    Links, devices and other special members are left out. Member names are never used as paths on disk; of several
+    files of one name, the last counts.
     """
 
     def __init__(self, path: Path, reader: Reader | None):
         self.path = path
         self.label = escape(path)
-        self.folders: set[str] = set()
+        self._names = Members(self.label)
         self._places: dict[str, tuple[int, int]] = {}  # name -> offset, size
         self._bytes: dict[str, bytes] = {}
-        self._links = 0
+        self._more = False  # whether something follows the end mark
         try:
             if reader is None:
                 self._index()
@@ -165,8 +174,10 @@ class TarStore:
             raise
         except DAMAGED as error:
             raise DataError(f"{self.label} is damaged or cut short ({escape(error)})") from error
-        self.files = list(self._places or self._bytes)
-        self.notes = [f"{self._links} links in {self.label} were passed over"] if self._links else []
+        self.files, self.folders = list(self._names.files), self._names.folders
+        self.notes = self._names.notes()
+        if self._more:
+            self.notes.append(f"{self.label} goes on behind its end mark, as joined tars do; that part is not read")
 
     def read(self, name: str) -> bytes:
         if name in self._bytes:
@@ -188,34 +199,43 @@ class TarStore:
                 name = self._accept(member)
                 if name:
                     self._places[name] = (member.offset_data, member.size)
+                tar.members = []  # which tarfile would keep
+            self._more = _follows(tar)
         with self.path.open("rb") as file:  # tarfile does not check the empty blocks at the end
             file.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
             if any(file.read()):
                 raise tarfile.ReadError("no end mark")
 
     def _read_all(self, reader: Reader) -> None:
-        total = 0
-        with reader(self.path) as plain, tarfile.open(fileobj=plain, mode="r|", tarinfo=Header) as tar:
+        packed = self.path.stat().st_size
+        with reader(self.path) as plain, self._open_plain(plain) as tar:
             for member in tar:
-                name = self._accept(member)
-                file = tar.extractfile(member) if name else None
-                if not name or file is None:
-                    continue
-                total += member.size
-                if total > MAX_COMPRESSED_BYTES:
+                end = member.offset_data + member.size  # what is left out is decompressed, too
+                limit = MAX_COMPRESSED_BYTES if end <= MAX_RATIO * packed else MAX_BOMB_BYTES
+                if end > limit:
                     raise DataError(
-                        f"{self.label} holds more than {MAX_COMPRESSED_BYTES >> 30} GiB of files; "
+                        f"{self.label} holds more than {limit / 2**30:g} GiB in {packed} compressed bytes; "
                         "decompress it to a plain .tar, which is read in place, or unpack it to a folder"
                     )
-                self._bytes[name] = file.read()
+                name = self._accept(member)
+                file = tar.extractfile(member) if name else None
+                if file is not None:
+                    self._bytes[name] = file.read()
+                tar.members = []
+            self._more = _follows(tar)
+
+    def _open_plain(self, plain: BinaryIO) -> tarfile.TarFile:
+        try:
+            return tarfile.open(fileobj=plain, mode="r|", tarinfo=Header)
+        except tarfile.ReadError as error:
+            raise DataError(f"{self.label} is a compressed file that holds no tar; unpack it") from error
 
     def _accept(self, member: tarfile.TarInfo) -> str:
         """The normalized name of a regular file, or "" for other members."""
         if member.size < 0:  # possible in pax records; tarfile would seek backwards
             raise ValueError("a member of negative size")
-        self._links += member.issym() or member.islnk()
-        name = inside(member.name, member.isdir(), self.folders, self.label)
-        return name if member.isreg() and not member.issparse() else ""
+        kind: Kind = "special file" if member.issparse() else KINDS.get(member.type, "special file")
+        return self._names.add(member.name, kind)
 
 
 def read_bytes(store: Store, name: str) -> bytes:

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from saccade.data.archive_names import inside
+from saccade.data.archive_names import Kind, Members
 from saccade.data.files import escape, is_picture
 from saccade.errors import DataError
 
@@ -26,7 +26,8 @@ DAMAGED = (
 class ZipStore:
     """A zip: its directory is read once, its files when they are asked for. Zip64 is read.
 
-    Links and other special members are skipped. Member names are never used as paths on disk.
+    Links and other special members are left out. Member names are never used as paths on disk; of several files of
+    one name, the last counts.
 
     Raises DataError for a damaged or encrypted zip, for a member name that points outside it, and, when it is read, for
     a member that is damaged or much larger than its compressed bytes.
@@ -35,7 +36,6 @@ class ZipStore:
     def __init__(self, path: Path):
         self.path = path
         self.label = escape(path)
-        self.folders: set[str] = set()
         self._members: dict[str, zipfile.ZipInfo] = {}
         try:
             self._size = path.stat().st_size
@@ -43,17 +43,16 @@ class ZipStore:
                 members = file.infolist()
         except DAMAGED as error:
             raise DataError(f"{self.label} is damaged or cut short ({escape(error)})") from error
-        links = 0
+        if sum(member.compress_size for member in members) > self._size:
+            raise DataError(f"{self.label} holds files that overlap, or end behind its own end; pack it anew")
+        names = Members(self.label)
         for member in members:
-            kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the system that wrote it has none
-            links += kind == stat.S_IFLNK
-            name = inside(_true_name(member), member.is_dir(), self.folders, self.label)
-            if name and not member.is_dir() and kind in (0, stat.S_IFREG):
-                if member.flag_bits & ENCRYPTED:
-                    raise DataError(f"{self.label} is encrypted; unpack it with its password, or write it without one")
+            name = names.add(_true_name(member), _kind(member))
+            if name and member.flag_bits & ENCRYPTED:
+                raise DataError(f"{self.label} is encrypted; unpack it with its password, or write it without one")
+            if name:
                 self._members[name] = member
-        self.files = list(self._members)
-        self.notes = [f"{links} links in {self.label} were passed over"] if links else []
+        self.files, self.folders, self.notes = list(names.files), names.folders, names.notes()
 
     def read(self, name: str) -> bytes:
         member, display = self._members[name], escape(self.full_name(name))
@@ -74,6 +73,8 @@ class ZipStore:
                 file.seek(name_length + extra_length, 1)
                 with zipfile.ZipExtFile(file, "r", member) as content:
                     data = content.read()
+        except NotImplementedError as error:
+            raise DataError(f"{display} cannot be read ({escape(error)}); unpack the zip to a folder") from error
         except DAMAGED as error:
             raise DataError(f"{display} is damaged or cut short ({escape(error) or type(error).__name__})") from error
         if len(data) != member.file_size:
@@ -90,6 +91,15 @@ class ZipStore:
 def is_zip(start: bytes) -> bool:
     """Whether a file that begins with these bytes is a zip, or an empty one."""
     return start[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def _kind(member: zipfile.ZipInfo) -> Kind:
+    kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the system that wrote it has none
+    if kind == stat.S_IFLNK:
+        return "link"
+    if member.is_dir():
+        return "folder"
+    return "file" if kind in (0, stat.S_IFREG) else "special file"
 
 
 def _true_name(member: zipfile.ZipInfo) -> str:
