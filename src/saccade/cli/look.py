@@ -133,7 +133,7 @@ def look(
     from saccade.studio.progress import reporting
     from saccade.studio.views import LookOptions
     from saccade.tasks.generate.base import reads_no_pictures
-    from saccade.tasks.loading import is_generator
+    from saccade.tasks.own_models import is_generator
 
     if is_generator(model):
         raise reads_no_pictures(model)

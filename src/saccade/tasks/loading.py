@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 from saccade.tasks.own_models import open_own, own_folder
-from saccade.tasks.saved import kind_in
 
 if TYPE_CHECKING:
     from saccade.tasks.classify.films import FilmClassifyTask
@@ -37,12 +36,3 @@ def load(
     from saccade.tasks.public_loading import load_public  # the readers of all families, which own models do without
 
     return load_public(spec)
-
-
-def is_generator(spec: str | Path) -> bool:
-    """Whether the model, as for `load`, is one that `saccade train generate` wrote, or a pipeline of diffusers."""
-    if (own := own_folder(str(spec))) is not None:
-        return kind_in(own[0]) == "generate"
-    from saccade.checkpoints.pipelines import is_pipeline
-
-    return is_pipeline(spec)

@@ -26,3 +26,12 @@ def open_own(folder: Path, name: str) -> TrainedTask:
             f"{', '.join(TASKS)}: install a newer saccade"
         )
     return commands(kind).task_class().open(folder, name)
+
+
+def is_generator(spec: str | Path) -> bool:
+    """Whether the model, as for `saccade.load`, is one that `saccade train generate` wrote or a pipeline of diffusers."""
+    if (own := own_folder(str(spec))) is not None:
+        return kind_in(own[0]) == "generate"
+    from saccade.checkpoints.pipelines import is_pipeline
+
+    return is_pipeline(spec)

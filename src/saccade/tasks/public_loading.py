@@ -25,10 +25,9 @@ from saccade.tasks.exported import is_exported, open_exported
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.task import GenerateTask
-from saccade.tasks.loading import is_generator, load
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
-from saccade.tasks.own_models import own_folder
+from saccade.tasks.own_models import is_generator, open_own, own_folder
 from saccade.tasks.saved import kind_in
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.vision import PublicVisionTask
@@ -142,7 +141,7 @@ def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask | Publ
     if is_pipeline(spec) or str(spec).startswith("hf:"):
         return load_public_generator(spec)
     if not is_generator(spec):
-        task = load(spec)
+        task = open_own(*own) if (own := own_folder(str(spec))) else load_public(spec)
         kind = getattr(task, "kind", "picture")
         raise CheckpointError(
             f"{spec} paints no pictures: it is a {kind} model, and a generator is needed, such as painter or a run of "

@@ -14,7 +14,8 @@ from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings
-from saccade.tasks.loading import is_generator, load
+from saccade.tasks.loading import load
+from saccade.tasks.own_models import is_generator
 from saccade.tasks.public_loading import load_generator
 
 from .pipelines import FAMILIES, VARIANTS, diffusers, flux, stable_diffusion

@@ -12,7 +12,7 @@ from saccade.tasks.generate.base import MAX_SEED, several
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.task import GenerateTask, to_images
-from saccade.tasks.loading import is_generator
+from saccade.tasks.own_models import is_generator
 from saccade.tasks.public_loading import load_generator
 
 from .. import tiny
