@@ -44,8 +44,8 @@ class UnknownColumns(DataError):
 
 @dataclass(frozen=True)
 class Labels:
-    """Where a table holds classes. columns: their places. of: the class of a row; raises DataError, without the name of
-    the row, if it has not exactly one. how: the assumption made, "" for none."""
+    """Where a table holds classes or splits. columns: their places. of: the class or split of a row; raises DataError,
+    without the name of the row, if it has not exactly one. how: the assumption made, "" for none."""
 
     columns: list[int]
     of: Callable[[Sequence[object]], str]
@@ -68,25 +68,17 @@ def file_column(table: Table, index: PictureIndex, folder: str, role: str | None
     return found[0] if found else None
 
 
-@dataclass(frozen=True)
-class Splits:
-    """The column of splits. of: the split of a row; raises DataError, without the name of the row, if it has none."""
-
-    column: int
-    of: Callable[[Sequence[object]], str]
-
-
-def split_column(table: Table, taken: set[int]) -> Splits | None:
+def split_column(table: Table, taken: set[int]) -> Labels | None:
     """The column with names of splits, or with 1 or true for those of one split (`is_valid`)."""
     for i, column in enumerate(table.columns):
         heading, values = _plain(column), _values(table, i)
         if i in taken or not values:
             continue
         if heading in SPLIT_COLUMNS and any(map(split_role, values)):
-            return Splits(i, partial(_named_split, i))
+            return Labels([i], partial(_named_split, i))
         role = split_role(heading.removeprefix("is")) if heading.startswith("is") else None
         if role is not None and all(value.casefold() in TRUE + FALSE for value in values):
-            return Splits(i, partial(_marked_split, i, role, "test" if role == "train" else "train"))
+            return Labels([i], partial(_marked_split, i, role, "test" if role == "train" else "train"))
     return None
 
 

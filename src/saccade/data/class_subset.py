@@ -8,6 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from saccade.data.dataset import DerivedSet
 from saccade.data.files import escape
 from saccade.data.folders import ImageFolder
 from saccade.data.objects import ObjectAnnotations
@@ -34,21 +35,11 @@ def keep_pictures(data: ImageFolder, kept: Sequence[str], labels: Sequence[str] 
     return part
 
 
-class _Subset:
-    """What it does not define is that of the whole set."""
-
+class _Subset(DerivedSet):
     def __init__(self, whole: Any, kept: Sequence[str], labels: Sequence[str] | None):
         self._whole, self.classes = whole, _checked(whole, kept, labels)
         index = {name: i for i, name in enumerate(self.classes)}
         self._index = [index[name] if name in kept else None for name in whole.classes]
-
-    def __len__(self) -> int:
-        return len(self._whole)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # also before `_whole` is there, as in a copy
-            raise AttributeError(name)
-        return getattr(self._whole, name)
 
 
 class ObjectSubset(_Subset):

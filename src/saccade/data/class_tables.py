@@ -194,7 +194,7 @@ def _read(
     else:
         return result
     split = split_column(table, {file, *labels.columns})
-    read = {file, *labels.columns, split and split.column}
+    read = {file, *labels.columns, *(split.columns if split else ())}
     others = [c for i, c in enumerate(table.columns) if c and i not in read]
     result.notes = [f"{escape(name)}: {labels.how}"] if labels.how else []
     if others:

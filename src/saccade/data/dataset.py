@@ -48,6 +48,20 @@ def depth_notes(picture: Picture) -> list[str]:
     return [f"{note}, in some pictures" for note in picture.notes if note.startswith(PARTLY_USED.partition("{")[0])]
 
 
+class DerivedSet:
+    """A data set made of another, `_whole`; what it does not define is that set's."""
+
+    _whole: Any
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # also before `_whole` is there, as in a copy
+            raise AttributeError(name)
+        return getattr(self._whole, name)
+
+
 class AnnotatedFiles:
     """Base of data sets of picture files with annotations.
 

@@ -5,6 +5,7 @@ such a picture is nearly black.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def scale_colours(image: Image.Image, tile: list, file: IO[bytes], notes: list[s
     """A loaded picture; one of colours of 16 bits that uses 14 or fewer is decoded again with all bits, and scaled.
 
     tile: Pillow's attribute before it was loaded. file: that it was read from."""
-    raw = _raw_mode(tile)
+    raw = raw_mode(tile)
     if not raw.startswith(("RGB;16", "RGBA;16")) or raw[-1] not in OTHER_ORDER:
         return image
     first = np.asarray(image)
@@ -76,8 +77,8 @@ def _bits_used(image: Image.Image, high: int) -> int:
     return next(bits for bits in DEPTHS if most < 1 << bits)
 
 
-def _raw_mode(tile: list) -> str:
-    """How Pillow unpacks the pixels of a file, "" if it does not say."""
+def raw_mode(tile: Sequence) -> str:
+    """How Pillow unpacks the pixels of a file, "" if it does not say. tile: its attribute of a picture."""
     args = tile[0][3] if tile else ""
     return args if isinstance(args, str) else str(next(iter(args or ()), ""))
 

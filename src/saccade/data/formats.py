@@ -100,8 +100,13 @@ BINARY = {
 
 _EXPORT = "export it as COCO JSON"
 _DATUM = "`datum convert -if {} -i SET -f coco -o OUT -- --save-media` (datumaro[cli]) makes COCO JSON of it"
+_EXPORTED = (
+    "Labelbox JSON", "SageMaker Ground Truth manifest", "Vertex AI JSON lines", "JSON of an unknown kind", "PAGE XML",
+    "ALTO XML", "VisDrone text", "ICDAR text",
+)  # fmt: skip
 # format -> tasks that read it, and the advice for the others
 FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
+    **dict.fromkeys(_EXPORTED, ((), _EXPORT)),
     "COCO JSON": (("detect", "segment"), ""),
     "COCO captions JSON": (("match",), ""),
     "COCO JSON of whole pictures": (("classify",), ""),
@@ -124,19 +129,13 @@ FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "Cityscapes polygons JSON": ((), "its masks (labelTrainIds, labelIds) are read by `saccade train segment`"),
     "BDD100K JSON": ((), "`python -m bdd100k.label.to_coco` makes COCO JSON of it"),
     "VoTT JSON": ((), "export it from VoTT as Pascal VOC"),
-    "Labelbox JSON": ((), _EXPORT),
-    "SageMaker Ground Truth manifest": ((), _EXPORT),
-    "Vertex AI JSON lines": ((), _EXPORT),
     "Datumaro JSON": ((), _DATUM.format("datumaro")),
     "FiftyOne JSON": ((), "export it with fiftyone.types.COCODetectionDataset"),
     "COCO results JSON": ((), "detections are no annotations; the COCO file with images and categories is read"),
     "JSON lines with objects (Hugging Face)": ((), "its objects are to be written as COCO JSON"),
-    "JSON of an unknown kind": ((), _EXPORT),
     "LabelMe XML": ((), _DATUM.format("label_me")),
     "dlib XML": ((), "its boxes (left, top, width, height) are to be written as COCO JSON"),
     "ImageScope XML": ((), "its outlines are to be drawn as one mask a picture, or written as COCO JSON"),
-    "PAGE XML": ((), _EXPORT),
-    "ALTO XML": ((), _EXPORT),
     "XML of an unknown kind": ((), "convert it to Pascal VOC XML or COCO JSON"),
     "OpenImages CSV": ((), _DATUM.format("open_images")),
     "CSV of run lengths": ((), "its run lengths are to be written as one mask a picture, or as COCO JSON"),
@@ -145,8 +144,6 @@ FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "DOTA text": ((), "its corners are to be written as upright boxes in COCO JSON"),
     "KITTI text": ((), _DATUM.format("kitti")),
     "MOT text": ((), _DATUM.format("mot_seq")),
-    "VisDrone text": ((), _EXPORT),
-    "ICDAR text": ((), _EXPORT),
     "CUB text": ((), "its boxes, of the pictures numbered in images.txt, are to be written as COCO JSON"),
     "text of boxes behind file names": ((), "its boxes are to be written as COCO JSON, or as YOLO's labels"),
     "WIDER FACE text": ((), _DATUM.format("wider_face")),

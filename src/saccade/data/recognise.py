@@ -20,16 +20,8 @@ SAMPLE = 4  # files of a folder and suffix that are looked at
 HEAD, TAIL = 1 << 18, 1 << 14  # bytes of a file that are looked at
 NAMES = 64  # of pictures that are looked for in files of an unknown kind
 UNKNOWN = {".json": "JSON of an unknown kind", ".jsonl": "JSON of an unknown kind", ".xml": "XML of an unknown kind"}
-MARKS = {
-    ".json": JSON,
-    ".jsonl": JSON,
-    ".ndjson": JSON,
-    ".manifest": JSON,
-    ".xml": XML,
-    ".csv": CSV,
-    ".tsv": CSV,
-    ".txt": TEXT,
-}
+MARKS = dict.fromkeys((".json", ".jsonl", ".ndjson", ".manifest"), JSON) | dict.fromkeys((".csv", ".tsv"), CSV)
+MARKS |= {".xml": XML, ".txt": TEXT}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ VALIDATION_SEED, TEST_SEED = 0, 1_000_003
 def scene_splits(data: Path, size: Any, seed: int) -> tuple[Scenes, Scenes] | None:
     """Scenes to train on and to validate on; None if `data` is not such a specification.
 
-    Training never draws a held-out combination of shapes, colours and relations (`saccade.data.scenes.held_out`).
+    Training never draws a held-out combination of shapes, colours and relations (`saccade.data.scenes.composition`).
     """
     found = _arguments(data)
     if found is None:

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import binary_fill_holes
 
 from saccade.data.scenes import RELATIONS, Scenes
-from saccade.data.scenes.layout import draw_layout
+from saccade.data.scenes.compose import draw_layout
 from saccade.data.scenes.relations import relations
 from saccade.data.scenes.render import stencil
 from saccade.data.scenes.stream import Stream

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from saccade.data.scenes import RELATIONS, SHAPES, Scenes
-from saccade.data.scenes.layout import draw_layout
+from saccade.data.scenes.compose import draw_layout
 from saccade.data.scenes.stream import Stream, turn
 from saccade.errors import DataError
 

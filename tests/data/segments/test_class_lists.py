@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from saccade.data.segments.class_lists import read_list
-from saccade.data.segments.well_known import VOID, is_void, voc_palette
+from saccade.data.segments.class_lists import VOID, is_void, read_list, voc_palette
 from saccade.data.store import open_store
 from saccade.errors import DataError
 

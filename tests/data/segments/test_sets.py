@@ -11,8 +11,8 @@ from PIL import Image
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.scenes.write import write_scenes
+from saccade.data.segments.class_lists import CAMVID, CITYSCAPES, VOC, VOC_BORDER, voc_palette
 from saccade.data.segments.sets import open_segments, segment_splits
-from saccade.data.segments.well_known import CAMVID, CITYSCAPES, VOC, VOC_BORDER, voc_palette
 from saccade.errors import DataError
 
 from .masked_sets import CLASSES, COLOURS, NAMES, SIZES, SPLITS, coloured, grey, indices, palette, picture, write

@@ -139,13 +139,10 @@ def caption_splits(
     seed: int = 0,
     on_error: str = "skip",
 ) -> tuple[CaptionSet, CaptionSet]:
-    """Training and validation sets of one source.
+    """Training and validation sets of one source, as `split_train_val` makes them.
 
-    With `val`, that source is the validation set. Otherwise the validation split of the source is used if it has one;
-    else `val_fraction` of its training pictures is held out, deterministically for each seed. Pictures with a caption
-    in common are held out together, so that no validation picture has a caption of a training picture; captions of more
-    than `SHARED` pictures are excepted, as they name classes. The notes of the validation set record which. A
-    test split is not used, nor are splits with other names.
+    Pictures with a caption in common are held out together, so that no validation picture has a caption of a training
+    picture; captions of more than `SHARED` pictures are excepted, as they name classes.
 
     Raises DataError as `open_captions`."""
     layout, other = _layout(source), None if val is None else _layout(val)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import tostring
 
@@ -132,22 +133,29 @@ def _repairs(
     return found
 
 
+def _annotated(examined: Examination, parts: dict[str, list[str]]) -> Iterator[tuple[str, AnnotatedPicture]]:
+    """The pictures to copy that have an annotation file of their own, each file once, with a split that they are in."""
+    done = {""}
+    for part in examined.subject.parts:
+        assert part.annotations is not None
+        kept = set(parts[part.name])
+        for picture in part.annotations.pictures:
+            if picture.name in kept and picture.where not in done:
+                done.add(picture.where)
+                yield part.name, picture
+
+
 def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, changes: Counter[str]) -> None:
     subject, layout = examined.subject, examined.subject.layout
     assert isinstance(layout, voc.VOC)
-    done: set[str] = set()
     keys: dict[str, str] = {}  # picture -> name in lists
-    for part in subject.parts:
-        assert part.annotations is not None
-        for picture in part.annotations.pictures:
-            file = join(subject.root, picture.where)
-            folder = next(each for each in layout.folders.values() if not each or file.startswith(f"{each}/"))
-            keys[picture.name] = str(PurePosixPath(relative_to(folder, file)).with_suffix(""))
-            if picture.name in parts[part.name] and picture.where not in done:
-                done.add(picture.where)
-                data = read_bytes(subject.store, file)
-                repairs = _repairs(examined, part.name, picture, changes)
-                _write(out, picture.where, _repaired_xml(data, repairs, layout.origin) if repairs else data)
+    for split, picture in _annotated(examined, parts):
+        file = join(subject.root, picture.where)
+        folder = next(each for each in layout.folders.values() if not each or file.startswith(f"{each}/"))
+        keys[picture.name] = str(PurePosixPath(relative_to(folder, file)).with_suffix(""))
+        data = read_bytes(subject.store, file)
+        repairs = _repairs(examined, split, picture, changes)
+        _write(out, picture.where, _repaired_xml(data, repairs, layout.origin) if repairs else data)
     for name, file in layout.lists.items():
         if name in parts:
             text = "".join(f"{keys[each]}\n" for each in parts[name])
@@ -171,14 +179,8 @@ def _repaired_xml(data: bytes, repairs: dict[int, Box | None], origin: Origin) -
 def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, changes: Counter[str]) -> None:
     subject, layout = examined.subject, examined.subject.layout
     assert isinstance(layout, yolo.YOLO)
-    done: set[str] = set()
-    for part in subject.parts:
-        assert part.annotations is not None
-        for picture in part.annotations.pictures:
-            if picture.name in parts[part.name] and picture.where and picture.where not in done:
-                done.add(picture.where)
-                text = _repaired_lines(examined, part.name, picture, changes)
-                _write(out, picture.where, text.encode())
+    for split, picture in _annotated(examined, parts):
+        _write(out, picture.where, _repaired_lines(examined, split, picture, changes).encode())
     names = layout.sheet.names
     if names is None:
         return

@@ -3,21 +3,25 @@
 import os
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from saccade.data.captions.annotations import Captions
 from saccade.data.dataset import PictureSet
 from saccade.data.doctor.boxes import verdicts
-from saccade.data.doctor.captions import examine_captions
 from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
 from saccade.data.doctor.findings import CHECKS, MANY_OBJECTS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
-from saccade.data.doctor.scan import ScannedImage, add_notes, copies, scan_films, scan_images, similar
+from saccade.data.doctor.scan import ScannedFilm, ScannedImage, add_notes, copies, scan_films, scan_images, similar
 from saccade.data.exif import ExifPolicy
+from saccade.data.files import escape
 from saccade.data.folders import ImageFolder
 from saccade.data.objects.annotations import AnnotatedPicture
 from saccade.data.split_names import is_trainval, split_role, splits_by_role
+from saccade.data.store import relative_to
 from saccade.errors import DataError
+from saccade.ops.words import split_words
 
 RARE = 10
 BALANCE = 20
@@ -232,3 +236,29 @@ def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings)
         absent = [name for name, count in each.objects.items() if count and not train.objects.get(name)]
         if split_role(part.name) in HELD:
             findings.extend("class absent", (f"{name} in {part.name}" for name in absent))
+
+
+LONG = 64  # words of a caption; CLIP reads 77 tokens, SigLIP 64
+
+
+def examine_captions(captions: Captions, seen: Mapping[str, ScannedImage], findings: Findings) -> Split:
+    """Add what is wrong with the captions of a split to `findings`. seen: name -> picture or film."""
+    for problem in captions.problems:
+        findings.add(problem.kind, problem.text)
+    findings.extend("picture uncaptioned", (escape(relative_to(captions.root, name)) for name in captions.uncaptioned))
+    counts: Counter[str] = Counter(caption for picture in captions.pictures for caption in picture.captions)
+    findings.extend("caption shared", (f"{_start(text)}: {n} pictures" for text, n in counts.items() if n > 1))
+    for picture in captions.pictures:
+        for caption in picture.captions:
+            words = len(split_words(caption)) if len(caption) > LONG else 0
+            if words > LONG:
+                name = escape(relative_to(captions.root, picture.name))
+                findings.add("caption long", f"{name}: {_start(caption)}, {words} words")
+    films = [seen[name] for name in (*(each.name for each in captions.pictures), *captions.uncaptioned)]
+    seconds = [each.seconds for each in films if isinstance(each, ScannedFilm)]
+    length = float(sum(seconds)) if seconds else None
+    return Split(len(films), {}, captions=sum(counts.values()), seconds=length)
+
+
+def _start(text: str) -> str:
+    return f"'{escape(text[:60])}{'…' if len(text) > 60 else ''}'"

@@ -91,11 +91,7 @@ def object_splits(
     on_error: str = "skip",
     exif: ExifPixels = "auto",
 ) -> tuple[ObjectFiles, ObjectFiles]:
-    """Training and validation sets of one source.
-
-    With `val`, that source is the validation set. Otherwise the validation split of the source is used if it has one;
-    else `val_fraction` of its training pictures is held out, deterministically for each seed. The notes of the
-    validation set record which. A test split is not used.
+    """Training and validation sets of one source, as `split_train_val` makes them.
 
     Raises:
         DataError: as open_objects; classes or relations in the validation set that the training set does not have;

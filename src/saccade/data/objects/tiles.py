@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
 from PIL import Image
 
+from saccade.data.dataset import DerivedSet
 from saccade.data.images import Picture
 from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.data.objects.arrays import with_planes
@@ -49,8 +50,8 @@ def _starts(length: int, side: int, step: int) -> Iterator[int]:
         yield round(i * (length - side) / steps) if steps else 0
 
 
-class TiledObjects:
-    """An `ObjectSet` of the tiles of another's pictures; what it does not define is that set's.
+class TiledObjects(DerivedSet):
+    """An `ObjectSet` of the tiles of another's pictures.
 
     The size of every picture is read first; a picture that cannot be read stays one, and is reported as others are.
 
@@ -75,11 +76,6 @@ class TiledObjects:
 
     def __len__(self) -> int:
         return len(self._tiles)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # also before `_whole` is there, as in a copy
-            raise AttributeError(name)
-        return getattr(self._whole, name)
 
     def picture(self, index: int) -> Picture:
         """The tile. Raises DataError if its picture cannot be read."""

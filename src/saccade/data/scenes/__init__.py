@@ -1,10 +1,9 @@
 """The procedural world: seeded scenes with exact boxes, masks, relations and descriptions."""
 
-from saccade.data.scenes.composition import parse_spec
+from saccade.data.scenes.composition import Combinations, is_held_out, parse_spec
 from saccade.data.scenes.description import Description
 from saccade.data.scenes.edits import edited_scene, minimal_edit
 from saccade.data.scenes.guides import Guide, draw_guide, draw_hole
-from saccade.data.scenes.held_out import Combinations, is_held_out
 from saccade.data.scenes.instructions import EditedPair, edited_pair
 from saccade.data.scenes.phrasing import Caption, FilmCaption, draw_caption, draw_film_caption
 from saccade.data.scenes.relations import RELATIONS

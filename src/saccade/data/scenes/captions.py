@@ -35,10 +35,10 @@ def _english(names: Sequence[str], colours: Sequence[str], related: dict[int, di
     called = [f"the {phrase}" for phrase in phrases(names, colours)]
     plain = _plain(names, colours)
     first = [f"another {each}" if each in plain[:i] else article(each) for i, each in enumerate(plain)]
-    sentences = [_begun(f"{_and(first)}.")]
+    sentences = [_begun(f"{listed(first)}.")]
     for subject, found in related.items():
-        clauses = [f"{RELATIONS[r]} {_and([called[other] for other in others])}" for r, others in found.items()]
-        sentences.append(_begun(f"{called[subject]} is {_and(clauses, ', and ' if len(clauses) > 1 else '')}."))
+        clauses = [f"{RELATIONS[r]} {listed([called[other] for other in others])}" for r, others in found.items()]
+        sentences.append(_begun(f"{called[subject]} is {listed(clauses, ', and ')}."))
     return " ".join(sentences)
 
 
@@ -84,9 +84,9 @@ def article(phrase: str) -> str:
     return f"{'an' if phrase[:1].lower() in tuple('aeiou') else 'a'} {phrase}"
 
 
-def _and(parts: list[str], last: str = "") -> str:
-    """a, b and c; with `last` between the last two if it is given."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}{last or ' and '}{parts[-1]}"
+def listed(parts: Sequence[str], last: str = " and ") -> str:
+    """a, b and c; `last` is between the last two."""
+    return last.join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
 
 
 def _begun(sentence: str) -> str:

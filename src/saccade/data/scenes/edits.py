@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from saccade.data.scenes import shapes
 from saccade.data.scenes.colours import COLOURS, second, shade
+from saccade.data.scenes.composition import Combinations, is_held_out
 from saccade.data.scenes.description import Description, Relation, shuffled
-from saccade.data.scenes.held_out import Combinations, is_held_out
-from saccade.data.scenes.layout import Layout
-from saccade.data.scenes.place import MAX_SAME_COLOUR, moved, touches_nothing
+from saccade.data.scenes.place import MAX_SAME_COLOUR, Layout, moved, touches_nothing
 from saccade.data.scenes.render import Item
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.vocabulary import INVERSES

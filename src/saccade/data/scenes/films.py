@@ -9,11 +9,16 @@ import numpy as np
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import korean, shapes
 from saccade.data.scenes.captions import korean_phrases, phrases
-from saccade.data.scenes.compose import Backdrop, draw_backdrop, named_relations, paint_scene, visible_objects
-from saccade.data.scenes.composition import DEFAULT_OBJECTS, Composition
-from saccade.data.scenes.held_out import HELD_OUT_COLOURS, is_held_out
-from saccade.data.scenes.layout import Layout, draw_light
-from saccade.data.scenes.place import draw_item
+from saccade.data.scenes.compose import (
+    Backdrop,
+    draw_backdrop,
+    draw_light,
+    named_relations,
+    paint_scene,
+    visible_objects,
+)
+from saccade.data.scenes.composition import DEFAULT_OBJECTS, HELD_OUT_COLOURS, Composition, is_held_out
+from saccade.data.scenes.place import Layout, draw_item
 from saccade.data.scenes.render import Item
 from saccade.data.scenes.sprites import Sprite
 from saccade.data.scenes.stream import Stream, turn

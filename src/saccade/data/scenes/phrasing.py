@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 
 from saccade.data.scenes import korean, phrasing_english, phrasing_korean
-from saccade.data.scenes.captions import article, captions
+from saccade.data.scenes.captions import article, captions, listed
 from saccade.data.scenes.description import Description, draw_outline, shuffled
 from saccade.data.scenes.relations import RELATIONS
 from saccade.data.scenes.stream import Stream
@@ -34,13 +34,7 @@ from saccade.errors import DataError
 
 Language = Literal["en", "ko", "mixed"]
 Form = Literal["inline", "list", "sentences", "full"]
-LANGUAGES: tuple[Language, ...] = (
-    "en",
-    "en",
-    "ko",
-    "ko",
-    "mixed",
-)  # sampled uniformly
+LANGUAGES: tuple[Language, ...] = ("en", "en", "ko", "ko", "mixed")  # sampled uniformly
 FORMS: tuple[Form, ...] = ("inline", "inline", "list", "sentences", "full")
 PARTIAL = 0.1  # fraction of captions that mention only some of the objects
 COLOURLESS = 0.05  # fraction of captions without colours, if the shapes differ
@@ -172,5 +166,5 @@ def draw_film_caption(
     else:
         starts = [article(noun) if noun[:1].isascii() else noun for noun in nouns]
         parts = [f"{n} {draw_word(stream, ENGLISH_MOTIONS, motions[i])}" for i, n in zip(order, starts, strict=True)]
-        text = " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+        text = listed(parts)
     return FilmCaption(text, chosen, tuple(order))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from saccade.data.scenes.captions import article
+from saccade.data.scenes.captions import article, listed
 from saccade.data.scenes.description import Outline, Relation
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.vocabulary import ENGLISH_BACKGROUNDS, ENGLISH_RELATIONS, draw_word
@@ -17,9 +17,9 @@ def phrase(stream: Stream, outline: Outline, nouns: Sequence[str], background: s
     alone = [_a(nouns[i]) for i in outline.alone]
     if linked:  # "X left of Y and Z" would be ambiguous
         parts = [*alone, *linked] if stream.bernoulli(0.3) else [*linked, *alone]
-        text = stream.choice((", ", "; ")).join(parts) if stream.bernoulli(0.4) else _listed(parts, ", and ")
+        text = stream.choice((", ", "; ")).join(parts) if stream.bernoulli(0.4) else listed(parts, ", and ")
     else:
-        text = ", ".join(alone) if stream.bernoulli(0.3) else _listed(alone, " and ")
+        text = ", ".join(alone) if stream.bernoulli(0.3) else listed(alone)
     if background:
         text += f"{', on' if linked else ' on'} {_a(draw_word(stream, ENGLISH_BACKGROUNDS, background))} background"
     if plain:
@@ -37,8 +37,8 @@ def sentences(stream: Stream, outline: Outline, nouns: Sequence[str], background
         words = _link(stream, link, nouns, mentioned, "" if there else "is ")
         texts.append(f"There is {words}." if there else f"{words}.")
     if outline.alone:
-        listed = _listed([_a(nouns[i]) for i in outline.alone], " and ")
-        texts.append(f"There is {listed}." if outline.links or stream.bernoulli(0.5) else f"{listed}.")
+        others = listed([_a(nouns[i]) for i in outline.alone])
+        texts.append(f"There is {others}." if outline.links or stream.bernoulli(0.5) else f"{others}.")
         mentioned.update(outline.alone)
     texts += [f"{_link(stream, each, nouns, mentioned, 'is ')}." for each in outline.extra]
     if background:
@@ -60,7 +60,3 @@ def _a(noun: str) -> str:
 
 def _the(noun: str) -> str:
     return f"the {noun}" if noun[:1].isascii() else noun
-
-
-def _listed(parts: Sequence[str], last: str) -> str:
-    return last.join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from saccade.data.scenes import shapes
 from saccade.data.scenes.colours import COLOURS, second, shade
-from saccade.data.scenes.held_out import HELD_OUT_COLOURS, HELD_OUT_RELATIONS, is_held_out_colour
+from saccade.data.scenes.composition import HELD_OUT_COLOURS, HELD_OUT_RELATIONS, is_held_out_colour
 from saccade.data.scenes.render import Item, Light, Stencil, stencil
 from saccade.data.scenes.sprites import Sprite
 from saccade.data.scenes.stream import Stream

@@ -9,7 +9,7 @@ from saccade.data.scenes import shapes
 from saccade.data.scenes.colours import Colour
 from saccade.data.scenes.sprites import Sprite
 from saccade.data.scenes.stream import Turn
-from saccade.data.scenes.textures import Texture, weave
+from saccade.data.scenes.textures import Texture, clip_unit, weave
 
 Window = tuple[slice, slice]  # rows, columns
 
@@ -159,8 +159,3 @@ def _overlap(shift: int, length: int) -> tuple[slice, slice]:
     if shift >= 0:
         return slice(shift, length), slice(0, length - shift)
     return slice(0, length + shift), slice(-shift, length)
-
-
-def clip_unit(plane: np.ndarray) -> np.ndarray:
-    """Clipped to 0 to 1."""
-    return np.minimum(np.maximum(plane, 0), 1)

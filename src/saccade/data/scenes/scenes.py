@@ -12,16 +12,16 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from saccade.data.dataset import DerivedSet
 from saccade.data.images import Picture
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import shapes
 from saccade.data.scenes.captions import captions
 from saccade.data.scenes.compose import Backdrop, compose, draw_backdrop, named_relations, paint_scene, visible_objects
-from saccade.data.scenes.composition import DEFAULT_OBJECTS, Composition
+from saccade.data.scenes.composition import DEFAULT_OBJECTS, Combinations, Composition
 from saccade.data.scenes.description import Description
 from saccade.data.scenes.films import Film, draw_film
-from saccade.data.scenes.held_out import Combinations
-from saccade.data.scenes.layout import Layout
+from saccade.data.scenes.place import Layout
 from saccade.data.scenes.relations import RELATIONS
 from saccade.data.scenes.sprites import Sprite, read_sprites
 from saccade.data.scenes.stream import Stream
@@ -223,26 +223,13 @@ def _check_world(size: tuple[int, int], seed: int) -> None:
         )
 
 
-class SceneSegments:
+class SceneSegments(DerivedSet):
     """Scenes as a `SegmentSet`: "background", then the classes of `scenes`. Every picture is readable."""
 
     def __init__(self, scenes: Scenes):
-        self.scenes = scenes
-        self.label, self.on_error = scenes.label, scenes.on_error
+        self._whole = self.scenes = scenes
         self.classes = ["background", *scenes.classes]
-        self.skipped: dict[str, str] = {}
-        self.notes = list(scenes.notes)
-
-    @property
-    def names(self) -> list[str]:
-        return self.scenes.names
-
-    def __len__(self) -> int:
-        return len(self.scenes)
-
-    def picture(self, index: int) -> Picture:
-        """Scene `index`, counted from 0. Raises IndexError if there is none."""
-        return self.scenes.picture(index)
+        self.skipped, self.notes = dict[str, str](), list(scenes.notes)
 
     def mask(self, index: int) -> UInt8[Tensor, "y x"]:
         """0 for the background, else the class; every pixel of a scene has one."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from saccade.data.scenes.compose import Backdrop, as_pixels, illuminated
-from saccade.data.scenes.layout import Layout
+from saccade.data.scenes.place import Layout
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.style_drawings import DRAWINGS, Drawing, Hatching
 from saccade.data.scenes.style_palettes import PALETTES, Duotone, Natural, Rotation

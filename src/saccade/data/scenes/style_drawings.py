@@ -11,9 +11,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from saccade.data.scenes.render import Item, Light, Stencil, blend, clip_unit, fill, paint
+from saccade.data.scenes.render import Item, Light, Stencil, blend, fill, paint
 from saccade.data.scenes.stream import Stream, turn
-from saccade.data.scenes.textures import Texture, noise
+from saccade.data.scenes.textures import Texture, clip_unit, noise
 
 PAPER = np.array((0.97, 0.95, 0.90), np.float32)[:, None, None]
 _PLAIN = Texture()

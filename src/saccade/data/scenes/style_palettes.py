@@ -11,8 +11,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from saccade.data.scenes.colours import Colour
-from saccade.data.scenes.render import clip_unit
 from saccade.data.scenes.stream import Stream, turn
+from saccade.data.scenes.textures import clip_unit
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -94,32 +95,31 @@ def _masks(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
 def _captions(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
     (out / "images").mkdir()
     objects = 0
-    with (
-        (out / "captions.jsonl").open("w", encoding="utf-8") as full,
-        (out / "metadata.jsonl").open("w", encoding="utf-8") as drawn,
-    ):
+    with _lines(out / "captions.jsonl") as full, _lines(out / "metadata.jsonl") as drawn:
         for i in indices:
             scene, name = scenes.scene(i), f"images/{scenes.names[i]}.png"
             Image.fromarray(scene.pixels).save(out / name)
-            full.write(json.dumps({"file_name": name, **scene.captions}, ensure_ascii=False) + "\n")
+            full({"file_name": name, **scene.captions})
             caption = draw_caption(scene.description, Stream(scenes.seed, CAPTION, i))
+            content = json.dumps(caption.description.as_json(), ensure_ascii=False)  # its lists are of mixed types
             line = {"file_name": name, "text": caption.text, "language": caption.language, "form": caption.form}
-            content = json.dumps(
-                caption.description.as_json(), ensure_ascii=False
-            )  # a text: its lists are of mixed types
-            drawn.write(json.dumps({**line, "description": content}, ensure_ascii=False) + "\n")
+            drawn({**line, "description": content})
             objects += len(scene.objects)
     return objects
+
+
+@contextmanager
+def _lines(file: Path) -> Iterator[Callable[[dict], object]]:
+    """Writes JSON objects to a new file, one a line."""
+    with file.open("w", encoding="utf-8") as opened:
+        yield lambda found: opened.write(json.dumps(found, ensure_ascii=False) + "\n")
 
 
 def _films(scenes: Scenes, out: Path, frames: int, indices: Iterator[int]) -> int:
     objects = 0
     (out / "frames").mkdir()
     digits = max(2, len(str(frames - 1)))
-    with (
-        (out / "captions.jsonl").open("w", encoding="utf-8") as file,
-        (out / "metadata.jsonl").open("w", encoding="utf-8") as drawn,
-    ):
+    with _lines(out / "captions.jsonl") as full, _lines(out / "metadata.jsonl") as drawn:
         for i in indices:
             film, folder = scenes.film(i, frames), f"frames/film-{i:06d}"
             (out / folder).mkdir()
@@ -135,15 +135,8 @@ def _films(scenes: Scenes, out: Path, frames: int, indices: Iterator[int]) -> in
             cast_lines = [{"class": n, "colour": c, "motion": m, "boxes": b} for n, c, m, b in cast]
             short = draw_film_caption(film.names, film.colours, film.motions, Stream(scenes.seed, CAPTION, i))
             text = {"text": short.text, "language": short.language}
-            line = {
-                "file_name": folder,
-                "folder": folder,
-                "frames": frames,
-                **text,
-                **film.captions,
-                "objects": cast_lines,
-            }
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            drawn.write(json.dumps({"frames_file_names": names, **text}, ensure_ascii=False) + "\n")
+            line = {"file_name": folder, "folder": folder, "frames": frames}
+            full({**line, **text, **film.captions, "objects": cast_lines})
+            drawn({"frames_file_names": names, **text})
             objects += len(cast_lines)
     return objects

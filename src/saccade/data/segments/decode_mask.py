@@ -9,6 +9,7 @@ from jaxtyping import Int32, UInt8, UInt16
 from PIL import Image
 
 from saccade.data.decoders import check_size, decode_error, open_image
+from saccade.data.depth import raw_mode
 from saccade.data.files import check_file, escape
 from saccade.data.images import exif_orientation, pillow_warnings, read_size
 from saccade.data.store import Store, relative_to
@@ -73,7 +74,7 @@ def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> Deco
             if lossy and not two_levels:
                 raise _lossy(image, display)
             orientation = exif_orientation(image, [])
-            scale = SCALED.get(_raw_mode(image), 1)
+            scale = SCALED.get(raw_mode(getattr(image, "tile", ())), 1)
             image.load()
             pixels = _pixels(_grey(image, display) if lossy else image, orientation, display)
             if scale > 1 and pixels.values is not None:
@@ -105,13 +106,6 @@ def size_error(mask: str, own: tuple[int, int], picture: str, size: tuple[int, i
         f"{escape(mask)} is a mask of {own[1]} x {own[0]} pixels and its picture {escape(picture)} has "
         f"{size[1]} x {size[0]}; make a mask of the picture's size"
     )
-
-
-def _raw_mode(image: Image.Image) -> str:
-    """The name that Pillow gives to the pixels of a file, "" if it gives none."""
-    part = next(iter(getattr(image, "tile", ())), None)
-    args = part[3] if part is not None else ""
-    return args if isinstance(args, str) else str(next(iter(args or ()), ""))
 
 
 def _lossy(image: Image.Image, display: str) -> DataError:

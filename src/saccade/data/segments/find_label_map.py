@@ -11,13 +11,7 @@ from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import resolve_classes
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
-from saccade.data.segments.class_lists import ClassList, Entry
-from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_fitting
-from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
-from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
-from saccade.data.segments.survey import survey
-from saccade.data.segments.values import fit_list, read_values
-from saccade.data.segments.well_known import (
+from saccade.data.segments.class_lists import (
     CAMVID,
     CAMVID_NAME,
     CAMVID_SIZE,
@@ -25,10 +19,17 @@ from saccade.data.segments.well_known import (
     CITYSCAPES_NUMBERS,
     VOC,
     VOC_BORDER,
+    ClassList,
     Colour,
+    Entry,
     is_void,
     voc_palette,
 )  # fmt: skip
+from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_fitting
+from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
+from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
+from saccade.data.segments.survey import survey
+from saccade.data.segments.values import fit_list, read_values
 from saccade.data.store import Store
 from saccade.errors import DataError, some_of
 

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from saccade.data.segments import IGNORE_INDEX
+from saccade.data.segments.class_lists import Colour
 from saccade.data.segments.decode_mask import DecodedMask, by_palette, grey_values, named_counts, pack
-from saccade.data.segments.well_known import Colour
 from saccade.errors import DataError
 
 BACKGROUND = "background"

@@ -4,7 +4,7 @@ pictures of each: on each line a name, a path, or a picture and its mask."""
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 from saccade.data.files import escape, is_picture, natural_key
@@ -76,40 +76,28 @@ class MaskLayout:
         label = self.store.label + (f", {split}" if split else "")
         decision = self.decision.for_classes(classes, label_map, label)
         label_map = decision.label_map
-        result = MaskedSet(
-            label,
-            self.format,
-            self.store,
-            self.root,
-            label_map.classes,
-            lambda picture, size: self._read(picture, size, label_map),
-        )
-        result.label_map, result.listed, result.notes = label_map, decision.where, list(decision.notes)
-        result.notes += self.paired.notes
+        read = partial(self._read, label_map=label_map)
+        result = MaskedSet(label, self.format, self.store, self.root, label_map.classes, read)
+        result.label_map, result.listed = label_map, decision.where
+        result.notes += [*decision.notes, *self.paired.notes]
         members, problems = self.members(split)
         result.problems += problems
+
+        def problem(kind: str, name: str, text: str) -> None:
+            display = escape(relative_to(self.root, name))
+            result.problems.append(Problem(kind, display, f"{display} {text}"))
+
         for each in members:
-            display = escape(relative_to(self.root, each.name))
             if each.mask:
                 result.pictures.append(each)
             elif each.line:
-                text = f"{display} is listed and has no mask; add one or take it off the list"
-                result.problems.append(Problem("mask missing", display, text))
+                problem("mask missing", each.name, "is listed and has no mask; add one or take it off the list")
             else:
                 result.unlabelled.append(each.name)
-                result.problems.append(
-                    Problem("picture unlabelled", display, f"{display} has no mask; add one or remove it")
-                )
-        if split is None or not self.lists:
-            near = [
-                name
-                for name in self.paired.masks
-                if split is None or any(_of_split(part, split) for part in PurePosixPath(name).parts)
-            ]
-            for name in near:
-                display = escape(relative_to(self.root, name))
-                text = f"{display} is a mask without a picture; add the picture or remove it"
-                result.problems.append(Problem("mask without picture", display, text))
+                problem("picture unlabelled", each.name, "has no mask; add one or remove it")
+        for name in self.paired.masks if split is None or not self.lists else ():
+            if split is None or any(_of_split(part, split) for part in PurePosixPath(name).parts):
+                problem("mask without picture", name, "is a mask without a picture; add the picture or remove it")
         return result
 
     def orphans(self) -> list[str]:

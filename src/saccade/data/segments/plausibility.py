@@ -10,7 +10,7 @@ from PIL import Image
 
 from saccade.data.files import escape
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
-from saccade.data.segments.well_known import is_background
+from saccade.data.segments.class_lists import is_background
 from saccade.errors import DataError, some_of
 
 DRAWN_COLOURS = 64  # of a drawing at most

@@ -82,12 +82,8 @@ def segment_splits(
     on_error: str = "skip",
     exif: ExifPixels = "auto",
 ) -> tuple[SegmentFiles, SegmentFiles]:
-    """Training and validation sets of one source.
-
-    With `val`, that source is the validation set; if it names no classes, its values mean the same as in the training
-    set. Otherwise the validation split of the source is used if it has one; else `val_fraction` of its training
-    pictures is held out, deterministically for each seed. The notes of the validation set record which. A test split is
-    not used.
+    """Training and validation sets of one source, as `split_train_val` makes them. If `val` names no classes, its
+    values mean the same as in the training set.
 
     Raises:
         DataError: as open_segments; classes in the validation set that the training set does not have.
