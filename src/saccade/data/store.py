@@ -7,7 +7,7 @@ import os
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from saccade.data.archive_names import Kind, Members
 from saccade.data.files import Walked, escape, foreign_content, is_picture, missing, natural_key, walk
@@ -199,7 +199,7 @@ class TarStore:
                 name = self._accept(member)
                 if name:
                     self._places[name] = (member.offset_data, member.size)
-                tar.members = []  # which tarfile would keep
+                tar.members = []  # type: ignore[attr-defined]  # which tarfile would keep
             self._more = _follows(tar)
         with self.path.open("rb") as file:  # tarfile does not check the empty blocks at the end
             file.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
@@ -221,10 +221,10 @@ class TarStore:
                 file = tar.extractfile(member) if name else None
                 if file is not None:
                     self._bytes[name] = file.read()
-                tar.members = []
+                tar.members = []  # type: ignore[attr-defined]
             self._more = _follows(tar)
 
-    def _open_plain(self, plain: BinaryIO) -> tarfile.TarFile:
+    def _open_plain(self, plain: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile) -> tarfile.TarFile:
         try:
             return tarfile.open(fileobj=plain, mode="r|", tarinfo=Header)
         except tarfile.ReadError as error:
