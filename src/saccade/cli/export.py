@@ -64,7 +64,7 @@ def export(
     stdout = console.stdout()
     largest = max(written.differences.values())
     shapes = ", ".join(" x ".join(map(str, shape)) for shape in written.shapes)
-    console.line(stdout, f"{out}: {', '.join(map(str, written.signature.axes))}")
+    console.line(stdout, f"{out}: {', '.join(map(str, written.signature.axes.values()))}")
     console.line(
         stdout, f"largest difference to PyTorch: {largest:.1e} of an output's largest number, on inputs of {shapes}"
     )
@@ -72,7 +72,7 @@ def export(
 
 def _as_dict(written: "Export") -> dict[str, object]:
     return {
-        "axes": [axis.model_dump() for axis in written.signature.axes],
+        "axes": [axis.model_dump() for axis in written.signature.axes.values()],
         "differences": written.differences,
         "compared": written.shapes,
     }

@@ -1,34 +1,35 @@
 """A network as the graph that torch.export captures."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from saccade.engines.signature import INPUT, Axis, Signature
+from saccade.engines.signature import Axis, Signature
 from saccade.errors import SaccadeError, in_one_line
 
 _ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
-_MASK = 3  # its place among the arguments
 
 
-def capture(module: nn.Module, signature: Signature, size: tuple[int, int]) -> ExportedProgram:
-    """The graph of a module with one input and a tuple of outputs, in evaluation mode.
+def capture(module: nn.Module, signature: Signature, example: Sequence[Tensor]) -> ExportedProgram:
+    """The graph of a module that takes the inputs of the signature and returns a tuple of outputs, in evaluation mode.
 
-    size: (height, width) of the example that is followed. Raises SaccadeError where the code of the module depends on
-    an axis that the signature leaves open, and for attention under a boolean mask.
+    example: inputs that are followed, of two or more along every axis that is not fixed. Raises SaccadeError where the
+    code of the module depends on an axis that the signature leaves open.
     """
-    channels = signature.axes[1].low
-    example = torch.zeros(2, channels, *size)
-    dims: dict[int, Any] = {i: _dim(axis) for i, axis in enumerate(signature.axes) if not axis.fixed}
+    dims = {axis.name: _dim(axis) for axis in signature.axes.values() if not axis.fixed}
+    shapes = {
+        each.name: {i: dims[axis.name] for i, axis in enumerate(each.axes) if not axis.fixed}
+        for each in signature.inputs
+    }
     try:
         with torch.no_grad():
-            program = torch.export.export(module.eval(), (example,), dynamic_shapes={INPUT: dims})
+            program = torch.export.export(module.eval(), tuple(example), dynamic_shapes=shapes)
     except (torch._dynamo.exc.UserError, RuntimeError, ValueError) as error:
         raise SaccadeError(f"torch.export cannot capture the network: {in_one_line(error)}") from error
-    _check_masks(program)
-    return program
+    return program.run_decompositions({_ATTENTION: _attention}) if _has_masks(program) else program
 
 
 def _dim(axis: Axis) -> Any:
@@ -36,14 +37,31 @@ def _dim(axis: Axis) -> Any:
     return dim if axis.step == 1 else axis.step * dim
 
 
-def _check_masks(program: ExportedProgram) -> None:
-    """A query that may attend to nothing gets zeros from PyTorch, but from an engine the mean of all values or NaN. A
-    boolean mask can leave such a query; without a mask there is none, and a bias of finite numbers leaves none."""
-    for node in program.graph.nodes:
-        if node.op == "call_function" and node.target is _ATTENTION:
-            mask = node.args[_MASK] if len(node.args) > _MASK else node.kwargs.get("attn_mask")
-            if mask is not None and mask.meta["val"].dtype == torch.bool:
-                raise SaccadeError(
-                    f"{node.name} attends under a boolean mask: engines answer otherwise than PyTorch where it allows "
-                    "nothing, so such a network is not exported"
-                )
+def _has_masks(program: ExportedProgram) -> bool:
+    return any(
+        node.target is _ATTENTION and (len(node.args) > 3 or "attn_mask" in node.kwargs) for node in program.graph.nodes
+    )
+
+
+def _attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = None,
+    dropout: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """The operator as its parts, so that a query that may attend to nothing gets zeros, as in PyTorch: of the operator
+    itself engines make the mean of all values, or NaN."""
+    if mask is None:
+        return NotImplemented
+    if enable_gqa:
+        k, v = (t.repeat_interleave(q.shape[1] // t.shape[1], dim=1) for t in (k, v))
+    scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    allowed = mask if mask.dtype == torch.bool else mask > -torch.inf
+    scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+    weights = torch.softmax(scores, dim=-1)
+    return weights.masked_fill(~allowed.any(dim=-1, keepdim=True), 0.0) @ v

@@ -1,23 +1,22 @@
 """Exported networks on their engines, as modules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
-from saccade.engines.signature import INPUT, Signature
+from saccade.engines.signature import Signature
 from saccade.engines.write import KEY
 from saccade.errors import CheckpointError, SaccadeError, in_one_line, install_hint
 
 
 class Engine(NamedTuple):
-    """A file that an engine has read. run: the outputs for an input, in order. metadata: as it was written."""
+    """A file that an engine has read. run: the outputs, in order, for inputs by name. metadata: as it was written."""
 
-    run: Callable[[np.ndarray], Sequence[np.ndarray]]
+    run: Callable[[Mapping[str, np.ndarray]], Sequence[np.ndarray]]
     metadata: str
 
 
@@ -36,7 +35,7 @@ def open_onnx(file: Path) -> Engine:
     except Exception as error:  # of classes of its own, which have no common base
         raise CheckpointError(f"{file} cannot be read by ONNX Runtime: {in_one_line(error)}") from error
     metadata = session.get_modelmeta().custom_metadata_map.get(KEY)
-    return Engine(lambda pictures: session.run(None, {INPUT: pictures}), _present(metadata, file))
+    return Engine(lambda inputs: session.run(None, inputs), _present(metadata, file))
 
 
 def open_openvino(file: Path) -> Engine:
@@ -59,8 +58,8 @@ def open_openvino(file: Path) -> Engine:
         raise CheckpointError(f"{file} cannot be read by OpenVINO: {in_one_line(error)}") from error
     names = range(len(model.outputs))
 
-    def run(pictures: np.ndarray) -> Sequence[np.ndarray]:
-        found = compiled(pictures)
+    def run(inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
+        found = compiled(inputs)
         return [found[i] for i in names]
 
     return Engine(run, _present(metadata, file))
@@ -70,18 +69,22 @@ ENGINES = {".onnx": open_onnx, ".xml": open_openvino}
 
 
 class EngineNetwork(nn.Module):
-    """An exported network as a module: pictures in, outputs by name."""
+    """An exported network as a module: tensors in, outputs by name."""
 
     def __init__(self, engine: Engine, signature: Signature):
         super().__init__()
         self.engine, self.signature = engine, signature
         self.anchor = nn.Parameter(torch.zeros(0), requires_grad=False)  # its device is that of the module
 
-    def forward(self, pictures: Float[Tensor, "b c y x"]) -> dict[str, Tensor]:
-        """Raises SaccadeError for an input outside of the signature."""
-        self.signature.check(pictures.shape)
-        outputs: Sequence[Any] = self.engine.run(np.ascontiguousarray(pictures.float().cpu().numpy()))
-        tensors = (torch.from_numpy(np.array(output)).to(pictures.device) for output in outputs)
+    def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Raises SaccadeError for inputs outside of the signature."""
+        self.signature.check(*(each.shape for each in inputs))
+        arrays = {
+            each.name: np.ascontiguousarray(tensor.to(getattr(torch, each.dtype)).cpu().numpy())
+            for each, tensor in zip(self.signature.inputs, inputs, strict=True)
+        }
+        outputs: Sequence[Any] = self.engine.run(arrays)
+        tensors = (torch.from_numpy(np.array(output)).to(inputs[0].device) for output in outputs)
         return dict(zip(self.signature.outputs, tensors, strict=True))
 
     @property

@@ -1,16 +1,15 @@
-"""What an exported network takes and gives: the sizes of its input, the names of its outputs."""
+"""What an exported network takes and gives: its inputs and the sizes of their axes, the names of its outputs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from saccade.errors import SaccadeError
 
-INPUT = "pictures"
-
 
 class Axis(BaseModel):
-    """Sizes that one axis of the input may have: from `low` to `high`, multiples of `step`."""
+    """Sizes that one axis of an input may have: from `low` to `high`, multiples of `step`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,18 +37,40 @@ class Axis(BaseModel):
         return f"{self.name} {sizes}" + f" in steps of {self.step}" * (self.step > 1 and not self.fixed)
 
 
-class Signature(BaseModel):
-    """Of a network with one input, pictures (b c y x) in float32. outputs: their names, in order."""
+class Input(BaseModel):
+    """One tensor that a network takes. name: that of the argument of `forward`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    axes: tuple[Axis, Axis, Axis, Axis]
+    name: str
+    axes: tuple[Axis, ...]
+    dtype: Literal["float32", "int64", "bool"] = "float32"
+
+
+class Signature(BaseModel):
+    """Inputs, in order; axes of one name have one size in all of them. outputs: their names, in order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inputs: tuple[Input, ...] = Field(min_length=1)
     outputs: tuple[str, ...] = Field(min_length=1)
 
-    def check(self, shape: Sequence[int]) -> None:
-        """Raises SaccadeError for an input of another shape: engines take some and answer wrongly."""
-        if len(shape) != 4 or any(size not in axis for size, axis in zip(shape, self.axes, strict=True)):
-            raise SaccadeError(
-                f"the exported network was given an input of shape {tuple(shape)}; it takes "
-                f"{', '.join(map(str, self.axes))}: resize the pictures, or export it for this size"
+    @property
+    def axes(self) -> Mapping[str, Axis]:
+        """All axes by name."""
+        return {axis.name: axis for each in self.inputs for axis in each.axes}
+
+    def check(self, *shapes: Sequence[int]) -> None:
+        """Raises SaccadeError for inputs of other shapes: engines take some and answer wrongly."""
+        sizes: dict[str, int] = {}
+        for each, shape in zip(self.inputs, shapes, strict=True):
+            fits = len(shape) == len(each.axes) and all(
+                size in axis and sizes.setdefault(axis.name, size) == size
+                for size, axis in zip(shape, each.axes, strict=True)
             )
+            if not fits:
+                raise SaccadeError(
+                    f"the exported network was given {each.name} of shape {tuple(shape)}; it takes "
+                    f"{', '.join(map(str, each.axes))}, each name with one size: resize the pictures, or export "
+                    "it for this size"
+                )

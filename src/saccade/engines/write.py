@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.export import ExportedProgram
 
-from saccade.engines.signature import INPUT
+from saccade.engines.signature import Signature
 from saccade.errors import SaccadeError, in_one_line, install_hint
 
 KEY = "saccade"  # of the metadata
@@ -19,18 +19,18 @@ OPSET = 20  # of ONNX; from 23 on attention is one operator, which ONNX Runtime 
 
 
 class Format(NamedTuple):
-    """How a file is written: `write(program, outputs, metadata, file)`. suffix: of the file."""
+    """How a file is written: `write(program, signature, metadata, file)`. suffix: of the file."""
 
     suffix: str
-    write: Callable[[ExportedProgram, tuple[str, ...], str, Path], None]
+    write: Callable[[ExportedProgram, Signature, str, Path], None]
 
 
-def write_onnx(program: ExportedProgram, outputs: tuple[str, ...], metadata: str, file: Path) -> None:
+def write_onnx(program: ExportedProgram, signature: Signature, metadata: str, file: Path) -> None:
     """An ONNX file with the metadata in its `metadata_props`. Raises SaccadeError without onnx and onnxscript."""
-    file.write_bytes(_onnx(program, outputs, metadata))
+    file.write_bytes(_onnx(program, signature, metadata))
 
 
-def write_openvino(program: ExportedProgram, outputs: tuple[str, ...], metadata: str, file: Path) -> None:
+def write_openvino(program: ExportedProgram, signature: Signature, metadata: str, file: Path) -> None:
     """OpenVINO's XML, with the metadata in its `rt_info`, and the weights beside it in a .bin of float32. It goes
     through ONNX: OpenVINO reads some exported programs wrongly. Raises SaccadeError without openvino, onnx and
     onnxscript."""
@@ -40,13 +40,13 @@ def write_openvino(program: ExportedProgram, outputs: tuple[str, ...], metadata:
         raise SaccadeError(f"OpenVINO files are written by openvino: {install_hint('openvino')}") from error
     with TemporaryDirectory() as place:
         source = Path(place) / "network.onnx"
-        source.write_bytes(_onnx(program, outputs, metadata))
+        source.write_bytes(_onnx(program, signature, metadata))
         model = openvino.convert_model(source)
     model.set_rt_info(metadata, [KEY])
     openvino.save_model(model, file, compress_to_fp16=False)
 
 
-def write_torch(program: ExportedProgram, outputs: tuple[str, ...], metadata: str, file: Path) -> None:
+def write_torch(program: ExportedProgram, signature: Signature, metadata: str, file: Path) -> None:
     """An archive for `torch.export.load`, with the metadata among its extra files."""
     torch.export.save(program, file, extra_files={f"{KEY}.json": metadata})
 
@@ -58,7 +58,7 @@ FORMATS = {
 }
 
 
-def _onnx(program: ExportedProgram, outputs: tuple[str, ...], metadata: str) -> bytes:
+def _onnx(program: ExportedProgram, signature: Signature, metadata: str) -> bytes:
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
@@ -69,8 +69,8 @@ def _onnx(program: ExportedProgram, outputs: tuple[str, ...], metadata: str) -> 
                 program,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=list(outputs),
+                input_names=[each.name for each in signature.inputs],
+                output_names=list(signature.outputs),
                 verbose=False,
             )
             proto = written.model_proto

@@ -10,41 +10,24 @@ import torch
 from jaxtyping import Float
 from pydantic import BaseModel
 from torch import Tensor, nn
-from torch.export import ExportedProgram
 
 from saccade.data.files import escape
 from saccade.data.output import write_file
 from saccade.data.preprocess import Preprocess
 from saccade.engines.capture import capture
 from saccade.engines.run import ENGINES, EngineNetwork
-from saccade.engines.signature import Axis, Signature
+from saccade.engines.signature import Signature
 from saccade.engines.write import FORMATS
 from saccade.errors import CheckpointError, SaccadeError, in_one_line
 from saccade.lazy import resolve
-from saccade.tasks.encoders import ceil_to_patches
+from saccade.tasks.exported_graph import Case, Graph
+from saccade.tasks.match.index import fingerprint
 from saccade.tasks.registry import TASKS, all_commands, commands
 from saccade.tasks.saved import TrainedTask, check_names
 
-Network = Callable[[Tensor], dict[str, Tensor]]  # pictures in, outputs by name
+Network = Callable[..., dict[str, Tensor]]  # tensors in, outputs by name
 FormatName = Literal["onnx", "openvino", "torch"]
 TOLERANCE = 1e-3  # largest difference to PyTorch, of the largest number of an output, or of 1 if that is less
-MAX_BATCH, MAX_ROWS = 4096, 256  # of an exported network: pictures, and patches along a side
-
-
-class Graph(nn.Module):
-    """What is exported of a task's network: pictures in, a tuple of tensors out.
-
-    Attributes:
-        outputs: names of the tensors.
-        card: goes to the card of the exported model.
-    """
-
-    outputs: tuple[str, ...]
-    card: Mapping[str, Any] = MappingProxyType({})
-
-    def __init__(self, task: Any):
-        super().__init__()
-        self.model = task.model
 
 
 class Export(NamedTuple):
@@ -53,12 +36,14 @@ class Export(NamedTuple):
     Attributes:
         signature: what it takes.
         differences: output -> largest difference, of the largest number of that output, or of 1 if that is less.
-        shapes: of the inputs that were compared.
+        shapes: of the pictures that were compared.
+        files: that were written; the first is the one to open.
     """
 
     signature: Signature
     differences: dict[str, float]
     shapes: list[tuple[int, ...]]
+    files: list[Path]
 
 
 class ExportedTask(TrainedTask):
@@ -66,17 +51,23 @@ class ExportedTask(TrainedTask):
     and puts its outputs in the place of the network's.
 
     Attributes:
+        parts: name -> graph of further networks, each in a file of its own beside the first.
         class_axis: of the output "logits".
     """
 
     graph: ClassVar[type[Graph]]
+    parts: ClassVar[Mapping[str, type[Graph]]] = MappingProxyType({})
     class_axis: ClassVar[int] = 1
+
+    @classmethod
+    def assemble(cls, networks: Mapping[str, EngineNetwork], card: Mapping[str, Any], fingerprint: str) -> nn.Module:
+        """The model of the task. networks: "" is the one of `graph`, the others are those of `parts`."""
+        return networks[""]
 
     @property
     def signature(self) -> Signature:
         """What the network takes and gives."""
-        assert isinstance(self.model, EngineNetwork)
-        return self.model.signature
+        return self.model.signature  # type: ignore[return-value]
 
     @property
     def parameters(self) -> int:
@@ -97,9 +88,12 @@ class ExportedTask(TrainedTask):
 
 
 class _Metadata(BaseModel):
-    """Schema of the metadata in an exported file."""
+    """Schema of the metadata in an exported file. part: "", or which of the task's `parts` it is. fingerprint: of the
+    model that was exported, the same in all of its files."""
 
     task: str
+    part: str = ""
+    fingerprint: str
     labels: list[str]
     relations: list[str] = []
     preprocess: Preprocess
@@ -108,7 +102,8 @@ class _Metadata(BaseModel):
 
 
 def export(task: Any, file: Path, format: FormatName) -> Export:
-    """Write a model as a file of an engine and compare it with PyTorch, on inputs of several batches and sizes.
+    """Write a model as a file of an engine and compare it with PyTorch, on inputs of several batches and sizes. A
+    matcher is written as three: FILE.onnx of its pictures, FILE.texts.onnx, FILE.head.onnx.
 
     Raises SaccadeError for a model that cannot be exported, a file with another suffix than the format's, and, without
     leaving a file, for differences above `TOLERANCE`."""
@@ -118,39 +113,55 @@ def export(task: Any, file: Path, format: FormatName) -> Export:
     if not isinstance(task, TrainedTask) or isinstance(task, ExportedTask):
         why = "a model of another library, without a head, or exported already"
         raise SaccadeError(f"{task.name} is {why}: it cannot be exported")
-    graph = exported_class(task.kind).graph(task).eval().cpu()
-    signature = signature_of(task, graph.outputs)
-    size = ceil_to_patches(task.preprocess.size, task.vit.config.patch)
-    program = capture(graph, signature, size)
+    exported = exported_class(task.kind)
+    graphs = {name: graph(task).eval().cpu() for name, graph in (*exported.parts.items(), ("", exported.graph))}
+    metadata = _metadata(task, graphs[""])
+    differences: dict[str, float] = {}
     with TemporaryDirectory() as place:
-        written = Path(place) / file.name
-        FORMATS[format].write(program, signature.outputs, _metadata(task, graph, signature), written)
-        network: Network = (
-            EngineNetwork(ENGINES[suffix](written), signature) if suffix in ENGINES else _module(program, signature)
-        )
-        shapes = _shapes(signature, size)
-        differences = compare(graph, network, shapes)
+        for part, graph in graphs.items():
+            network = _write(graph, metadata, part, part_file(Path(place) / file.name, part), format)
+            cases = graph.cases(torch.Generator().manual_seed(0))
+            differences |= compare(graph, network, cases)
         _check(differences, file)
-        for part in sorted(Path(place).iterdir()):  # the weights of OpenVINO before the .xml that names them
-            write_file(file.parent / part.name, part.read_bytes())
-    return Export(signature, differences, shapes)
+        main = [Path(file.name).with_suffix(end) for end in (".bin", suffix)]  # last, as it is the one that is opened
+        written = sorted(Path(place).iterdir(), key=lambda part: (Path(part.name) in main, part.name))
+        for each in written:
+            write_file(file.parent / each.name, each.read_bytes())
+    return Export(
+        graph.signature(),
+        differences,
+        [tuple(case[0].shape) for case in cases],
+        [file.parent / each.name for each in reversed(written)],
+    )
 
 
-def _metadata(task: TrainedTask, graph: Graph, signature: Signature) -> str:
-    metadata = _Metadata(
+def part_file(file: Path, part: str) -> Path:
+    """Where a part of an exported model is: FILE.texts.onnx beside FILE.onnx; of "" the file itself."""
+    return file.with_suffix(f".{part}{file.suffix}") if part else file
+
+
+def _write(graph: Graph, metadata: _Metadata, part: str, file: Path, format: FormatName) -> Network:
+    """Write one network; what it is on its engine."""
+    signature = graph.signature()
+    program = capture(graph, signature, graph.example())
+    own = metadata.model_copy(update={"part": part, "network": signature})
+    FORMATS[format].write(program, signature, own.model_dump_json(), file)
+    if file.suffix in ENGINES:
+        return EngineNetwork(ENGINES[file.suffix](file), signature)
+    module = program.module()
+    return lambda *inputs: dict(zip(signature.outputs, module(*inputs), strict=True))
+
+
+def _metadata(task: TrainedTask, graph: Graph) -> _Metadata:
+    return _Metadata(
         task=task.kind,
+        fingerprint=fingerprint(task),
         labels=task.labels,
         relations=task.relations,
         preprocess=task.preprocess,
         card={**task.card, **graph.card, "parameters": task.parameters},
-        network=signature,
+        network=graph.signature(),
     )
-    return metadata.model_dump_json()
-
-
-def _module(program: ExportedProgram, signature: Signature) -> Network:
-    module = program.module()
-    return lambda pictures: dict(zip(signature.outputs, module(pictures), strict=True))
 
 
 def _check(differences: Mapping[str, float], file: Path) -> None:
@@ -163,23 +174,25 @@ def _check(differences: Mapping[str, float], file: Path) -> None:
 
 
 def open_exported(file: Path) -> ExportedTask:
-    """The task of a file that `export` wrote, ready for `predict`. Raises CheckpointError for another file, and for an
-    archive of torch.export, SaccadeError without the package of the engine."""
+    """The task of a file that `export` wrote, ready for `predict`. Raises CheckpointError for another file, for an
+    archive of torch.export, and for a matcher whose parts are missing or of another export, SaccadeError without the
+    package of the engine."""
     if file.suffix not in ENGINES:
         raise CheckpointError(
             f"{file} is an archive of torch.export, which PyTorch unpickles, so that it can run any code: open it "
             "yourself with torch.export.load if you trust it, and give an .onnx or .xml file here"
         )
-    engine = ENGINES[file.suffix](file)
-    try:
-        metadata = _Metadata.model_validate_json(engine.metadata)
-        check_names("labels", metadata.labels, len(metadata.labels))
-        check_names("relations", metadata.relations, len(metadata.relations))
-    except ValueError as error:
-        raise CheckpointError(f"{file} was not written by this version of saccade: {in_one_line(error)}") from error
+    network, metadata = _open(file)
     exported = exported_class(metadata.task)
+    networks = {"": network}
+    for part in exported.parts:
+        networks[part], found = _open(part_file(file, part))
+        if (found.fingerprint, found.part) != (metadata.fingerprint, part):
+            raise CheckpointError(
+                f"{part_file(file, part)} is not of the export that wrote {file}: export the model again"
+            )
     return exported(
-        EngineNetwork(engine, metadata.network),
+        exported.assemble(networks, metadata.card, metadata.fingerprint),
         metadata.preprocess,
         file.stem,
         card=metadata.card,
@@ -188,55 +201,40 @@ def open_exported(file: Path) -> ExportedTask:
     )
 
 
+def _open(file: Path) -> tuple[EngineNetwork, _Metadata]:
+    if not file.is_file():
+        raise CheckpointError(f"{file} is missing: copy all files of an exported model, or export it again")
+    engine = ENGINES[file.suffix](file)
+    try:
+        metadata = _Metadata.model_validate_json(engine.metadata)
+        check_names("labels", metadata.labels, len(metadata.labels))
+        check_names("relations", metadata.relations, len(metadata.relations))
+    except ValueError as error:
+        raise CheckpointError(f"{file} was not written by this version of saccade: {in_one_line(error)}") from error
+    return EngineNetwork(engine, metadata.network), metadata
+
+
 def is_exported(spec: str | Path) -> bool:
     """Whether the name of a model is a file of an engine."""
     return Path(spec).suffix in {each.suffix for each in FORMATS.values()} and Path(spec).is_file()
 
 
-def compare(graph: Graph, exported: Network, shapes: Iterable[tuple[int, ...]]) -> dict[str, float]:
+def compare(graph: Graph, exported: Network, cases: Iterable[Case]) -> dict[str, float]:
     """For each output the largest difference, of its largest number, or of 1 if that is less; NaN where one is."""
-    generator = torch.Generator().manual_seed(0)
     differences = dict.fromkeys(graph.outputs, 0.0)
-    for shape in shapes:
-        pictures = torch.randn(shape, generator=generator)
+    for case in cases:
         with torch.no_grad():
-            found = exported(pictures)
-            expected = dict(zip(graph.outputs, graph(pictures), strict=True))
+            found = exported(*case)
+            expected = dict(zip(graph.outputs, graph(*case), strict=True))
         for name, right in expected.items():
             if found[name].shape != right.shape:
-                raise SaccadeError(f"the exported network gives {name} of shape {tuple(found[name].shape)} for {shape}")
+                shapes = [tuple(each.shape) for each in case]
+                raise SaccadeError(
+                    f"the exported network gives {name} of shape {tuple(found[name].shape)} for {shapes}"
+                )
             difference = (found[name] - right).abs().max() / right.abs().max().clamp(min=1)
             differences[name] = float(torch.maximum(torch.tensor(differences[name]), difference))
     return differences
-
-
-def signature_of(task: TrainedTask, outputs: tuple[str, ...]) -> Signature:
-    """Any batch, and any size in whole patches. Positions that are interpolated with an offset (DINOv2's) are computed
-    for one size only: that of the preprocessing."""
-    config = task.vit.config
-    sizes = ceil_to_patches(task.preprocess.size, config.patch)
-    fixed = "learned" in config.positions and config.offset
-    ranges = [(size, size) if fixed else (config.patch, max(MAX_ROWS * config.patch, size)) for size in sizes]
-    batch, channels, height, width = (
-        Axis(name=name, low=low, high=high, step=step)
-        for name, step, (low, high) in (
-            ("batch", 1, (1, MAX_BATCH)),
-            ("channels", 1, (config.channels, config.channels)),
-            ("height", config.patch, ranges[0]),
-            ("width", config.patch, ranges[1]),
-        )
-    )
-    return Signature(axes=(batch, channels, height, width), outputs=outputs)
-
-
-def _shapes(signature: Signature, size: tuple[int, int]) -> list[tuple[int, ...]]:
-    """Inputs to compare: of one picture, of several, and of another size where it may have one."""
-    _, channels, height, width = signature.axes
-    shapes: list[tuple[int, ...]] = [(1, channels.low, *size), (3, channels.low, *size)]
-    if not height.fixed:
-        other = min(height.high, size[0] + height.step), max(width.low, size[1] - width.step)
-        shapes.append((2, channels.low, *other))
-    return shapes
 
 
 def exported_class(kind: str | None) -> type[ExportedTask]:

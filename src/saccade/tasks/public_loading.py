@@ -96,11 +96,15 @@ def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
 
     Raises CheckpointError, in one line, for one that reads no text, and as `load` and `load_matcher` do."""
     name = str(spec)
-    if (own := own_folder(name)) is None:
+    if (own := own_folder(name)) is not None:
+        if kind_in(own[0]) == MatchTask.kind:
+            return MatchTask.open(*own)
+    elif is_exported(spec):
+        if isinstance(task := open_exported(Path(spec)), MatchTask):
+            return task
+    else:
         _check_name(name)
         return PublicMatchTask(load_matcher(spec))
-    if kind_in(own[0]) == MatchTask.kind:
-        return MatchTask.open(*own)
     raise CheckpointError(
         f"{spec} does not match texts with pictures: a model that matches text with pictures is needed, such as "
         "hf:openai/clip-vit-base-patch32"

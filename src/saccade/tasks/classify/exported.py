@@ -10,7 +10,8 @@ from torch import Tensor
 from saccade.errors import CheckpointError
 from saccade.tasks.classify.ood import KEY, OODDetector, pooled_features
 from saccade.tasks.classify.task import ClassifyTask, softmax
-from saccade.tasks.exported import ExportedTask, Graph
+from saccade.tasks.exported import ExportedTask
+from saccade.tasks.exported_graph import Graph
 
 
 class ClassifierGraph(Graph):

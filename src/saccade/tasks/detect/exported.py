@@ -9,7 +9,8 @@ from torch import Tensor
 from saccade.models.detector import DetectorOutput
 from saccade.models.masks import MaskFeatures
 from saccade.tasks.detect.task import DetectTask
-from saccade.tasks.exported import ExportedTask, Graph
+from saccade.tasks.exported import ExportedTask
+from saccade.tasks.exported_graph import Graph
 
 MASKS = ("mask_queries", "mask_pixels")  # names of outputs of detectors that find masks
 

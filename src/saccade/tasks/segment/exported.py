@@ -7,7 +7,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from saccade.tasks.encoders import ceil_to_patches
-from saccade.tasks.exported import ExportedTask, Graph
+from saccade.tasks.exported import ExportedTask
+from saccade.tasks.exported_graph import Graph
 from saccade.tasks.segment.task import SegmentTask
 from saccade.tasks.segment.tiles import segment_tiled
 
@@ -28,6 +29,6 @@ class ExportedSegmentTask(ExportedTask, SegmentTask):
     graph: ClassVar[type[Graph]] = SegmenterGraph
 
     def segment_pixels(self, pixels: Float[Tensor, "c y x"], size: tuple[int, int]) -> UInt8[Tensor, "rows columns"]:
-        patch = self.signature.axes[2].step
+        patch = self.signature.axes["height"].step
         tile = ceil_to_patches(self.preprocess.size, patch)
         return segment_tiled(pixels, tile, len(self.labels), lambda tiles: self.run(tiles)["logits"], size)
