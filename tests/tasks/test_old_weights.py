@@ -13,7 +13,7 @@ from torch import nn
 from saccade.models.segmenter import SegmenterConfig
 from saccade.tasks import bundled, load
 from saccade.train.optim import moving_average
-from saccade.train.state import load_state, save_state
+from saccade.train.state import copy_state, load_state, write_state
 
 from ..studio import segmenters
 from . import finder, tiny
@@ -61,7 +61,7 @@ def test_a_run_goes_on_from_a_state_with_old_names(tmp_path, make, names):
     torch.manual_seed(0)
     model = make()
     modules = {"weights": model, "average": moving_average(model, 0.9)}
-    save_state(tmp_path, 3, modules, [], {})
+    write_state(tmp_path, copy_state(3, modules, [], {}))
     place = tmp_path / "step-000000003"
     rename(place / "weights.safetensors", names)
     rename(place / "average.safetensors", names, prefix=r"module.")

@@ -12,7 +12,7 @@ from saccade.errors import CheckpointError
 from saccade.train import state as state_module
 from saccade.train import train
 from saccade.train.optim import moving_average, optimizers
-from saccade.train.state import load_state, save_state, sweep_run
+from saccade.train.state import copy_state, load_state, sweep_run, write_state
 
 from .points import Net, Points, quick
 from .test_loop import assert_same, lines, weights
@@ -49,7 +49,7 @@ def a_step(modules, found):
 def test_round_trip(tmp_path):
     modules, found = parts()
     a_step(modules, found)
-    save_state(tmp_path, 7, modules, found, {"kept": {"top1": 0.5}})
+    write_state(tmp_path, copy_state(7, modules, found, {"kept": {"top1": 0.5}}))
     others, fresh = parts(seed=1)
     state, notes = load_state(tmp_path, others, fresh)
     assert notes == []
@@ -69,7 +69,7 @@ def test_two_are_kept_and_those_of_repeated_updates_are_not(tmp_path):
     (tmp_path / "step-000000200").mkdir()
     (tmp_path / "step-000000005 (copy)").mkdir()
     for step in (5, 10, 100):
-        save_state(tmp_path, step, modules, found, {})
+        write_state(tmp_path, copy_state(step, modules, found, {}))
     kept = ["step-000000005 (copy)", "step-000000010", "step-000000100"]
     assert sorted(p.name for p in tmp_path.iterdir()) == kept
 
@@ -77,7 +77,7 @@ def test_two_are_kept_and_those_of_repeated_updates_are_not(tmp_path):
 def test_leftovers_are_swept(tmp_path):
     state = tmp_path / "state"
     modules, found = parts()
-    save_state(state, 5, modules, found, {})
+    write_state(state, copy_state(5, modules, found, {}))
     left = "0123456789abcdef"
     for place in (state / "partial-3", state / f".step-000000010-{left}", tmp_path / f".model-{left}"):
         place.mkdir()
@@ -174,7 +174,7 @@ def test_another_model_is_named(run):
 
 def test_a_full_disk_keeps_the_last_good_one(tmp_path, monkeypatch):
     modules, found = parts()
-    save_state(tmp_path, 5, modules, found, {})
+    write_state(tmp_path, copy_state(5, modules, found, {}))
 
     def full(tensors, path):
         path.write_bytes(b"half")
@@ -182,6 +182,6 @@ def test_a_full_disk_keeps_the_last_good_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(state_module, "write_tensors", full)
     with pytest.raises(WriteError, match=r"step-000000010 cannot be written there \(No space left on device\)"):
-        save_state(tmp_path, 10, modules, found, {})
+        write_state(tmp_path, copy_state(10, modules, found, {}))
     assert [p.name for p in tmp_path.iterdir()] == ["step-000000005"]
     assert load_state(tmp_path, *parts())[0]["step"] == 5

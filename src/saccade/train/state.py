@@ -73,17 +73,6 @@ def write_state(folder: Path, state: State) -> None:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def save_state(
-    folder: Path,
-    step: int,
-    modules: Mapping[str, nn.Module],
-    optimizers: list[torch.optim.Optimizer],
-    extra: dict[str, Any],
-) -> None:
-    """Copy and write a state."""
-    write_state(folder, copy_state(step, modules, optimizers, extra))
-
-
 def load_state(
     folder: Path, modules: Mapping[str, nn.Module], optimizers: list[torch.optim.Optimizer]
 ) -> tuple[dict[str, Any], list[str]] | None:
