@@ -4,8 +4,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
-from saccade.data.depth import PARTLY_USED
 from saccade.data.images import Picture, read_image
+from saccade.data.pixels import PARTLY_USED
 from saccade.data.store import Store
 from saccade.errors import DataError
 

@@ -11,8 +11,7 @@ import torch
 
 from saccade.data import class_folders, class_lists, class_tables
 from saccade.data.class_columns import EXPECTED
-from saccade.data.class_folders import ClassFolders, ClassPart, Tree
-from saccade.data.class_plausibility import check_classes
+from saccade.data.class_folders import ClassFolders, ClassPart, Tree, check_classes
 from saccade.data.class_tables import ClassTables
 from saccade.data.dataset import check_on_error, depth_notes
 from saccade.data.files import escape

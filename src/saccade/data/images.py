@@ -15,9 +15,8 @@ import torch
 from PIL import Image, ImageOps
 
 from saccade.data.decoders import check_size, decode_error, open_image
-from saccade.data.depth import scale_colours, scale_grey
 from saccade.data.files import check_file, escape
-from saccade.data.pixels import Layout, from_array, from_tensor, unit_to_uint8
+from saccade.data.pixels import Layout, from_array, from_tensor, scale_colours, scale_grey, unit_to_uint8
 from saccade.errors import DataError
 
 _warnings_lock = threading.Lock()  # warning filters are global to the process

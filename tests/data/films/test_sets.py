@@ -11,12 +11,23 @@ import pytest
 from PIL import Image
 
 from saccade.data.film_files import write_film
-from saccade.data.films import film_splits, open_films
+from saccade.data.films import FilmSet, film_splits, open_films
+from saccade.data.films.sets import check_length, resized
 from saccade.errors import DataError
 
 from .. import tiny_videos
 
 RATE = Fraction(8)
+
+
+def frames_of(
+    dataset: FilmSet, index: int, count: int, size: tuple[int, int], rate: Fraction, start: Fraction = Fraction(0)
+) -> np.ndarray:
+    """`count` frames of a film, as training reads them."""
+    with dataset.film(index, rate) as film:
+        frames, _ = resized(film, size, rate, count, start)
+    check_length(dataset.path(index), len(frames), count, rate)
+    return frames
 
 
 def grey(i: int, size: tuple[int, int] = (19, 13)) -> Image.Image:
@@ -77,22 +88,22 @@ def test_captions_in_every_form_of_films_in_every_format(form: str, films: Path,
     assert "8 films, 8 captions" in dataset.notes[0]
     assert not dataset.skipped
     for i in range(len(dataset)):
-        frames = dataset.frames(i, 2, (11, 11), RATE)
+        frames = frames_of(dataset, i, 2, (11, 11), RATE)
         assert (frames.shape, frames.dtype) == ((2, 11, 11, 3), np.uint8)
 
 
 def test_frames_are_chosen_by_time_resized_and_cropped(tmp_path: Path):
     film(tmp_path / "a.gif", 16, Fraction(16)), (tmp_path / "a.txt").write_text("words of it")
     dataset = open_films(tmp_path)
-    levels = dataset.frames(0, 4, (7, 11), RATE, start=Fraction(1, 4)).mean((1, 2, 3))
+    levels = frames_of(dataset, 0, 4, (7, 11), RATE, start=Fraction(1, 4)).mean((1, 2, 3))
     assert levels.tolist() == [40, 60, 80, 100]
     with pytest.raises(DataError, match=r"a\.gif is too short: 8 frames at 8 per second, 9 expected"):
-        dataset.frames(0, 9, (7, 11), RATE)
+        frames_of(dataset, 0, 9, (7, 11), RATE)
     picture = np.zeros((10, 30, 3), np.uint8)
     picture[:, 10:20] = (255, 0, 0)
     write_film(tmp_path / "wide.webp", [Image.fromarray(picture)] * 2, RATE)
     wide = open_films(tmp_path)
-    centre = wide.frames(wide.names.index("wide.webp"), 2, (10, 10), RATE)
+    centre = frames_of(wide, wide.names.index("wide.webp"), 2, (10, 10), RATE)
     assert np.array_equal(centre, np.broadcast_to(np.array((255, 0, 0), np.uint8), (2, 10, 10, 3)))
 
 
@@ -152,7 +163,7 @@ def test_which_folders_are_films(tmp_path: Path):
 def test_a_table_can_name_an_animated_png(tmp_path: Path):
     grey(1).save(tmp_path / "a.png", save_all=True, append_images=[grey(2)], duration=125)
     (tmp_path / "metadata.csv").write_text("file_name,text\na.png,it grows lighter\n")
-    assert open_films(tmp_path).frames(0, 2, (5, 5), RATE).mean((1, 2, 3)).tolist() == [10, 20]
+    assert frames_of(open_films(tmp_path), 0, 2, (5, 5), RATE).mean((1, 2, 3)).tolist() == [10, 20]
 
 
 def test_films_with_a_caption_in_common_are_held_out_together(tmp_path: Path):

@@ -63,19 +63,6 @@ class FilmSet(CaptionSet):
         with self.film(index, Fraction(1)) as film:
             return next(iter(film)).picture
 
-    def frames(
-        self, index: int, count: int, size: tuple[int, int], rate: Fraction, start: Fraction = Fraction(0)
-    ) -> UInt8[np.ndarray, "t y x 3"]:
-        """`count` frames at `rate` per second, by their time stamps, resized to cover `size` and cropped to the
-        centre.
-
-        size: (height, width). start: seconds from the first frame. Raises DataError for a film that ends before, and as
-        `open_film`."""
-        with self.film(index, rate) as film:
-            frames, _ = resized(film, size, rate, count, start)
-        check_length(self.path(index), len(frames), count, rate)
-        return frames
-
 
 def resized(
     film: FilmReader, size: tuple[int, int], rate: Fraction, most: int, start: Fraction = Fraction(0)

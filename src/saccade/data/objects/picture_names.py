@@ -6,9 +6,10 @@ address mean the picture at the longest end of the path that is there, if there 
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import Literal
 from urllib.parse import unquote
 
 from saccade.data.files import is_picture
@@ -20,6 +21,8 @@ SEVERAL = ""  # marks an end of a path that several pictures have
 LIKELY = 1.3  # weight of pictures beside the document or in a folder named images: copies elsewhere may be more
 
 Ends = dict[str, str]
+Scope = Literal["all", "near", "split", "others"]
+SCOPES: tuple[Scope, ...] = ("all", "near", "split")
 
 
 class PictureNames:
@@ -31,7 +34,7 @@ class PictureNames:
 
     def __init__(self, store: Store, document: str, names: Sequence[str]):
         self._store, self._document = store, document
-        self._there = set(store.files)
+        self._there, self._by_scope = set(store.files), dict[Scope, Ends]()
         self._role = nearest_role(document)
         plain = [name for name in names if _is_plain(name)]
         self.folder = self._closest(plain[:50])
@@ -48,12 +51,12 @@ class PictureNames:
                 path = self._folded.get(_fold(path), SEVERAL)
                 return (path, "") if path != SEVERAL else (None, "which is not there; add or remove it")
         several = False
-        for ends in self._ends:
-            found = _longest(ends(), name)
+        for scope in SCOPES:
+            found = _longest(self._ends(scope), name)
             if found:
                 return found, ""
             several |= found == SEVERAL
-        if not several and (found := _longest(self._others, name, with_split=True)):
+        if not several and (found := _longest(self._ends("others"), name, with_split=True)):
             return found, ""
         if several:
             return None, "a name that several pictures have; write the folder of the one that is meant"
@@ -81,28 +84,20 @@ class PictureNames:
     def _folded(self) -> Ends:
         return _unique((_fold(name), name) for name in self._pictures)
 
-    @property
-    def _ends(self) -> tuple[Callable[[], Ends], ...]:
-        return (lambda: self._all, lambda: self._near, lambda: self._split)
-
-    @cached_property
-    def _all(self) -> Ends:
-        return _all_ends(self._pictures)
-
-    @cached_property
-    def _others(self) -> Ends:
-        """Pictures of other splits, which a name means that says the split: LVIS validates on COCO's train2017, too."""
-        mine = set(self._pictures)
-        return _all_ends(name for name in self._store.files if is_picture(name) and name not in mine)
-
-    @cached_property
-    def _near(self) -> Ends:
-        here = parent_folder(self._document)
-        return _all_ends(name for name in self._pictures if name.startswith(f"{here}/"))
-
-    @cached_property
-    def _split(self) -> Ends:
-        return _all_ends(name for name in self._pictures if self._role is not None and self._role in _roles(name))
+    def _ends(self, scope: Scope) -> Ends:
+        """The ends of the paths of pictures: of no other split, or of these those below the document's folder ("near")
+        or of its split; or of "others", which a name means that says the split: LVIS validates on COCO's train2017."""
+        if scope not in self._by_scope:
+            mine, here = self._pictures, f"{parent_folder(self._document)}/"
+            if scope == "near":
+                mine = [name for name in mine if name.startswith(here)]
+            elif scope == "split":
+                mine = [name for name in mine if self._role is not None and self._role in _roles(name)]
+            elif scope == "others":
+                known = set(mine)
+                mine = [name for name in self._store.files if is_picture(name) and name not in known]
+            self._by_scope[scope] = _all_ends(mine)
+        return self._by_scope[scope]
 
 
 def nearest_role(name: str) -> str | None:

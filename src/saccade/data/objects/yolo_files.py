@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from saccade.data.files import escape, is_picture
 from saccade.data.objects.annotations import Problem
-from saccade.data.objects.yolo_sheet import CLASS_FILES
+from saccade.data.objects.yolo_sheet import CLASS_FILES, path_parts
 from saccade.data.split_names import folder_kind, split_role
 from saccade.data.store import Store, join, parent_folder, pictures_in, read_text, relative_to
 from saccade.errors import DataError
@@ -147,12 +147,6 @@ def ends(folder: str, base: str, place: str) -> Iterator[str]:
     parts = path_parts(posixpath.join(base, place))
     for i in range(max(1, len(parts))):
         yield join(folder, *parts[i:])
-
-
-def path_parts(path: str) -> list[str]:
-    """The parts of a path of any machine, without its root and drive."""
-    parts = PurePosixPath(path.replace("\\", "/")).parts
-    return [part for part in parts if part not in ("/", "//", "..", ".")]
 
 
 def once(found: Iterable[tuple[str, str]], problems: list[Problem]) -> list[str]:

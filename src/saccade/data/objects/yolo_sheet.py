@@ -184,5 +184,11 @@ def _from_data(store: Store, file: str) -> list[Sheet]:
 
 def _endings(path: str, folder: str) -> Iterable[str]:
     """A path of another machine below `folder`: whole, then shorter and shorter ends of it."""
-    parts = [part for part in PurePosixPath(path.replace("\\", "/")).parts if part not in ("/", "//", "..", ".")]
+    parts = path_parts(path)
     return (join(folder, *parts[i:]) for i in range(len(parts)))
+
+
+def path_parts(path: str) -> list[str]:
+    """The parts of a path of any machine, without its root and drive."""
+    parts = PurePosixPath(path.replace("\\", "/")).parts
+    return [part for part in parts if part not in ("/", "//", "..", ".")]

@@ -27,14 +27,8 @@ class HoldOut:
 
 
 class StemSet:
-    """A data set whose items have stems: the names that the same content has in several folders.
-
-    Attributes:
-        label: name of the set in messages.
-        on_error: "skip" leaves out what cannot be used, "fail" raises.
-        skipped: what has been left out so far, name -> reason.
-        notes: assumptions made while reading, one sentence each.
-    """
+    """A data set whose items have stems: the names that the same content has in several folders. `label`, `on_error`,
+    `skipped` and `notes` are those of a `PictureSet`."""
 
     def __init__(self, label: str, items: Sequence[Any], found: FoundCaptions, on_error: str):
         """items: each with `stem` and `captions`."""

@@ -9,9 +9,9 @@ from jaxtyping import Int32, UInt8, UInt16
 from PIL import Image
 
 from saccade.data.decoders import check_size, decode_error, open_image
-from saccade.data.depth import raw_mode
 from saccade.data.files import check_file, escape
 from saccade.data.images import exif_orientation, pillow_warnings, read_size
+from saccade.data.pixels import raw_mode
 from saccade.data.store import Store, relative_to
 from saccade.errors import DataError
 
