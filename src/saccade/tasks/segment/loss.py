@@ -18,7 +18,7 @@ def segmentation_loss(output: SegmenterOutput, truth: UInt8[Tensor, "b y x"], sa
     output: its `logits` are those of the sample, (b classes p). Pixels of IGNORE_INDEX have no weight.
     """
     logits = output.logits.float()
-    target = truth.flatten(1).gather(1, sample.index).long()
+    target = truth.flatten(1).gather(1, sample.pixels).long()
     target = target.masked_fill(target == IGNORE_INDEX, 0)  # without weight
     log_probabilities = logits.log_softmax(dim=1)
     each = -log_probabilities.gather(1, target[:, None])[:, 0]

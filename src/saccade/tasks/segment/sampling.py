@@ -17,11 +17,11 @@ REACH = 1  # distance in pixels from a boundary that has more weight
 class PixelSample(NamedTuple):
     """Pixels of each picture, in raster order; a pixel may occur more than once.
 
-    index: y * width + x. area: number of labelled pixels that each stands for. weight: the area times the weight of
+    pixels: y * width + x. area: number of labelled pixels that each stands for. weight: the area times the weight of
     those pixels in the loss. Both are 0 for pixels without a label.
     """
 
-    index: Int64[Tensor, "b p"]
+    pixels: Int64[Tensor, "b p"]
     area: Float[Tensor, "b p"]
     weight: Float[Tensor, "b p"]
 

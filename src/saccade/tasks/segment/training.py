@@ -69,7 +69,7 @@ class SegmentTraining(SourceTraining):
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """The sum of the terms of `segmentation_loss`, averaged over the batches."""
-        pictures, pixels = torch.cat([b.pictures for b in batches]), torch.cat([b.sample.index for b in batches])
+        pictures, pixels = torch.cat([b.pictures for b in batches]), torch.cat([b.sample.pixels for b in batches])
         output = SegmenterOutput(*model(pictures.to(device, non_blocking=True), pixels.to(device)))
         # batch by batch: Dice over all of them would depend on the number of processes
         sizes, losses = [len(batch.masks) for batch in batches], []
