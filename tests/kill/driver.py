@@ -1,20 +1,23 @@
 """Kills runs at random moments, at every operation on a file, and by power cuts, and resumes them."""
 
+import importlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from saccade.data import output
+from saccade.data import output as writing
 from saccade.train import state
 
-from .runs import leftovers, result, start, wait
+from .runs import leftovers, output, result, start, wait
 
 CHANGES = ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.truncate", "shutil.rmtree")
 WRITING = os.O_WRONLY | os.O_RDWR
@@ -26,10 +29,15 @@ class Straight:
     def __init__(self, task: str, place: Path):
         self.task, self.place = task, place
         folder = self.new("straight")
-        began = time.monotonic()
-        assert wait(start(task, folder)) == 0, (folder.parent / "output.txt").read_text(errors="replace")
-        self.seconds = time.monotonic() - began
+        loaded = folder.parent / "modules"
+        assert wait(start(task, folder, after=lambda: loaded.write_text("\n".join(sys.modules)))) == 0, output(folder)
+        for name in loaded.read_text().split():  # once, and not in each of the processes that are forked from this one
+            with suppress(ImportError):
+                importlib.import_module(name)
         self.files = result(folder)
+        began = time.monotonic()
+        assert wait(start(task, self.new("timed"))) == 0
+        self.seconds = time.monotonic() - began
 
     def new(self, name: str) -> Path:
         """The folder of another run of this task, under the same name: it is part of the model."""
@@ -46,7 +54,7 @@ class Straight:
         """Resume a run until it ends, and say what is wrong with it then."""
         code = wait(start(self.task, folder))
         if code:
-            return [f"it ends with {code}: " + (folder.parent / "output.txt").read_text(errors="replace")[-500:]]
+            return [f"it ends with {code}: {output(folder)[-500:]}"]
         files = result(folder)
         other = [name for name in files.keys() | self.files.keys() if files.get(name) != self.files.get(name)]
         return [*(f"{name} differs" for name in sorted(other)), *(f"{name} is left" for name in leftovers(folder))]
@@ -67,13 +75,19 @@ def at_random_moments(straight: Straight, kills: int, seed: int, most: int = 3) 
     return wrong
 
 
-def count_events(straight: Straight) -> int:
-    """Number of operations on files of a run."""
-    folder = straight.new("counted")
-    tally = folder.parent / "events"
-    tally.touch()
-    assert wait(start(straight.task, folder, lambda: _watch(folder, lambda n: os.truncate(tally, n)))) == 0
-    return tally.stat().st_size
+def count_events(straight: Straight) -> tuple[int, list[int]]:
+    """Number of operations on files of a run; and the numbers at which tensors are written in part, counting these."""
+    counted, parted = straight.new("counted"), straight.new("counted-half")
+    for folder, half in ((counted, False), (parted, True)):
+
+        def note(i: int, in_part: bool, folder: Path = folder) -> None:
+            with (folder.parent / "events").open("a") as file:
+                file.write(f"{i * in_part}\n")
+
+        watch = partial(_watch, folder, note, half)
+        assert wait(start(straight.task, folder, watch)) == 0
+    events, parts = ((folder.parent / "events").read_text().split() for folder in (counted, parted))
+    return len(events), [int(i) for i in parts if i != "0"]
 
 
 def at_file_events(straight: Straight, events: list[int], half: bool = False) -> list[str]:
@@ -83,26 +97,31 @@ def at_file_events(straight: Straight, events: list[int], half: bool = False) ->
     for n in events:
         folder = straight.new(f"event-{n}{'-half' * half}")
 
-        def kill(i: int, n: int = n) -> None:
+        def kill(i: int, in_part: bool, n: int = n) -> None:
             if i >= n:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        code = wait(start(straight.task, folder, lambda folder=folder, kill=kill: _watch(folder, kill, half)))  # type: ignore[misc]
-        if code not in (0, -signal.SIGKILL):
-            text = (folder.parent / "output.txt").read_text(errors="replace")[-500:]
-            wrong.append(f"event {n}: it ended with {code} before: {text}")
-        wrong += [f"event {n}: {fault}" for fault in straight.finish(folder)]
+        code = wait(start(straight.task, folder, partial(_watch, folder, kill, half)))
+        faults = straight.finish(folder)
+        if code == 0:
+            print(f"{straight.task}: operation {n} was not reached", flush=True)
+        elif code != -signal.SIGKILL:
+            faults.append(f"it ended with {code} before: {output(folder)[-500:]}")
+        wrong += [f"event {n}: {fault}" for fault in faults]
+        if not faults:
+            shutil.rmtree(folder.parent)
     return wrong
 
 
-def _watch(folder: Path, event: Callable[[int], None], half: bool = False) -> None:
-    """Call `event` with a number before each operation of this process that changes the folder or a file in it."""
+def _watch(folder: Path, event: Callable[[int, bool], None], half: bool = False) -> None:
+    """Call `event` before each operation of this process that changes the folder or a file in it, with its number and
+    whether the file is written in part."""
     seen, inside = 0, os.fsencode(folder.absolute())
 
-    def happens() -> None:
+    def happens(in_part: bool = False) -> None:
         nonlocal seen
         seen += 1
-        event(seen)
+        event(seen, in_part)
 
     def audit(name: str, arguments: tuple[Any, ...]) -> None:
         changes = name in CHANGES or (name == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING)
@@ -122,12 +141,12 @@ def _watch(folder: Path, event: Callable[[int], None], half: bool = False) -> No
         write(tensors, file, *rest)
         content = file.read_bytes()
         file.write_bytes(content[: len(content) // 2])
-        happens()
+        happens(in_part=True)
         file.write_bytes(content)
 
     sys.addaudithook(audit)
     os.fsync = before(os.fsync)
-    output._exchange = before(output._exchange)
+    writing._exchange = before(writing._exchange)
     write = before(state.write_tensors)
     state.write_tensors = in_part if half else write
 

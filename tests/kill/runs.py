@@ -29,10 +29,13 @@ COMMANDS = {
 TASKS = ["points", "classify", "match", "generate"]
 
 
-def start(task: str, folder: Path, before: Callable[[], None] = lambda: None) -> int:
+def start(
+    task: str, folder: Path, before: Callable[[], object] = lambda: None, after: Callable[[], object] = lambda: None
+) -> int:
     """Train in a new process, or go on with the run that is there. Returns the process id.
 
-    before: called in that process first. It is forked, as loading PyTorch would take most of the time."""
+    before, after: called in that process first and last. It is forked, as loading PyTorch would take most of the time.
+    """
     process = os.fork()
     if process:
         return process
@@ -44,6 +47,7 @@ def start(task: str, folder: Path, before: Callable[[], None] = lambda: None) ->
         torch.set_num_threads(1)
         before()
         code = _train(task, folder)
+        after()
     finally:
         sys.stderr.flush()
         os._exit(code)
@@ -69,6 +73,11 @@ def result(folder: Path) -> dict[str, bytes]:
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_bytes().splitlines()]
     files["log.jsonl"] = json.dumps([{k: v for k, v in line.items() if k != "seconds"} for line in lines]).encode()
     return files
+
+
+def output(folder: Path) -> str:
+    """What the processes of a run have printed on standard error."""
+    return (folder.parent / "output.txt").read_text(errors="replace")
 
 
 def leftovers(folder: Path) -> list[str]:
