@@ -29,7 +29,7 @@ def open_own(folder: Path, name: str) -> TrainedTask:
 
 
 def is_generator(spec: str | Path) -> bool:
-    """Whether the model, as for `saccade.load`, is one that `saccade train generate` wrote or a pipeline of diffusers."""
+    """Whether a model, as for `saccade.load`, is one that `saccade train generate` wrote or a pipeline of diffusers."""
     if (own := own_folder(str(spec))) is not None:
         return kind_in(own[0]) == "generate"
     from saccade.checkpoints.pipelines import is_pipeline

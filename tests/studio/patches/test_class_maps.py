@@ -86,10 +86,23 @@ def test_scores_tell_a_good_map_from_random_ones():
     assert good.deletion.curve[0] == pytest.approx(1, abs=1e-3)
 
 
+def test_pictures_that_classes_share_go_through_the_model_once():
+    seen = []
+
+    def model(pictures):
+        seen.extend(each.numpy().tobytes() for each in pictures)
+        return OneCorner()(pictures)
+
+    some = [module.ClassMap(i % 2, str(i), 0.5, torch.rand(17).double()) for i in range(3)]
+    maps, _ = module._scored(module.ClassMaps(some, "token"), model, torch.randn(1, 3, 16, 16), (4, 4), 1e5)
+    assert all(each.deletion is not None for each in maps.maps)
+    assert len(seen) == len(set(seen)) == 3 + 2 * 9 * (4 + 3)
+
+
 def test_scores_are_left_out_where_they_take_long():
     some = [module.ClassMap(i, str(i), 0.5, torch.rand(17).double()) for i in range(2)]
     found = module.ClassMaps(some, "token")
-    maps, notes = module._scored(found, OneCorner(), torch.ones(1, 3, 16, 16), (4, 4), module.OPERATIONS / 40)
+    maps, notes = module._scored(found, OneCorner(), torch.ones(1, 3, 16, 16), (4, 4), module.OPERATIONS / 32)
     assert (maps.random, [each.deletion is None for each in maps.maps]) == (2, [False, True])
     assert notes == ["scores of class maps beside random ones are there for 1 of 2 classes: more take long"]
     maps, notes = module._scored(found, OneCorner(), torch.ones(1, 3, 16, 16), (4, 4), module.OPERATIONS)

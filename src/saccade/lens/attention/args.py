@@ -1,5 +1,6 @@
 """The arguments of an attention call, brought to q (b h n k), k (b g m k), v (b g m c) and a mask."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,7 +8,6 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention.bias import CausalBias, CausalVariant
 
 from saccade import ops
 from saccade.lens.attention.kernels import KernelCall
@@ -51,10 +51,12 @@ def _sdpa(
 
 def _written(mask: Tensor | None, device: torch.device) -> Tensor | None:
     """A mask with numbers. Those of a `CausalBias` are never written: its class and its two lengths are the mask."""
-    if not isinstance(mask, CausalBias):
+    # Its module imports PyTorch's compiler, which takes a second; no mask is of its class before it is imported.
+    bias = sys.modules.get("torch.nn.attention.bias")
+    if bias is None or not isinstance(mask, bias.CausalBias):
         return mask
     n, m = mask.seq_len_q, mask.seq_len_kv
-    first = m - n if mask.variant == CausalVariant.LOWER_RIGHT else 0
+    first = m - n if mask.variant == bias.CausalVariant.LOWER_RIGHT else 0
     return torch.ones(n, m, dtype=torch.bool, device=device).tril(first)
 
 
