@@ -20,6 +20,7 @@ from benchmarks.coverage.compare import describe_error
 from benchmarks.coverage.families.cases import Case, Subject
 from benchmarks.coverage.families.transformers import input_rules, inputs
 from benchmarks.coverage.page_truth import SEED, compare
+from benchmarks.coverage.stand_in import PICTURES, one_example, preparation
 from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.studio.look import look
@@ -29,10 +30,6 @@ from saccade.studio.views.answer import AnswerView
 from saccade.tasks import load
 from saccade.tasks.ask.task import PublicAskTask
 
-PICTURES = (
-    "pixel_values", "pixel_values_images", "images", "image_pixel_values", "pixel_patches", "flattened_patches",
-    "pixel_values_videos",
-)  # fmt: skip
 # Families that take something else: not counted.
 OTHERS = dict.fromkeys(
     ("instructblipvideo", "pe_audio_video", "timesformer", "tvp", "videomae", "videomt", "videoprism", "vivit",
@@ -76,7 +73,7 @@ def open_family(case: Case) -> Opened:
     opened, start = Opened(case.family, case.group), time.perf_counter()
     inputs.BATCH = input_rules.BATCH = 1  # one picture, as on a page
     try:
-        subject = case.build()
+        subject = one_example(case.build())
     except Exception as error:  # any error of a library is reported in the table
         opened.why, opened.counted = describe_error(error), False
         return opened
@@ -180,7 +177,8 @@ class Numbers:
 
 def by_module(subject: Subject, case: Case, folder: Path) -> tuple[View, Subject]:
     """As `saccade.look(model, picture, preprocess=...)`."""
-    given = {} if case.group == "timm" else {"preprocess": lambda image: dict(subject.inputs)}
+    name = picture_name(subject)
+    given = {"preprocess": preparation(subject, name)} if isinstance(name, str) else {}
     return record(subject.model, lambda: saccade.look(subject.model, picture().image, **given))
 
 

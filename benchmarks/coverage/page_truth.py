@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import saccade
 from benchmarks.coverage.compare import COARSE, true_maps
 from benchmarks.coverage.families.cases import Subject
+from benchmarks.coverage.stand_in import PICTURES, in_cell
 from benchmarks.coverage.true_maps import Finder, alike
 from saccade.lens import Call, Trace
 from saccade.studio.places.targets import Places
@@ -235,10 +236,11 @@ def sites(view: View) -> Iterator[Site]:
 
 
 def picture_in(inputs: Subject) -> str | int | None:
-    """The name or position of the only input of the form (1 3 y x)."""
+    """The name or position of the only input of the form (1 3 y x), or else of the input that has the usual name."""
     given = {**dict(enumerate(inputs.args)), **inputs.inputs}
     found = [name for name, each in given.items() if isinstance(each, Tensor) and each.ndim == 4 and each.shape[1] == 3]
-    return found[0] if len(found) == 1 else None
+    named = [name for name in PICTURES if isinstance(inputs.inputs.get(name), Tensor)]
+    return found[0] if len(found) == 1 else next(iter(named), None)
 
 
 def watched(inputs: Subject, name: str | int, cell: tuple[int, int, int, int] | None) -> Trace:
@@ -247,10 +249,9 @@ def watched(inputs: Subject, name: str | int, cell: tuple[int, int, int, int] | 
     place: Any = args if isinstance(name, int) else named
     pixels = place[name].clone()
     if cell is not None:
-        row, column, rows, columns = cell
-        y, x = pixels.shape[-2] / rows, pixels.shape[-1] / columns
-        part = pixels[..., round(row * y) : round((row + 1) * y), round(column * x) : round((column + 1) * x)]
-        part += pixels.std() * torch.randn(part.shape, generator=torch.Generator().manual_seed(5))
+        there = in_cell(inputs, pixels, *cell[:2], cell[2:])
+        noise = torch.randn(int(there.sum()), generator=torch.Generator().manual_seed(5))
+        pixels[there] += pixels.std() * noise
     place[name] = pixels
     with saccade.watch(inputs.model) as trace, torch.no_grad():
         torch.manual_seed(SEED)

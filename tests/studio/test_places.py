@@ -236,22 +236,28 @@ def test_lists_of_patches_are_placed_by_their_processor(tmp_path):
         assert (layer.weights[..., -8:] == 0).all()
 
 
+@pytest.mark.parametrize("normalized", [False, True])  # by the mean and the spread of each picture
 @pytest.mark.parametrize("change", ["order", "twice", "cropped"])
-def test_patches_in_any_order(change):
+def test_patches_in_any_order(change, normalized):
     order = torch.randperm(12)
     order[0] = order[1] if change == "twice" else order[0]
+    numbers = torch.rand(1, 12, 2)  # that are not of the picture
 
     def prepare(picture):
         picture = picture.crop((20, 10, 60, 50)) if change == "cropped" else picture
         pixels = torch.tensor(np.asarray(picture.resize((40, 30))), dtype=torch.float32) / 200 - 0.3
         patches = pixels.unflatten(1, (4, 10)).unflatten(0, (3, 10)).transpose(1, 2).flatten(2).flatten(0, 1)
-        return {"pixel_values": patches.flatten(1)[order][None]}
+        patches = patches.flatten(1)[order][None]
+        if normalized:
+            patches = torch.cat([numbers, (patches - patches.mean()) / patches.std().clamp_min(0.01)], -1)
+        return {"pixel_values": patches}
 
     grids, pixels = Grids(), prepare(PICTURE.image)["pixel_values"]
     if change == "order":
         places, grid = patch_places(prepare, PICTURE.image, pixels, grids)
         assert grid == (3, 4)
-        assert torch.equal(places[0, :, 0].long() - int(grids.codes(3, 4)[0, 0]), order)
+        assert torch.equal(places[0, :, -1].long() - int(grids.codes(3, 4)[0, 0]), order)
+        assert bool((places[0, :, :2] < 0).all()) == normalized
     else:
         with pytest.raises(SaccadeError, match=r"evenly|no whole grid"):
             patch_places(prepare, PICTURE.image, pixels, grids)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from saccade.errors import DataError, some_of
 
 ModelInput = Tensor | Mapping[str, Any]
+PATCHES = ("flattened_patches", "pixel_patches")  # names of lists of patches
 
 
 def call_model(model: nn.Module, inputs: ModelInput) -> Any:
@@ -49,6 +50,7 @@ def name_of_pixels(inputs: Mapping[str, Any]) -> str:
     if isinstance(inputs.get("pixel_values"), Tensor):
         return "pixel_values"
     found = [name for name, given in inputs.items() if isinstance(given, Tensor) and _is_picture(given)]
+    found = found or [name for name in PATCHES if isinstance(inputs.get(name), Tensor)]
     if len(found) != 1:
         shapes = some_of(f"{name} {tuple(getattr(given, 'shape', ()))}" for name, given in inputs.items())
         raise DataError(

@@ -31,17 +31,18 @@ class PictureModule(PublicModel):
 
 
 def one_picture(given: ModelInput) -> ModelInput:
-    """The inputs with a batch axis. Raises DataError unless they hold one picture."""
+    """The inputs with a batch axis. Raises DataError for a tensor that is not one picture; a dict of inputs may hold a
+    picture in another form: a list of patches, or several parts."""
     if isinstance(given, Tensor):
         given = given[None] if given.ndim == 3 else given
     elif not hasattr(given, "keys"):
         raise DataError(f"the input of a model: expected a tensor (1 3 y x) or a dict of them, found {type(given)}")
-    _check(pixels_of(given))
+    _check(pixels_of(given), isinstance(given, Tensor))
     return given
 
 
-def _check(pixels: Float[Tensor, "b c y x"]) -> None:
-    if pixels.ndim != 4 or pixels.shape[0] != 1 or min(pixels.shape) < 1:
+def _check(pixels: Float[Tensor, "..."], alone: bool) -> None:
+    if min(pixels.shape) < 1 or pixels.ndim < 2 or (alone and (pixels.ndim != 4 or pixels.shape[0] != 1)):
         raise DataError(f"the picture in the input: expected a tensor (1 3 y x), found {tuple(pixels.shape)}")
     if not bool(pixels.isfinite().all()):
         raise DataError("the picture in the input holds values that are not finite")

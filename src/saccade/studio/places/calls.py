@@ -111,6 +111,7 @@ def _place(call: Call, name: str, table: PlaceTable) -> PlacedCall | str:
     heads = call.shape[1] // sources.shape[1]
     sources = sources.repeat_interleave(heads, dim=1)
     windows = _windows(targets, sources)
+    windows = [slices for slices in windows if _known(targets[slices[0]], sources[slices[0]])]
     if len({len(slices) for slices in windows}) != 1:
         return "its windows have different numbers of heads"
     if not bool((targets >= 0).any()) and call.shape[0] > 1 and len(windows[0]) > call.shape[1]:
@@ -123,6 +124,12 @@ def _place(call: Call, name: str, table: PlaceTable) -> PlacedCall | str:
         sides.append(side)
     found = PlacedCall(call, name, windows, *sides)
     return _doubt(found) or found
+
+
+def _known(targets: Int[Tensor, "n"], sources: Int[Tensor, "m"]) -> bool:
+    """Whether any token of a window is a place of the picture, or padding in a window beside such ones: entries of a
+    batch that are masks, texts or blank tiles have none."""
+    return bool((targets >= 0).any() or (sources >= 0).any() or (targets == PADDING).any())
 
 
 def _values_elsewhere(call: Call, sources: Int[Tensor, "b g m"], table: PlaceTable) -> bool:

@@ -10,15 +10,15 @@ from typing import Any, Self
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from saccade.lens.attention.dispatch import DispatchMode
 from saccade.lens.dataflow.operation import tensors
 from saccade.studio.places.rules import RULES, index_put, pointwise
 from saccade.studio.places.shadow import Grids
 from saccade.studio.places.table import PlaceTable
 
 
-class PlaceFollower(TorchDispatchMode):
+class PlaceFollower(DispatchMode):
     """While active, notes the places of all tensors that come from a picture (1 c y x). places: of its numbers, counted
     in `grids`, where it is a list of patches."""
 

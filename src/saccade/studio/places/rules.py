@@ -195,9 +195,15 @@ def _convolution(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> T
     frame = frame_of(table, channels) if given.ndim >= 4 else None
     if frame is None:
         same = all(s == 1 for s in stride) and given.shape[2:] == out.shape[2:]
+        if not same and out.shape[2:].numel() == 1 and weight.shape[2:] == given.shape[2:]:  # patches one by one
+            return (
+                _contracted(table.grids, places, range(1, places.ndim))
+                .view(-1, *[1] * (out.ndim - 1))
+                .expand(out.shape)
+            )
         return channels.expand(out.shape) if same else None
     if transposed:
-        return table.grids.codes(*out.shape[-2:]).expand(out.shape)
+        return frame.codes(table, out)
     settings = (_both(each) for each in (weight.shape[2:], stride, padding, dilation))
     return slid(table, frame, out, list(zip(*settings, strict=True)))
 
@@ -219,8 +225,9 @@ def _resized(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tenso
     places = table.places(args[0])
     if places is None or places.ndim < 4:
         return None
-    if frame_of(table, places) == tuple((0, n) for n in places.shape[-2:]):
-        return table.grids.codes(*out.shape[-2:]).expand(out.shape)
+    frame = frame_of(table, places)
+    if frame is not None and frame.sides == tuple((0, n) for n in places.shape[-2:]):
+        return frame.codes(table, out)
     return places if places.shape == out.shape else None
 
 

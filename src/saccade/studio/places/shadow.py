@@ -1,5 +1,6 @@
 """A second memory beside the tensors of a model: for every number, the place of the picture that it stands for."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,21 +14,37 @@ LARGEST = 2**26  # numbers of a tensor whose places are kept
 
 
 class Grids:
-    """Places as whole numbers: every grid (rows, columns) over the picture has a range of its own."""
+    """Places as whole numbers: every grid (rows, columns) over the picture has a range of its own.
 
-    def __init__(self) -> None:
+    parts: of a picture that is given in several (tiles, or two pictures): each has the same grids. They are counted one
+    after another, and laid out in rows of `across`.
+    """
+
+    def __init__(self, parts: int = 1) -> None:
+        self.parts, self.across = parts, math.ceil(parts**0.5)
         self._starts: dict[tuple[int, int], int] = {}
         self._end = 0
 
-    def codes(self, rows: int, columns: int) -> Int[Tensor, "y x"]:
+    @property
+    def down(self) -> int:
+        """Rows of parts."""
+        return -(-self.parts // self.across)
+
+    def codes(self, rows: int, columns: int, part: int = 0) -> Int[Tensor, "y x"]:
         """The places of a grid, row by row. A grid of one cell is the whole picture, and no place."""
         if rows * columns == 1:
             return torch.full((1, 1), NOWHERE, dtype=torch.int32)
         start = self._starts.get((rows, columns))
         if start is None:
             start = self._starts[rows, columns] = self._end
-            self._end += rows * columns
+            self._end += self.parts * rows * columns
+        start += part * rows * columns
         return torch.arange(start, start + rows * columns, dtype=torch.int32).view(rows, columns)
+
+    def part_of(self, code: int) -> int:
+        """The part in which a place lies."""
+        rows, columns, start = self.of(code)
+        return (code - start) // (rows * columns)
 
     def of(self, code: int) -> tuple[int, int, int]:
         """The grid of a place, and the first of its places."""
@@ -39,27 +56,43 @@ class Grids:
     def decode(
         self, codes: Int[Tensor, "..."]
     ) -> tuple[Int[Tensor, "..."], Int[Tensor, "..."], tuple[int, int]] | None:
-        """Row and column of places of one grid (below 0 outside of it), and the grid; None for places of several grids,
-        and where there are none."""
+        """Row and column of places of one grid (below 0 outside of it), and the grid, over all parts as they are laid
+        out; None for places of several grids, and where there are none."""
+        found = self._in_parts(codes)
+        if found is None:
+            return None
+        part, row, column, (rows, columns) = found
+        outside = codes < 0
+        row = torch.where(outside, codes, row + part // self.across * rows)
+        column = torch.where(outside, codes, column + part % self.across * columns)
+        return row, column, (self.down * rows, self.across * columns)
+
+    def _in_parts(
+        self, codes: Int[Tensor, "..."]
+    ) -> tuple[Int[Tensor, "..."], Int[Tensor, "..."], Int[Tensor, "..."], tuple[int, int]] | None:
+        """Part, row and column of places of one grid (below 0 outside of it), and the grid of a part."""
         real = codes[codes >= 0]
         if not len(real):
             return None
         rows, columns, start = self.of(int(real.min()))
-        if int(real.max()) >= start + rows * columns:
+        if int(real.max()) >= start + self.parts * rows * columns:
             return None
-        inner = codes - start
-        nowhere = codes < 0
-        row, column = (torch.where(nowhere, codes, side) for side in (inner // columns, inner % columns))
-        return row, column, (rows, columns)
+        inner, outside = codes - start, codes < 0
+        sides = inner // (rows * columns), inner // columns % rows, inner % columns
+        part, row, column = (torch.where(outside, codes, side) for side in sides)
+        return part, row, column, (rows, columns)
 
     def coarser(self, codes: Int[Tensor, "... k"]) -> Int[Tensor, "..."]:
         """The cells of the coarsest regular grid in each of which all k places of one token lie; nowhere if there is
         none but the whole picture. The tokens of a patch merging, of pooling, of pixels that become patches."""
         nowhere = torch.full(codes.shape[:-1], NOWHERE, dtype=torch.int32)
-        decoded = self.decode(codes)
+        decoded = self._in_parts(codes)
         if decoded is None:
             return nowhere
-        *sides, grid = decoded
+        part, *sides, grid = decoded
+        first = part.amax(-1)
+        if bool(((part != first[..., None]) & (part >= 0)).any()):
+            return nowhere
         cells, sizes = [], []
         for side, count in zip(sides, grid, strict=True):
             real = side >= 0
@@ -73,7 +106,7 @@ class Grids:
             sizes.append(-(-count // size))
         if sizes[0] * sizes[1] == 1:
             return nowhere
-        start = int(self.codes(*sizes)[0, 0])
+        start = int(self.codes(*sizes)[0, 0]) + first * (sizes[0] * sizes[1])
         empty = (codes < 0).all(-1)
         return (start + cells[0] * sizes[1] + cells[1]).to(torch.int32).masked_fill(empty, NOWHERE)
 

@@ -1,24 +1,59 @@
 """Windows that slide over a feature map, as of convolutions and pooling: the grid that they make of another."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from saccade.studio.places.shadow import constant
+from saccade.studio.places.shadow import NOWHERE, constant
 from saccade.studio.places.table import PlaceTable
 
 MISFIT = 0.6  # of a cell: how far from its centre a page may draw it
 
-Frame = tuple[tuple[int, int], tuple[int, int]]
+Sides = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the places of a feature map lie in it. sides: of rows and of columns, where they begin and how many they
+    are; a border around them is padding. parts: the part of the picture that each entry of the batch is, None for an
+    entry without places; empty where all entries have the same places."""
+
+    sides: Sides
+    parts: tuple[int | None, ...] = ()
+
+    def codes(self, table: PlaceTable, out: Tensor) -> Tensor:
+        """Places of a feature map (b c ... y x), which is a whole grid in each part."""
+        size = out.shape[-2:]
+        if not self.parts:
+            return table.grids.codes(*size).expand(out.shape)
+        planes = [
+            torch.full(size, NOWHERE, dtype=torch.int32) if part is None else table.grids.codes(*size, part)
+            for part in self.parts
+        ]
+        return torch.stack(planes).view(-1, *[1] * (out.ndim - 3), *size).expand(out.shape)
 
 
 def frame_of(table: PlaceTable, places: Tensor) -> Frame | None:
-    """Rows and columns: where the places of a feature map (b c ... y x) begin and how many they are, if they are all
-    those of one grid, in order; a border of padding around it is left out."""
-    if not constant(places, [0, 1]):
+    """The frame of the places of a feature map (b c ... y x), if they are all those of one grid, in order."""
+    if constant(places, [0, 1]):
+        sides = _sides(table, places[0])
+        several = sides is not None and table.grids.parts > 1
+        return None if sides is None else Frame(sides[0], (sides[1],) * len(places) if several else ())
+    if table.grids.parts == 1 or not constant(places, [1]):
         return None
-    plane = places[0, 0].flatten(0, -3) if places.ndim > 4 else places[0, 0]
+    empty = [bool((entry < 0).all()) for entry in places]
+    found = [None if none else _sides(table, entry) for entry, none in zip(places, empty, strict=True)]
+    known = [each for each in found if each is not None]
+    if len(known) != len(empty) - sum(empty) or len({sides for sides, _ in known}) != 1:
+        return None
+    return Frame(known[0][0], tuple(None if each is None else each[1] for each in found))
+
+
+def _sides(table: PlaceTable, entry: Tensor) -> tuple[Sides, int] | None:
+    """Of one entry (c ... y x) of a batch, and the part that it is."""
+    plane = entry[0].flatten(0, -3) if entry.ndim > 3 else entry[0]
     if plane.ndim == 3:
         if not constant(plane, [0]):
             return None
@@ -28,8 +63,11 @@ def frame_of(table: PlaceTable, places: Tensor) -> Frame | None:
         return None
     (y, x), (bottom, right) = real.amin(0).tolist(), real.amax(0).tolist()
     inner = plane[y : bottom + 1, x : right + 1]
-    same = torch.equal(inner, table.grids.codes(*inner.shape))
-    return ((y, inner.shape[0]), (x, inner.shape[1])) if same else None
+    if int(inner.min()) < 0:
+        return None
+    part = table.grids.part_of(int(inner[0, 0]))
+    same = torch.equal(inner, table.grids.codes(*inner.shape, part))
+    return (((y, inner.shape[0]), (x, inner.shape[1])), part) if same else None
 
 
 def _fits(begins: int, cells: int, made: int, first: float, step: float) -> bool:
@@ -41,16 +79,34 @@ def _fits(begins: int, cells: int, made: int, first: float, step: float) -> bool
     return all(abs(x - y) <= MISFIT * max(apart, 1.0) for x, y in zip(true, drawn, strict=True))
 
 
+def _whole_windows(made: Sequence[int], sides: Sides, windows: Sequence[Sequence[int]]) -> Sides | None:
+    """Where the windows lie that hold the frame alone, of a map of which the rest is something else (padding, another
+    picture above it): first and number of rows and of columns. None unless they hold it wholly, and there are others.
+    """
+    found = []
+    for (begins, cells), (size, step, padding, dilation) in zip(sides, windows, strict=True):
+        if size != step or padding or dilation != 1 or begins % size or cells % size:
+            return None
+        found.append((begins // size, cells // size))
+    return None if [count for _, count in found] == list(made) else (found[0], found[1])
+
+
 def slid(table: PlaceTable, frame: Frame, out: Tensor, windows: Sequence[Sequence[int]]) -> Tensor | None:
     """The places of what windows see that slide over a feature map. windows: of rows and of columns, the size, step,
     padding and dilation."""
-    made = out.shape[-2:]
+    made, sides = out.shape[-2:], frame.sides
     if all(size == step and not padding and begins == 0 for (size, step, padding, _), (begins, _) in
-           zip(windows, frame, strict=True)):  # fmt: skip
+           zip(windows, sides, strict=True)):  # fmt: skip
         covered = [n * window[1] for n, window in zip(made, windows, strict=True)]
-        if table.cover(tuple(cells for _, cells in frame), covered):
-            return table.grids.codes(*made).expand(out.shape)
-    for (begins, cells), n, (size, step, padding, dilation) in zip(frame, made, windows, strict=True):
+        if table.cover(tuple(cells for _, cells in sides), covered):
+            return frame.codes(table, out)
+    if (part := _whole_windows(made, sides, windows)) is not None:
+        (top, rows), (left, columns) = part
+        whole = torch.full(out.shape, NOWHERE, dtype=torch.int32)
+        inner = whole[..., top : top + rows, left : left + columns]
+        inner.copy_(frame.codes(table, inner))
+        return whole
+    for (begins, cells), n, (size, step, padding, dilation) in zip(sides, made, windows, strict=True):
         if not _fits(begins, cells, n, dilation * (size - 1) / 2 - padding, step):
             return None
-    return table.grids.codes(*made).expand(out.shape)
+    return frame.codes(table, out)

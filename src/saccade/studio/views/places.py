@@ -18,19 +18,15 @@ from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError, in_one_line, some_of
 from saccade.lens import Trace, watch
-from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.page.page import call_notes
 from saccade.studio.places.calls import PlacedCall, placed_calls
-from saccade.studio.places.follow import PlaceFollower
+from saccade.studio.places.given import given_pictures
 from saccade.studio.places.packing import PlacedLayer
-from saccade.studio.places.patch_lists import patch_places
-from saccade.studio.places.shadow import Grids
 from saccade.studio.places.targets import Places, finest
 from saccade.studio.progress import step
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
-from saccade.studio.views.detect_public import resized
 from saccade.tasks.classify.result import Classification, classification
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.detect.result import Detection
@@ -58,12 +54,14 @@ class PlacesView(View):
         inputs = to_model(task.model, prepare(picture.image))
         pixels = pixels_of(inputs)
         step("running the model, following its operations")
-        follower, shown, size = _followed(prepare, picture.image, pixels, task.name)
-        started = time.perf_counter()
-        with follower, watch(task.model, values=True) as trace:
-            out = run(task, inputs)
-        seconds = time.perf_counter() - started
-        placed, left = placed_calls(trace, follower.table)
+        for given in given_pictures(prepare, picture.image, pixels, task.name):
+            started = time.perf_counter()
+            with given.follower, watch(task.model, values=True) as trace:
+                out = run(task, inputs)
+            seconds = time.perf_counter() - started
+            placed, left = placed_calls(trace, given.follower.table)
+            if placed:
+                break
         placed = selected(placed, options.module, task.name)
         if not placed:
             raise SaccadeError(f"{task.name}: no page shows it: {_reasons(trace, left)} (docs/lens.md)")
@@ -73,16 +71,16 @@ class PlacesView(View):
         return cls(
             task=task,
             name=picture.name,
-            picture=follower.table.covered_part(shown),
-            pixels=size,
+            picture=given.shown(),
+            pixels=given.size,
             grid=finest(targets.layers),
             prediction=prediction,
             trace=trace,
             targets=targets,
             summary=None,
-            notes=[*picture.notes, *task.notes, *left_notes(left)],
+            notes=[*picture.notes, *task.notes, *given.notes, *left_notes(left)],
             seconds=seconds,
-            seen=public_input_summary(task, picture.image, shown, size, known),
+            seen=public_input_summary(task, picture.image, given.pictures[0], given.size, known),
         )
 
     def facts(self) -> dict[str, str]:
@@ -134,33 +132,6 @@ def preparation(task: Any) -> Callable[[Image.Image], ModelInput]:
     if isinstance(task, PublicDetectTask):
         return lambda picture: task.detector.preprocess([picture])
     return task.vision.prepare
-
-
-def _followed(
-    prepare: Callable[[Image.Image], ModelInput], image: Image.Image, pixels: Tensor, name: str
-) -> tuple[PlaceFollower, Image.Image, tuple[int, int]]:
-    """What follows the picture, the picture as the model sees it, and its (height, width)."""
-    if pixels.ndim not in (2, 3):
-        pixels = require_one_picture(pixels, name)
-        return PlaceFollower(pixels), seen_picture(prepare, image, pixels), (pixels.shape[-2], pixels.shape[-1])
-    grids = Grids()
-    try:
-        places, (rows, columns) = patch_places(prepare, image, pixels, grids)
-    except SaccadeError as error:
-        raise SaccadeError(f"{name} takes a picture as patches whose places are not known: {error}") from error
-    patch = round((pixels.shape[-1] / 3) ** 0.5)
-    size = rows * patch, columns * patch
-    return PlaceFollower(pixels, places, grids), resized(image, size), size
-
-
-def require_one_picture(pixels: Tensor, name: str) -> Tensor:
-    """The same. Raises SaccadeError for frames, parts or a list of patches of a picture."""
-    if pixels.ndim != 4 or len(pixels) != 1:
-        raise SaccadeError(
-            f"{name} takes a picture as {tuple(pixels.shape)}: a page shows one of (1 channels y x), and no frames "
-            "or parts"
-        )
-    return pixels
 
 
 def run(task: Any, inputs: ModelInput) -> Any:

@@ -31,7 +31,6 @@ from saccade.studio.views.places import (
     classified,
     left_notes,
     other_layers,
-    require_one_picture,
     run,
     unmasked,
 )
@@ -62,9 +61,8 @@ class VisionView(View):
         require_own_size(task, options)
         inputs = to_model(task.model, task.vision.prepare(picture.image))
         pixels = pixels_of(inputs)
-        if pixels.ndim in (2, 3):
-            return PlacesView.look(task, picture, options)  # a list of patches
-        require_one_picture(pixels, task.name)
+        if pixels.ndim != 4 or len(pixels) != 1:
+            return PlacesView.look(task, picture, options)  # a list of patches, or parts
         started = time.perf_counter()
         follower = PlaceFollower(pixels)
         with record_features(task.model) as recorder, follower, watch(task.model, values=True) as trace:
@@ -151,25 +149,29 @@ def _located(task: PublicVisionTask, trace: Trace, inputs: ModelInput, table: Pl
     """The self-attention calls over all tokens of the image, and where these lie: where following the picture through
     the model (table) finds them. Raises SaccadeError where `token_map` finds them elsewhere, and where it finds none
     and the tokens before the patches are not known either."""
-    placed = {id(each.call): each for each in placed_calls(trace, table)[0] if each.in_order}
+    every = placed_calls(trace, table)[0]
+    placed = {id(each.call): each for each in every if each.in_order}
     try:
         layers, tokens = whole_picture(task, trace, pixels_of(inputs), picture_call(task.model, inputs))
     except SaccadeError:
-        layers, tokens = _followed(task, [placed[id(call)] for call in trace if id(call) in placed])
+        layers, tokens = _followed(task, every)
     if not all(id(call) in placed and placed[id(call)].targets.grid == tokens.grid for call in layers):
         raise SaccadeError(f"{task.name}: where its tokens lie cannot be said: two ways to find it disagree")
     return layers, tokens
 
 
 def _followed(task: PublicVisionTask, placed: Sequence[PlacedCall]) -> tuple[Trace, TokenMap]:
-    """The largest group of calls over the same tokens. Raises SaccadeError unless the tokens before the patches are
-    those of parameters that are named so."""
-    sizes = Counter((each.targets.grid, each.call.shape[2]) for each in placed)
-    for (grid, tokens), _ in sizes.most_common(1):
+    """The calls of places to places, and where their tokens lie. Raises SaccadeError unless all of them are over the
+    same tokens, and those before the patches are parameters that are named so."""
+    calls = [each for each in placed if each.targets.grid is not None]
+    sizes = {(each.targets.grid, each.call.shape[2]) for each in calls}
+    if len(sizes) == 1 and all(each.in_order for each in calls):
+        grid, tokens = sizes.pop()
+        assert grid is not None
         prefix = tokens - grid[0] * grid[1]
         if prefix in (0, _learned_tokens(task.model)):
-            return Trace([each.call for each in placed if each.call.shape[2] == tokens]), TokenMap(grid, prefix)
-    raise SaccadeError(f"{task.name}: what the tokens before its patches are is not known")
+            return Trace([each.call for each in calls]), TokenMap(grid, prefix)
+    raise SaccadeError(f"{task.name}: its layers attend on several grids, or which tokens are no patches is not known")
 
 
 def _learned_tokens(model: nn.Module) -> int:
