@@ -1,13 +1,16 @@
 """What all annotated data sets have in common: named pictures, and a policy for those that cannot be read."""
 
 import copy
-from collections.abc import Sequence
-from typing import Any, Protocol, Self
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from saccade.data.images import Picture, read_image
 from saccade.data.pixels import PARTLY_USED
-from saccade.data.store import Store
+from saccade.data.store import Store, parent_folder
 from saccade.errors import DataError
+
+Item = TypeVar("Item")
 
 
 class PictureSet(Protocol):
@@ -48,6 +51,51 @@ def depth_notes(picture: Picture) -> list[str]:
     return [f"{note}, in some pictures" for note in picture.notes if note.startswith(PARTLY_USED.partition("{")[0])]
 
 
+@dataclass(frozen=True)
+class Problem:
+    """A problem with an annotation file, other than an invalid object.
+
+    kind: key of the doctor's checks. where: file, and the place in it. text: what is wrong and what to do. fatal: the
+    set cannot be used, also with on_error="skip". lost: something is left out for it; else it is a warning.
+    """
+
+    kind: str
+    where: str
+    text: str
+    fatal: bool = False
+    lost: bool = True
+
+
+@dataclass
+class ParsedSet(Generic[Item]):
+    """A set or one of its splits, parsed and not yet compared with its pictures.
+
+    Attributes:
+        label: name in messages.
+        root: its folder in the store, omitted from names in messages.
+        pictures: each with its annotation.
+        problems: what is wrong with its files.
+        unlabelled: pictures in its folders without an annotation that can be used.
+        notes: assumptions made while reading, one sentence each.
+    """
+
+    label: str
+    format: str
+    store: Store
+    root: str
+    classes: list[str] = field(default_factory=list)
+    pictures: list[Item] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unlabelled: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def others_beside(store: Store, names: Collection[str], taken: Collection[str] = ()) -> list[str]:
+    """Pictures in the folders of `names` that are neither one of these nor of `taken`."""
+    folders, known = {parent_folder(name) for name in names}, {*names, *taken}
+    return [n for n in store.files if parent_folder(n) in folders and n not in known and store.is_picture(n)]
+
+
 class DerivedSet:
     """A data set made of another, `_whole`; what it does not define is that set's."""
 
@@ -69,10 +117,8 @@ class AnnotatedFiles:
         names: files of the pictures, relative to the folder of the set.
     """
 
-    def __init__(self, annotations: Any, on_error: str):
-        """annotations: `Annotations` or `MaskedSet`.
-
-        Raises DataError for a problem that is fatal, and for any under on_error="fail"."""
+    def __init__(self, annotations: ParsedSet, on_error: str):
+        """Raises DataError for a problem that is fatal, and for any under on_error="fail"."""
         check_on_error(on_error)
         self.label, self.on_error = annotations.label, on_error
         self.classes: list[str] = list(annotations.classes)

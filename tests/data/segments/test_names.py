@@ -55,6 +55,7 @@ FOLDERS = [
     ("images/img_{i}.jpg", "masks/mask_{i}.png"),
     ("images/P{i}.jpg", "masks/p{i}.PNG"),
     ("images/p{i}.jpg", "masks/p{i}.jpg.png"),
+    ("images_jpg/p{i}.jpg", "masks_tif/p{i}.tif"),
 ]
 
 
@@ -74,6 +75,7 @@ SPLITS = [
     ("{split}Images/p{i}.png", "{split}Masks/p{i}.png", ("Train", "Val")),
     ("{split}/x/p{i}.png", "{split}/y/p{i}.png", ("training", "validation")),
     ("{split}_set/Images/p{i}.png", "{split}_set/Ground_truth/p{i}.png", ("TRAIN", "VAL")),
+    ("{split}/Urban/images_png/p{i}.png", "{split}/Urban/masks_png/p{i}.png", ("Train", "Val")),  # LoveDA
 ]
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from saccade.data.dataset import ParsedSet, Problem, others_beside
 from saccade.data.files import escape, natural_key
-from saccade.data.objects.annotations import Problem
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, join, parent_folder, relative_to
 from saccade.errors import DataError
@@ -48,21 +48,11 @@ class CaptionedPicture:
 
 
 @dataclass
-class Captions:
-    """A set or one of its splits. root: its folder in the store, omitted from names in messages. uncaptioned: pictures
-    without a caption that can be used. owners: place of a problem -> picture that it concerns. file: the document, in
-    the store. by_stem: as of a `Document`."""
+class Captions(ParsedSet[CaptionedPicture]):
+    """owners: place of a problem -> picture that it concerns. file: the document, in the store. by_stem: as of a
+    `Document`."""
 
-    label: str
-    format: str
-    store: Store
-    root: str
-    pictures: list[CaptionedPicture] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    uncaptioned: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
-    classes: tuple[str, ...] = ()
     file: str = ""
     by_stem: bool = False
 
@@ -84,7 +74,7 @@ def collect(document: Document, store: Store, root: str, format: str, split: str
         else:
             _add(result, found.setdefault(name, CaptionedPicture(name)), row, seen)
     result.pictures = [each for each in found.values() if each.captions]
-    result.uncaptioned = [name for name, each in found.items() if not each.captions]
+    result.unlabelled = [name for name, each in found.items() if not each.captions]
     return result
 
 
@@ -115,10 +105,8 @@ def picture_folder(store: Store, document: Document) -> str:
 
 def uncaptioned_files(store: Store, parts: Iterable[Captions]) -> list[str]:
     """Pictures in the folders of captioned ones that no document names."""
-    named = {name for part in parts for name in (*(each.name for each in part.pictures), *part.uncaptioned)}
-    folders = {parent_folder(name) for name in named}
-    files = (n for n in store.files if store.is_picture(n) and n not in named and parent_folder(n) in folders)
-    return sorted(files, key=natural_key)
+    named = {name for part in parts for name in (*(each.name for each in part.pictures), *part.unlabelled)}
+    return sorted(others_beside(store, named), key=natural_key)
 
 
 def split_rows(document: Document, label: str) -> dict[str, Document]:

@@ -3,8 +3,8 @@
 from collections.abc import Hashable
 
 from saccade.data.captions.annotations import Document, Row
+from saccade.data.dataset import Problem
 from saccade.data.files import escape, parse_json
-from saccade.data.objects.annotations import Problem
 from saccade.data.store import Store, read_bytes, relative_to
 from saccade.errors import DataError
 

@@ -116,7 +116,7 @@ def _layout(store: Store, root: str, format: str, documents: dict[str, Document]
     for part in parts.values():
         part.notes = notes + part.notes
         folders = {parent_folder(each.name) for each in part.pictures}
-        part.uncaptioned += [name for name in left if parent_folder(name) in folders]
+        part.unlabelled += [name for name in left if parent_folder(name) in folders]
     return CaptionLayout(store, root, format, parts)
 
 

@@ -56,9 +56,9 @@ class CaptionSet(AnnotatedFiles):
             reason = next(iter(self.skipped.values()), "no caption names one")
             raise DataError(f"{captions.label} has no picture with a caption: {reason}")
         self.names = [relative_to(self._root, picture.name) for picture in self._pictures]
-        if captions.uncaptioned:
-            names = some_of(escape(relative_to(self._root, name)) for name in captions.uncaptioned)
-            self.notes.append(f"{len(captions.uncaptioned)} pictures have no caption and are left out: {names}")
+        if captions.unlabelled:
+            names = some_of(escape(relative_to(self._root, name)) for name in captions.unlabelled)
+            self.notes.append(f"{len(captions.unlabelled)} pictures have no caption and are left out: {names}")
 
     @classmethod
     def open(cls, layout: CaptionLayout, split: str | None, on_error: str) -> Self:

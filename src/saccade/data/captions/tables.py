@@ -19,8 +19,8 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from saccade.data.captions.annotations import Document, Row
+from saccade.data.dataset import Problem
 from saccade.data.files import escape, natural_key
-from saccade.data.objects.annotations import Problem
 from saccade.data.store import Store, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError, in_one_line
 

@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import PurePosixPath
 
 from saccade.data.captions.annotations import Document, Row
+from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.objects.annotations import Problem
 from saccade.data.store import Store, join, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError
 

@@ -135,7 +135,7 @@ def _captioned(layout: CaptionLayout, kind: str, split: str | None, findings: Fi
     subject = CheckedDataset(layout.store, layout.root, kind, layout.format, [])
     for name in splits_to_read(layout, split):
         found = layout.read(name)
-        pictures = [*(each.name for each in found.pictures), *found.uncaptioned]
+        pictures = [*(each.name for each in found.pictures), *found.unlabelled]
         subject.parts.append(Part(name or "", [], pictures, captions=found))
         findings.extend("assumed", found.notes)
     return subject

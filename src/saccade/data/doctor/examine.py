@@ -245,7 +245,7 @@ def examine_captions(captions: Captions, seen: Mapping[str, ScannedImage], findi
     """Add what is wrong with the captions of a split to `findings`. seen: name -> picture or film."""
     for problem in captions.problems:
         findings.add(problem.kind, problem.text)
-    findings.extend("picture uncaptioned", (escape(relative_to(captions.root, name)) for name in captions.uncaptioned))
+    findings.extend("picture uncaptioned", (escape(relative_to(captions.root, name)) for name in captions.unlabelled))
     counts: Counter[str] = Counter(caption for picture in captions.pictures for caption in picture.captions)
     findings.extend("caption shared", (f"{_start(text)}: {n} pictures" for text, n in counts.items() if n > 1))
     for picture in captions.pictures:
@@ -254,7 +254,7 @@ def examine_captions(captions: Captions, seen: Mapping[str, ScannedImage], findi
             if words > LONG:
                 name = escape(relative_to(captions.root, picture.name))
                 findings.add("caption long", f"{name}: {_start(caption)}, {words} words")
-    films = [seen[name] for name in (*(each.name for each in captions.pictures), *captions.uncaptioned)]
+    films = [seen[name] for name in (*(each.name for each in captions.pictures), *captions.unlabelled)]
     seconds = [each.seconds for each in films if isinstance(each, ScannedFilm)]
     length = float(sum(seconds)) if seconds else None
     return Split(len(films), {}, captions=sum(counts.values()), seconds=length)

@@ -36,8 +36,8 @@ class FilmSet(CaptionSet):
     items, both = "films", "film_splits"
 
     def __init__(self, captions: Captions, on_error: str = "skip"):
-        bare = [CaptionedPicture(name) for name in captions.uncaptioned]
-        super().__init__(replace(captions, pictures=captions.pictures + bare, uncaptioned=[]), on_error)
+        bare = [CaptionedPicture(name) for name in captions.unlabelled]
+        super().__init__(replace(captions, pictures=captions.pictures + bare, unlabelled=[]), on_error)
         if bare:
             names = some_of(escape(relative_to(self._root, each.name)) for each in bare)
             self.notes.append(f"{len(bare)} films have no caption and are used without one: {names}")
@@ -143,7 +143,7 @@ def find_films(source: str | os.PathLike[str]) -> CaptionLayout:
             "numbered frames expected"
         )
     return CaptionLayout(
-        store, "", "films without captions", {"": Captions(store.label, "", store, "", uncaptioned=films)}
+        store, "", "films without captions", {"": Captions(store.label, "", store, "", unlabelled=films)}
     )
 
 

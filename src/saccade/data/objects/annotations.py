@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from saccade.data.dataset import ParsedSet
 from saccade.data.files import escape
-from saccade.data.store import Store
 from saccade.errors import DataError, some_of
 
 Box = tuple[float, float, float, float]
@@ -30,21 +30,6 @@ class Holed:
 
 
 Outline = Sequence[list[float] | Holed] | dict[str, Any]  # see `data/objects/outlines.py`
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A problem with an annotation file, other than an invalid object.
-
-    kind: key of the doctor's checks. where: file, and the place in it. text: what is wrong and what to do. fatal: the
-    set cannot be used, also with on_error="skip". lost: something is left out for it; else it is a warning.
-    """
-
-    kind: str
-    where: str
-    text: str
-    fatal: bool = False
-    lost: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,21 +66,11 @@ class AnnotatedPicture:
 
 
 @dataclass
-class Annotations:
-    """A set or one of its splits. format: "COCO", "VOC" or "YOLO". root: its folder in the store, omitted from names in
-    messages. unlabelled: pictures in its folders without an annotation. normalized: boxes are in 0..1, not in pixels.
-    reread: boxes or outlines were read otherwise than the format defines (`data/objects/plausibility.py`)."""
+class Annotations(ParsedSet[AnnotatedPicture]):
+    """Of objects. normalized: boxes are in 0..1, not in pixels. reread: boxes or outlines were read otherwise than the
+    format defines (`data/objects/plausibility.py`)."""
 
-    label: str
-    format: str
-    store: Store
-    root: str
-    classes: list[str]
     relations: list[str] = field(default_factory=list)
-    pictures: list[AnnotatedPicture] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    unlabelled: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     normalized: bool = False
     reread: bool = False
 

@@ -11,20 +11,20 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
-from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.dataset import Problem, others_beside
+from saccade.data.files import escape, natural_key
 from saccade.data.objects.annotations import (
     AnnotatedObject,
     AnnotatedPicture,
     Annotations,
     Box,
-    Problem,
     check_names,
     number,
     resolve_classes,
 )
 from saccade.data.objects.outlines import outline_box, parse_outline
 from saccade.data.objects.picture_names import PictureNames
-from saccade.data.store import Store, parent_folder, relative_to
+from saccade.data.store import Store, relative_to
 from saccade.errors import DataError, some_of
 
 XYXY_ABS = 0  # a `bbox_mode` of detectron2: left, top, right, bottom
@@ -53,11 +53,7 @@ class _Reader:
             self.pictures |= self._by_file(data)
         self._annotations(rows)
         self._relations(data)
-        taken = {picture.name for picture in self.result.pictures}
-        folders = {parent_folder(name) for name in taken}
-        self.result.unlabelled = [
-            n for n in store.files if parent_folder(n) in folders and is_picture(n) and n not in taken
-        ]
+        self.result.unlabelled = others_beside(store, [picture.name for picture in self.result.pictures])
 
     def _problem(self, kind: str, where: str, text: str, fatal: bool = False) -> None:
         self.result.problems.append(Problem(kind, f"{self.display}, {where}", f"{self.display}, {where} {text}", fatal))

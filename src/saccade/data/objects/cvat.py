@@ -6,8 +6,9 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from saccade.data.dataset import Problem
 from saccade.data.files import escape
-from saccade.data.objects.annotations import Box, Problem, number
+from saccade.data.objects.annotations import Box, number
 from saccade.data.objects.outlines import Outline, outline_box
 from saccade.data.objects.picture_names import PictureNames, nearest_role
 from saccade.data.objects.shapes import (

@@ -4,8 +4,9 @@ import json
 import math
 from pathlib import PurePosixPath
 
+from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture
-from saccade.data.objects.annotations import Problem, number
+from saccade.data.objects.annotations import number
 from saccade.data.objects.outlines import Outline
 from saccade.data.objects.picture_names import PictureNames
 from saccade.data.objects.shapes import (

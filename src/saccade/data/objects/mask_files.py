@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Bool, UInt16
 from scipy.ndimage import find_objects
 
+from saccade.data.dataset import Problem
 from saccade.data.files import escape
-from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, Problem, resolve_classes
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, resolve_classes
 from saccade.data.objects.run_lengths import encode
 from saccade.data.segments.decode_mask import read_mask
 from saccade.data.segments.files import MaskedPicture

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from saccade.data.dataset import Problem
 from saccade.data.files import escape
-from saccade.data.objects.annotations import Annotations, Problem
+from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.box_readings import (
     Evidence,
     change_reading,

@@ -5,18 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from saccade.data.files import escape, is_picture
+from saccade.data.dataset import Problem, others_beside
+from saccade.data.files import escape
 from saccade.data.objects.annotations import (
     AnnotatedObject,
     AnnotatedPicture,
     Annotations,
     Box,
-    Problem,
     number,
     resolve_classes,
 )
 from saccade.data.objects.outlines import Outline
-from saccade.data.store import Store, parent_folder, relative_to
+from saccade.data.store import Store, relative_to
 from saccade.errors import DataError
 
 CIRCLE = 36  # corners of the polygon for a circle or an ellipse
@@ -100,11 +100,8 @@ class Shapes:
             result.notes.append(f"shapes without an area were left out: {kinds}")
         index = {name: i for i, name in enumerate(result.classes)}
         result.pictures = [self._annotated(each, index) for each in pictures]
-        taken = {each.name for part in drawn.parts.values() for each in part}
-        folders = {parent_folder(each.name) for each in pictures}
-        result.unlabelled = [
-            n for n in self.store.files if parent_folder(n) in folders and is_picture(n) and n not in taken
-        ]
+        taken = [each.name for part in drawn.parts.values() for each in part]
+        result.unlabelled = others_beside(self.store, [each.name for each in pictures], taken)
         if result.unlabelled:
             result.notes.append(f"{len(result.unlabelled)} pictures have no annotation and were left out")
         return result

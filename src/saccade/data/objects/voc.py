@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 
+from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, Problem, resolve_classes
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, resolve_classes
 from saccade.data.objects.voc_xml import Origin, Parsed, find_origin, parse
 from saccade.data.recognise import recognise
 from saccade.data.split_names import folder_kind, sibling_roles, split_role

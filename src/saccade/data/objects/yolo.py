@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, Problem, resolve_classes
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, resolve_classes
 from saccade.data.objects.yolo_files import Places, is_label, once, pair_labels
 from saccade.data.objects.yolo_labels import Columns, find_columns, looks_like_labels, parse_line
 from saccade.data.objects.yolo_sheet import Sheet, class_file, find_sheets

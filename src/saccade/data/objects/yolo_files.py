@@ -8,8 +8,8 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture
-from saccade.data.objects.annotations import Problem
 from saccade.data.objects.yolo_sheet import CLASS_FILES, path_parts
 from saccade.data.split_names import folder_kind, split_role
 from saccade.data.store import Store, join, parent_folder, pictures_in, read_text, relative_to

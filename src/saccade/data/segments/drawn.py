@@ -12,15 +12,9 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import UInt8
 
+from saccade.data.dataset import Problem
 from saccade.data.files import escape
-from saccade.data.objects.annotations import (
-    AnnotatedObject,
-    AnnotatedPicture,
-    Annotations,
-    Problem,
-    check_box,
-    resolve_classes,
-)
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, check_box, resolve_classes
 from saccade.data.objects.outlines import draw_outline, scale_outline
 from saccade.data.objects.sets import Layout, read_annotations
 from saccade.data.segments import IGNORE_INDEX
@@ -74,7 +68,7 @@ class DrawnMasks(OtherReading):
             return Mask(_draw(drawn, size, index, ground, found.root))
 
         pictures = [MaskedPicture(each.name, drawn=each) for each in found.pictures]
-        result = MaskedSet(found.label, self.format, found.store, found.root, names, read, pictures)
+        result = MaskedSet(found.label, self.format, found.store, found.root, names, pictures, read=read)
         result.unlabelled, result.notes = found.unlabelled, list(found.notes)
         result.problems = [*found.problems, *faults]
         result.notes.append("what no object covers is background; smaller objects lie on larger ones")

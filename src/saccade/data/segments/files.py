@@ -9,16 +9,16 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.dataset import AnnotatedFiles
+from saccade.data.dataset import AnnotatedFiles, ParsedSet
 from saccade.data.exif import ExifPolicy, Turn
 from saccade.data.images import read_size
-from saccade.data.objects.annotations import AnnotatedPicture, Problem
+from saccade.data.objects.annotations import AnnotatedPicture
 from saccade.data.objects.files import EXIF_TRANSFORMS
 from saccade.data.objects.transforms import mirror, transpose, vflip
 from saccade.data.segments.decode_mask import size_error
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.object_masks import MaskPart
-from saccade.data.store import Store, relative_to
+from saccade.data.store import relative_to
 from saccade.errors import DataError
 from saccade.options import ExifPixels
 
@@ -59,21 +59,10 @@ Reader = Callable[[MaskedPicture, tuple[int, int]], Mask]
 
 
 @dataclass
-class MaskedSet:
-    """A set or one of its splits. root: its folder in the store, omitted from names in messages. listed: the file that
-    lists its classes, "" for none. label_map: of mask files. unlabelled: pictures without a mask that are in no
-    list."""
+class MaskedSet(ParsedSet[MaskedPicture]):
+    """read: decodes a mask. listed: the file that lists its classes, "" for none. label_map: of mask files."""
 
-    label: str
-    format: str
-    store: Store
-    root: str
-    classes: list[str]
-    read: Reader
-    pictures: list[MaskedPicture] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    unlabelled: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    read: Reader = field(kw_only=True)
     listed: str = ""
     label_map: LabelMap | None = None
 

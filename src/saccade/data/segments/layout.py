@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
+from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.objects.annotations import Problem
 from saccade.data.segments.class_lists import ClassList
 from saccade.data.segments.class_lists import find_lists as find_class_lists
 from saccade.data.segments.decode_mask import DecodedMask, read_fitting, read_mask
@@ -77,7 +77,7 @@ class MaskLayout:
         decision = self.decision.for_classes(classes, label_map, label)
         label_map = decision.label_map
         read = partial(self._read, label_map=label_map)
-        result = MaskedSet(label, self.format, self.store, self.root, label_map.classes, read)
+        result = MaskedSet(label, self.format, self.store, self.root, label_map.classes, read=read)
         result.label_map, result.listed = label_map, decision.where
         result.notes += [*decision.notes, *self.paired.notes]
         members, problems = self.members(split)
