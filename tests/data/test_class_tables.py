@@ -9,6 +9,8 @@ import pytest
 from saccade.data import ImageFolder, splits
 from saccade.errors import DataError
 
+from .conftest import noise
+
 Make = Callable[..., Path]
 CLASSES = ["red", "blue"]  # of 1.png, 2.png, ...
 
@@ -113,6 +115,49 @@ def test_competitions_name_pictures_for_training_and_give_a_sample_of_the_answer
     found = ImageFolder(root)
     assert {name.split("/")[0] for name in found.names} == {"train_images"}
     assert any("3 pictures have no row in a table" in note for note in found.notes)
+
+
+PETS = "Abyssinian_{i} 1 1 1\namerican_bulldog_{i} 2 2 1\nBengal_{i} 3 1 2\n"  # picture, class, species, breed
+
+
+def pets(root: Path, line: str = PETS) -> Path:
+    """As Oxford-IIIT Pet is laid out: pictures in one folder, lists and trimaps of the same names in another."""
+    for folder, suffix in (("images", ".jpg"), ("annotations/trimaps", ".png")):
+        (root / folder).mkdir(parents=True)
+        for i in range(1, 8):
+            for name in ("Abyssinian", "american_bulldog", "Bengal"):
+                noise(i, 5).save(root / folder / f"{name}_{i}{suffix}")
+    for name, numbers in (("trainval", range(1, 6)), ("test", range(6, 8)), ("list", range(1, 8))):
+        comment = "#Image CLASS-ID SPECIES BREED ID\n#ID: 1:37 Class ids\n" * (name == "list")
+        text = comment + "".join(line.format(i=i, k=1 + i % 2) for i in numbers)
+        (root / "annotations" / f"{name}.txt").write_text(text)
+    return root
+
+
+def test_lists_of_oxford_pets(tmp_path: Path):
+    root = pets(tmp_path)
+    train, val = splits(root, val_fraction=0.2)
+    assert train.classes == ["Abyssinian", "american_bulldog", "Bengal"]
+    assert (len(train), len(val), len(ImageFolder(root, split="test"))) == (12, 3, 6)
+    expected = {f"images/{name}_{i}.jpg": name for i in range(1, 6) for name in train.classes}
+    assert label_of(train) | label_of(val) == expected
+    assert any("one for each class id" in note for note in train.notes)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        PETS.replace("1 1 1", "{k} 1 1"),  # several numbers of a class
+        PETS.replace("3 1 2", "1 1 1"),  # one number of two classes
+        PETS.replace("2 2 1", "2 1 1"),  # a dog that is a cat
+        PETS.replace("3 1 2", "3 1 1"),  # a breed of two classes
+        PETS.replace("3 1 2", "3 1 0"),
+        PETS.replace("\n", " 5\n"),
+    ],
+)
+def test_lists_that_are_not_those_of_oxford_pets(tmp_path: Path, line: str):
+    with pytest.raises(DataError, match="none is known to hold the class"):
+        splits(pets(tmp_path, line))
 
 
 UNCERTAIN = {

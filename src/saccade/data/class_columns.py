@@ -122,7 +122,31 @@ def label_columns(table: Table, file: int, display: str, certain: bool = False) 
         if 2 * len(set(values)) <= len(values) or (certain and not any(len(value.split()) > 1 for value in values)):
             heading = columns[rest[0]]
             return _in_column(table, rest[0], f"classes are the column '{escape(heading)}'" if heading else "")
+    if not named and _of_pets(table, file):
+        how = "the classes are the names of the files, one for each class id of Oxford-IIIT Pet's lists"
+        return Labels(others, lambda values: _pet(values[file]), how)
     raise UnknownColumns(f"{fault}: none is known to hold the class; {EXPECTED}")
+
+
+def _of_pets(table: Table, file: int) -> bool:
+    """Whether the rows are those of Oxford-IIIT Pet's lists (annotations/README): a picture (`Abyssinian_100`), the
+    class id, 1 for a cat with an upper-case name or 2 for a dog, and the breed among these; each with one class."""
+    rows = [[str(value).strip() for value in values] for _, values in table.rows]
+    if file != 0 or not all(len(row) == 4 and all(re.fullmatch(r"[1-9]\d*", each) for each in row[1:]) for row in rows):
+        return False
+    classes = {(_pet(name), number, kind, breed) for name, number, kind, breed in rows}
+    names, numbers, breeds = (
+        {each(row) for row in classes}
+        for each in (lambda row: row[0], lambda row: row[1], lambda row: (row[2], row[3]))
+    )
+    cased = all(name and kind == ("1" if name[0].isupper() else "2") for name, _, kind, _ in classes)
+    return cased and len(classes) == len(names) == len(numbers) == len(breeds) > 1
+
+
+def _pet(picture: object) -> str:
+    """`american_bulldog` of american_bulldog_12; "" for a name without a number."""
+    stem = str(picture).strip()
+    return match[1] if (match := re.fullmatch(r"(\D.*)_\d+(?:\.\w+)?", stem)) else ""
 
 
 def known_classes(table: Table, file: int, classes: Container[str]) -> Labels | None:

@@ -245,8 +245,7 @@ def check_classes(store: Store, part: ClassPart) -> None:
         if {"masks", "pictures"} <= kinds.keys():
             raise DataError(
                 f"{part.label}: the folder {escape(name)}/ holds {escape(kinds['pictures'])}/ and "
-                f"{escape(kinds['masks'])}/: masks of pictures, not a class; `saccade train segment` reads masks where "
-                "images/ and masks/ hold all of a split"
+                f"{escape(kinds['masks'])}/: masks of pictures, not a class; `saccade train segment` reads them"
             )
         stems[name] = {splitext(basename(file))[0].removeprefix(name): file for file in files[:MOST_FILES]}
     for name, own in stems.items():

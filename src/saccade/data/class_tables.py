@@ -120,7 +120,7 @@ def _joined(store: Store, found: list["_Read"], folder: str = "") -> ClassTables
     first: dict[str, Row] = {}
     seen = set[tuple[str, str]]()  # split and picture
     problems, notes, files, again = dict[str, str](), list[str](), list[str](), 0
-    for table in found:
+    for table in sorted(found, key=lambda table: not any(split for split, _ in table.rows)):  # lists of all last
         known = (row.picture in first and (not split or (split, row.picture) in seen) for split, row in table.rows)
         if all(known) and all(first[row.picture].label == row.label for _, row in table.rows):
             notes.append(f"{escape(table.name)} is not read: its pictures are in {escape(files[0])}, too")

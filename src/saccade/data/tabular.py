@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from saccade.data.files import escape, is_picture, parse_json
-from saccade.data.split_names import split_role
+from saccade.data.split_names import folder_kind, split_role
 from saccade.data.store import Store, join, read_bytes, read_text
 from saccade.errors import DataError, in_one_line
 
@@ -48,7 +48,7 @@ class PictureIndex:
         if (near := join(folder, *parts)) in self.files and is_picture(near):
             return [near]
         for i in range(len(parts)):  # paths of another machine
-            found = self.by_tail.get(_folded("/".join(parts[i:])), [])
+            found = _without_masks(self.by_tail.get(_folded("/".join(parts[i:])), []))
             inside = [n for n in found if not folder or n.startswith(f"{folder}/")] or found
             if len(inside) > 1 and role is not None:
                 inside = [n for n in inside if any(split_role(p) == role for p in n.split("/")[:-1])] or inside
@@ -56,6 +56,14 @@ class PictureIndex:
             if inside:
                 return inside
         return []
+
+
+def _without_masks(names: list[str]) -> list[str]:
+    """Pictures of one name without those in folders of masks, where others are in folders of pictures."""
+    kinds = [{folder_kind(part) for part in name.split("/")[:-1]} for name in names] if len(names) > 1 else []
+    if not any("pictures" in each for each in kinds):
+        return names
+    return [name for name, each in zip(names, kinds, strict=True) if "masks" not in each] or names
 
 
 def _folded(name: str) -> str:
@@ -99,7 +107,7 @@ def _words(name: str, lines: list[tuple[int, str]], index: PictureIndex | None) 
         named = [sum(bool(index.find(row[0], "", None)) for _, row in rows[tried]) for rows in (last, first)]
         if named[1] > named[0]:
             if all(re.fullmatch(r"\S+(\s+[\d.]+){2,}", line) for _, line in lines if not line.startswith("#")):
-                rows = [(i, list[object](line.split())) for i, line in lines]
+                rows = [(i, list[object](line.split())) for i, line in lines if not line.startswith("#")]
                 return Table(name, [""] * max(len(row) for _, row in rows), rows)
             last = first
     return Table(name, ["", ""], last)

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from saccade.data.split_names import FOLDER_NAMES, split_role
+from saccade.data.split_names import FOLDER_NAMES, FORMATS, split_role
 
-TAIL = r"(?:[-_. ]?(?:dir|folder|files|data|set|\d{1,2}))?"
+TAIL = r"(?:[-_. ]?(?:dir|folder|files|data|set|png|jpe?g|tiff?|bmp|\d{1,2}))?"
 # Beside the words of `FOLDER_NAMES`, which mean the same in sets of every kind.
 MASK_WORDS = (
     *FOLDER_NAMES["masks"], "annotations?", "annots?", "anns?", "labels?", "label_?maps?", "lbls?", "gts?", "gtfine",
@@ -95,6 +95,8 @@ def parse(name: str) -> NamedFile:
         part = _split_first(part)
         mask = MASK_FOLDER.fullmatch(part)
         picture = PICTURE_FOLDER.fullmatch(part)
+        if picture is not None and mask is not None and str(picture["word"]).lower() in FORMATS:  # masks_png
+            picture = None
         if mask is not None and not (picture is not None and split_role(part) is None and not _rest(mask)):
             kind, part = _word(mask), _rest(mask)
             if PICTURE_FOLDER.fullmatch(part):  # image_masks
