@@ -42,4 +42,4 @@ def test_refusals(saccade, model):
     assert "ends in .pt2; a file of onnx ends in .onnx" in saccade("export", model, "--out", "tiny.pt2").line
     assert "is not a folder" in saccade("export", model, "--out", "nowhere/tiny.onnx").line
     assert "there is no model 'nothing'" in saccade("export", "nothing", "--out", "tiny.onnx").line
-    assert "of the kind match" in saccade("export", "matcher", "--out", "tiny.onnx").line
+    assert "of the kind generate" in saccade("export", "painter", "--out", "tiny.onnx").line

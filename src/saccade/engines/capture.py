@@ -1,5 +1,6 @@
 """A network as the graph that torch.export captures."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,11 @@ def capture(module: nn.Module, signature: Signature, example: Sequence[Tensor]) 
             program = torch.export.export(module.eval(), tuple(example), dynamic_shapes=shapes)
     except (torch._dynamo.exc.UserError, RuntimeError, ValueError) as error:
         raise SaccadeError(f"torch.export cannot capture the network: {in_one_line(error)}") from error
-    return program.run_decompositions({_ATTENTION: _attention}) if _has_masks(program) else program
+    if not _has_masks(program):
+        return program
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of PyTorch's own copies of the program
+        return program.run_decompositions({_ATTENTION: _attention})
 
 
 def _dim(axis: Axis) -> Any:

@@ -36,15 +36,20 @@ class Graph(nn.Module):
         return Signature(inputs=self.inputs(), outputs=self.outputs)
 
     def inputs(self) -> tuple[Input, ...]:
-        """Pictures in any batch, and of any size in whole patches. Positions that are interpolated with an offset
-        (DINOv2's) are computed for one size only: that of the preprocessing."""
+        """Pictures in any batch, and of any size in whole patches from two on: after a call with a single key OpenVINO
+        answers later calls wrongly. Positions that are interpolated with an offset (DINOv2's) are computed for one size
+        only: that of the preprocessing."""
         config = self.model.vit.config
         fixed = "learned" in config.positions and config.offset
-        ranges = [(size, size) if fixed else (config.patch, max(MAX_ROWS * config.patch, size)) for size in self.size]
         batch, channels = axis("batch", MAX_BATCH), axis("channels", config.channels, config.channels)
         sides = (
-            Axis(name=name, low=low, high=high, step=config.patch)
-            for name, (low, high) in zip(("height", "width"), ranges, strict=True)
+            Axis(
+                name=name,
+                low=size if fixed else fewest * config.patch,
+                high=size if fixed else max(MAX_ROWS * config.patch, size),
+                step=config.patch,
+            )
+            for name, fewest, size in zip(("height", "width"), (1, 2), self.size, strict=True)
         )
         return (Input(name="pictures", axes=(batch, channels, *sides)),)
 
@@ -65,4 +70,4 @@ class Graph(nn.Module):
 
 def axis(name: str, high: int, low: int = 1) -> Axis:
     """An axis of any size from `low` to `high`."""
-    return Axis(name=name, low=low, high=high)
+    return Axis(name=name, low=low, high=high, step=1)

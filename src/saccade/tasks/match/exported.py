@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -83,7 +83,7 @@ class HeadGraph(Graph):
 
     def inputs(self) -> tuple[Input, ...]:
         config = self.model.config
-        pairs, patches = axis("pairs", MAX_BATCH), axis("patches", MAX_ROWS**2)
+        pairs, patches = axis("pairs", MAX_BATCH), axis("patches", MAX_ROWS**2, 2)
         words, width = axis("words", config.text.max_words), config.vit.block.width
         text_width = config.text.block.width
         return (
@@ -101,7 +101,7 @@ class HeadGraph(Graph):
         return self._pairs(3, 4, 2, torch.Generator())
 
     def cases(self, generator: Generator) -> list[Case]:
-        return [self._pairs(*sizes, generator) for sizes in ((1, 1, 1), (1, 16, 7), (5, 9, 3))]
+        return [self._pairs(*sizes, generator) for sizes in ((1, 2, 1), (1, 16, 7), (5, 9, 3))]
 
     def _pairs(self, pairs: int, patches: int, words: int, generator: Generator) -> Case:
         words = min(words, self.model.config.text.max_words)
@@ -142,7 +142,7 @@ class ExportedMatcher(nn.Module):
         return self.pictures.signature
 
     @property
-    def vit(self) -> NoReturn:
+    def vit(self) -> Any:
         """Raises SaccadeError, as `EngineNetwork.vit`."""
         return self.pictures.vit
 
