@@ -12,6 +12,7 @@ quick=${1:-}
 # Module and its options in a full run.
 benchmarks=(
   "core.vit --compile --repeats 5"
+  "core.train_step --compile --repeats 5 --only 65"
   "core.match"
   "core.engines"
   "lens.watch --sizes 224 512"
