@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common.machine import machine, print_machine
-from benchmarks.common.paired import measure, speedup
+from benchmarks.common.paired import judged, measure, speedup
 from saccade.device import keep_freed_memory
+from saccade.models.vit import ViTConfig
 
 AIM = "at least 1"
-OURS = "ours"
+OURS, COARSE = "ours", "ours in patches of 16 pixels"
 
 Network = Callable[[Tensor], object]
 
@@ -38,9 +39,14 @@ def parameters(model: nn.Module) -> str:
     return f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M"
 
 
+def in_patches_of_16(vit: ViTConfig) -> ViTConfig:
+    """The encoder with a quarter as many tokens as one in patches of 8 pixels."""
+    return vit.model_copy(update={"patch": 16, "window": 32, "grid": (vit.grid[0] // 2, vit.grid[1] // 2)})
+
+
 @torch.inference_mode()
 def compare_forward(ways: Mapping[str, Network], peer: str, options: argparse.Namespace) -> None:
-    """Time `ways`, which are OURS, the peer and perhaps others; print the ratios, and write them as JSON."""
+    """Time `ways`, the peer among them; print how many times faster the others are, and write that as JSON."""
     torch.set_num_threads(1)
     keep_freed_memory()  # for all, as the commands do
     print_machine()
@@ -52,9 +58,12 @@ def compare_forward(ways: Mapping[str, Network], peer: str, options: argparse.Na
             with torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext():
                 times = measure(networks, options.repeats, warmup=2, clock=time.process_time)
             rates = "  ".join(f"{name} {batch / median(seconds):.1f}" for name, seconds in times.items())
-            ratio = speedup(times, OURS, peer)
-            print(f"{precision}, batch {batch}: pictures a second: {rates}; ours / peer {ratio} (aim {AIM})")
-            case = f"{options.size} pixels, batch {batch}"
-            cases.append({"case": case, "precision": precision, f"ours / {peer}": ratio.to_dict(AIM)})
+            print(f"{precision}, batch {batch}: pictures a second: {rates}")
+            case: dict[str, object] = {"case": f"{options.size} pixels, batch {batch}", "precision": precision}
+            for name in ways.keys() - {peer}:
+                ratio, aim = speedup(times, name, peer), AIM if name == OURS else ""
+                print(f"  {name} / {peer} {ratio} {judged(ratio, aim)}")
+                case[f"{name} / {peer}"] = ratio.to_dict(aim)
+            cases.append(case)
     if options.json_file:
         options.json_file.write_text(json.dumps({"machine": machine(), "cases": cases}, indent=1) + "\n")
