@@ -155,11 +155,8 @@ class _Reader:
             given = f"the bbox {escape(each.get('bbox'))}" if each.get("bbox") else "neither a bbox nor an outline"
             self._problem("annotation broken", where, f"has {given}; x, y, width and height expected")
             return None
-        key, area, crowd = (
-            _id(each.get("id")),
-            number(each.get("area")),
-            number(_without_bool(each.get("iscrowd") or 0)),
-        )
+        key, area = _id(each.get("id")), number(each.get("area"))
+        crowd = number(_without_bool(each.get("iscrowd") or 0))
         return AnnotatedObject(
             where, box, self.label_of[_id(each.get("category_id"))], crowd=crowd == 1,
             id=key if type(key) is int else None, shape=outline, row=row,

@@ -101,14 +101,8 @@ def _numbers(each: Element, *keys: str) -> list[float]:
 
 def _box(each: Element, image: Element) -> tuple[Box, Outline | None]:
     left, top, right, bottom = _numbers(each, "xtl", "ytl", "xbr", "ybr")
-    return (
-        _turned(each, corners((left, top, right, bottom)))
-        if number(each.get("rotation", "0"))
-        else (
-            (left, top, right, bottom),
-            None,
-        )
-    )
+    box = (left, top, right, bottom)
+    return _turned(each, corners(box)) if number(each.get("rotation", "0")) else (box, None)
 
 
 def _turned(each: Element, points: list[tuple[float, float]]) -> tuple[Box, Outline | None]:

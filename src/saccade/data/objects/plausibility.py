@@ -12,13 +12,7 @@ import numpy as np
 from saccade.data.dataset import Problem
 from saccade.data.files import escape
 from saccade.data.objects.annotations import Annotations
-from saccade.data.objects.box_readings import (
-    Evidence,
-    change_reading,
-    gather,
-    other_reading,
-    shares_to_pixels,
-)
+from saccade.data.objects.box_readings import Evidence, change_reading, gather, other_reading, shares_to_pixels
 from saccade.errors import some_of
 
 MANY_CROWDS = 0.1  # share of crowds from which they are mentioned; COCO itself has 0.01

@@ -225,7 +225,7 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
         label_map = _coded(entries, LabelMap([], {}, {VOC_BORDER: IGNORE_INDEX}))
         if not peek.coloured:
             label_map = LabelMap(label_map.classes, label_map.values)
-        return LabelMapChoice(label_map, ("no file names the classes; VOC's 21 were taken",), peek.coloured, False)
+        return _unlisted(label_map, "VOC's 21 were taken", peek.coloured)
     if peek.coloured:
         name = next(n for n in known.masks if PurePosixPath(n).suffix)
         most = max(len(np.unique(each.colours)) for each in peek.some if each.colours is not None)
@@ -256,8 +256,7 @@ def _cityscapes(known: MaskFiles) -> LabelMapChoice:
         values = {i: i for i in range(len(names))}
     else:
         values = dict.fromkeys(range(CITYSCAPES_NUMBERS), IGNORE_INDEX) | {v: i for i, v in enumerate(CITYSCAPES)}
-    note = "no file names the classes; Cityscapes' 19 were taken, its other numbers are ignored"
-    return LabelMapChoice(LabelMap(names, values), (note,), listed=False)
+    return _unlisted(LabelMap(names, values), "Cityscapes' 19 were taken, its other numbers are ignored")
 
 
 def _is_camvid(store: Store, known: MaskFiles) -> bool:
@@ -276,10 +275,12 @@ def _camvid(names: Sequence[str]) -> LabelMapChoice:
     count = len(names)
     label_map = LabelMap(list(names), {i: i for i in range(count)} | {count: IGNORE_INDEX})
     display = "CamVid's 11 classes in SegNet's order were taken" if names is CAMVID else f"0 to {count - 1} are classes"
-    note = (
-        f"no file names the classes; {display}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
-    )
-    return LabelMapChoice(label_map, (note,), listed=False)
+    return _unlisted(label_map, f"{display}, and {count} as unlabelled, which is ignored (a classes.txt would win)")
+
+
+def _unlisted(label_map: LabelMap, how: str, coloured: bool = False) -> LabelMapChoice:
+    """Of a well-known set."""
+    return LabelMapChoice(label_map, (f"no file names the classes; {how}",), coloured, listed=False)
 
 
 def _read(store: Store, picture: str, mask: str) -> DecodedMask:

@@ -11,6 +11,7 @@ from PIL import Image
 from saccade.data.files import escape
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
 from saccade.data.segments.class_lists import is_background
+from saccade.data.segments.decode_mask import pack
 from saccade.errors import DataError, some_of
 
 DRAWN_COLOURS = 64  # of a drawing at most
@@ -86,8 +87,7 @@ def is_drawing(picture: Image.Image, mask: UInt8[np.ndarray, "y x"]) -> bool:
     """Whether a picture has one colour for each class of its mask: it shows the mask, and no scene."""
     if picture.size != mask.shape[::-1] or picture.getcolors(DRAWN_COLOURS) is None or len(np.unique(mask)) < 2:
         return False
-    pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3).astype(np.int32)
-    colours = (pixels[:, 0] << 16) | (pixels[:, 1] << 8) | pixels[:, 2]
+    colours = pack(np.asarray(picture.convert("RGB"))).ravel()
     both = np.unique(np.stack([colours, mask.ravel().astype(np.int32)]), axis=1)
     return len(both[0]) == len(np.unique(both[0])) == len(np.unique(both[1]))
 
