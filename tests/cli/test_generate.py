@@ -123,7 +123,7 @@ def test_bf16_is_kept_in_the_settings(paint, tmp_path):
 def test_an_interrupt_keeps_what_is_done(paint, tmp_path, monkeypatch):
     painted = GenerateTask.generate_all
 
-    def interrupted(self, settings, callback=None):
+    def interrupted(self, settings, callback=None, **options):
         yield from list(painted(self, settings, callback))[:2]
         raise KeyboardInterrupt
 

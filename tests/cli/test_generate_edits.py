@@ -47,11 +47,32 @@ def test_another_prompt_with_the_layout_of_the_first(generate):
     assert (np.asarray(Image.open("two.png")) == layout).all()
 
 
+def test_an_inverted_picture_with_other_words_and_again(generate, tmp_path):
+    painted(generate)
+    given = ("--image", "one.png", "--invert", PROMPT, "--steps", "3")
+    plain, layout = generate(OTHER, *given, "--json"), generate(OTHER, *given, "--keep-layout", "--out", "kept.png")
+    assert (plain.code, layout.code) == (0, 0), plain.err + layout.err
+    [picture] = json.loads(plain.out)["pictures"]
+    assert (picture["source_prompt"], picture["negative_prompt"], picture["strength"]) == (PROMPT, PROMPT, 1.0)
+    kept = (tmp_path / "kept.png").read_bytes()
+    assert kept != (tmp_path / "generated.png").read_bytes()
+    again = generate("--like", "kept.png", "--image", "one.png", "--out", "again.png")
+    assert again.code == 0, again.err
+    assert (tmp_path / "again.png").read_bytes() == kept
+    assert "give it with --image" in generate("--like", "kept.png").line
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--keep-layout"], "--keep-layout goes with --instead"),
         (["--instead", " "], "--instead is empty"),
+        (["--invert", "a star"], "--invert goes with --image"),
+        (["--invert", " ", "--image", "x.png"], "--invert is empty"),
+        (["--invert", "a star", "--image", "x.png", "--style", "y.png"], "leave it or --style out"),
+        (["--invert", "a star", "--image", "x.png", "--look", "look.html"], "leave it or --look out"),
+        (["--invert", "a star", "--image", "x.png", "--n", "2"], "would be equal"),
+        (["--invert", "a star", "--image", "x.png", "--frames", "4"], "--invert is for pictures"),
         (["--look", "look.html", "--n", "2"], "--look shows one picture"),
         (["--look", "look.html", "--instead", OTHER], "leave it or --instead out"),
         (["--look", "look.png"], "give a name that ends in .html"),

@@ -41,5 +41,7 @@ def test_pictures_and_masks(generate, saccade, tmp_path):
 
     done = generate("--image", "photo.png", "--strength", "0.1")
     assert "a strength of 0.1 spends none of 3 steps in tiny: use 0.34 or more" in done.err.splitlines()[-1]
+    done = generate("--image", "photo.png", "--invert", "a blue star")
+    assert "tiny inverts no pictures: use another model, or --strength" in done.line
     done = generate("--style", "photo.png")
     assert "tiny has no IP adapter, by which it would take a style" in done.line

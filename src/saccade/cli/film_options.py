@@ -61,6 +61,7 @@ class FilmOptions:
             "--mask": pictures.mask is not None or pictures.mask_of is not None,
             "--strength": pictures.strength is not None,
             "--instead": instead is not None,
+            "--invert": pictures.invert is not None,
             "--grid": grid is not None,
         }
         for option in (name for name, given in others.items() if given):

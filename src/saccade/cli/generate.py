@@ -1,18 +1,16 @@
 """`saccade generate`: pictures painted from a text."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision, whole
 from saccade.cli.film_options import FilmOptions
 from saccade.cli.generate_settings import check_edits, check_kind, first_settings, load_task, print_assumptions
 from saccade.cli.interrupt import import_library
-from saccade.cli.picture_files import Files
+from saccade.cli.picture_files import Files, finish
 from saccade.cli.source_pictures import SourceOptions, note_size, note_steps, with_pictures
 from saccade.errors import UsageError
 
@@ -48,6 +46,7 @@ def generate(
     mask_of: str | None = None,
     segmenter: str | None = None,
     image_guidance: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
+    invert: str | None = None,
     style: Path | None = None,
     frames: Annotated[int | None, whole(1, 10000)] = None,
     fps: Annotated[float | None, Parameter(validator=validators.Number(gte=0.1, lte=240))] = None,
@@ -87,6 +86,8 @@ def generate(
         saccade generate "a green star" --image photo.png --mask hole.png
 
         saccade generate "make the star green" --image photo.png
+
+        saccade generate "a blue star" --image photo.png --invert "a red star"
 
         saccade generate --image photo.png --style drawing.png
 
@@ -142,6 +143,11 @@ def generate(
         With --mask-of: a model that segments pictures. Default: shapes.
     image_guidance
         How closely to follow --image: 1 for no guidance. Default: 1, or the pipeline's own.
+    invert
+        What --image shows. The picture is followed back to the noise that it would be painted from under these words,
+        and painted from there with the prompt: what the new words do not change changes less than with --strength, of
+        which 1 is the default here. The words are the negative prompt too, unless --negative is given; the seed has no
+        effect.
     style
         Picture whose style to take. A model that was not trained for it borrows the keys and values of its patches.
     frames
@@ -168,7 +174,8 @@ def generate(
         Another prompt to paint in place of the first, from the same noise and with the first one's attention to words
         in most of the steps: what the same words describe changes less than by painting anew (prompt-to-prompt).
     keep_layout
-        With --instead: also keep the first one's attention between patches in the first steps, which holds the layout.
+        With --instead or --invert: also keep the first one's attention between patches in the first steps, which holds
+        the layout.
     look
         HTML page to write: where each word acts on the picture, at every step, layer and head; of a film, in every
         frame, with where its places look.
@@ -180,18 +187,20 @@ def generate(
     as_json
         As JSON: the settings and the path of each picture.
     """
-    beginning = SourceOptions(image, mask, mask_of, segmenter, strength, style, style_strength)
+    beginning = SourceOptions(image, mask, mask_of, segmenter, strength, style, style_strength, invert)
     moving = FilmOptions(frames, fps, film, last, like)
     given = [*beginning.files, *moving.files]
     if prompt is None and like is None and not given:
         raise UsageError('no prompt was given: say what to paint, as in saccade generate "a red star"')
     if prompt is not None and not prompt.strip() and not given:
         raise UsageError('the prompt is empty: say what to paint, as in "a red star"')
-    check_edits(instead, keep_layout, look, n)
-    beginning.check(instead, look)
+    check_edits(instead, invert, keep_layout, look, n)
+    beginning.check(instead, look, n)
     moving.check(beginning, instead, grid)
     files = Files.named(out, grid, n, [*([] if like is None else [like]), *given], look, moving.is_film)
     import_library()
+    from dataclasses import replace
+
     from saccade.device import join
     from saccade.tasks.generate.base import several
     from saccade.tasks.generate.image import Originals
@@ -207,6 +216,7 @@ def generate(
     task.model.to(place.device)
     sampling = {"steps": steps, "guidance": guidance, "interval": guidance_interval, "sampler": sampler}
     sampling |= {"image_guidance": image_guidance, "style_guidance": style_guidance}
+    negative = invert if negative is None else negative
     others = {"prompt": prompt, "negative": negative, "seed": seed, "height": height, "width": width}
     known = None
     if moving.is_film:
@@ -214,7 +224,7 @@ def generate(
         known, others = moving.read(base, task, originals, others)
         originals = Originals(style=originals.style)
     if beginning.files:
-        others = with_pictures(task, originals, base, others) | beginning.options(originals, base)
+        others = with_pictures(task, originals, base, others) | beginning.options(task, originals, base)
     settings = first_settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
     files.check_rate(settings)
     if originals.image is not None:
@@ -223,14 +233,16 @@ def generate(
             note_steps(task, settings)
     if instead is not None:
         settings = instead_of(settings, instead, keep_layout)
+    elif invert is not None:
+        settings = instead_of(replace(settings, prompt=invert), settings.prompt, keep_layout)
     unknown = print_assumptions(task, base, settings)
     try:
         for picture in _painted(task, several(settings, n), place, look, originals, known):
             files.write(picture)
     except KeyboardInterrupt:
-        _finish(files, n, unknown, as_json)
+        finish(files, n, unknown, as_json)
         raise
-    _finish(files, n, unknown, as_json)
+    finish(files, n, unknown, as_json)
 
 
 def _painted(
@@ -266,35 +278,7 @@ def _painted(
             from saccade.studio.views.generate import write_generation_page
 
             yield write_generation_page(task, settings[0], look, report, originals=originals)[0]
-        elif isinstance(task, GenerateTask) and not (originals.image or originals.style):
-            yield from paint(task, settings, report)
+        elif isinstance(task, GenerateTask):
+            yield from paint(task, settings, report, originals)
         else:
             yield from task.generate_all(settings, report, originals=originals)
-
-
-def _finish(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
-    """Write the sheet, and print what was painted, if anything was."""
-    if files.pictures:
-        files.write_grid()
-        _print(files, n, unknown, as_json)
-
-
-def _print(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
-    pictures = [{"path": str(path), **picture.to_dict()} for path, picture in files.pictures]
-    if as_json:
-        grid = None if files.grid is None else str(files.grid)
-        page = None if files.page is None else str(files.page)
-        content = {"pictures": pictures, "grid": grid, "page": page, "unknown_words": unknown}
-        print(json.dumps(content, ensure_ascii=False))
-        return
-    stdout, (path, first) = console.stdout(), files.pictures[0]
-    if n == 1:
-        console.line(stdout, (str(path), "bold"), f": {first}")
-    else:
-        kind = "films" if files.film else "pictures"
-        count = f"{len(pictures)} {kind}" if len(pictures) == n else f"{len(pictures)} of {n} {kind}"
-        console.line(stdout, (str(files.out), "bold"), f": {count}, the first {first}")
-    if files.grid is not None:
-        console.line(stdout, "The sheet: ", (str(files.grid), "bold"))
-    if files.page is not None:
-        console.line(stdout, "The page: ", (str(files.page), "bold"), ". Open it in a browser and click a word.")

@@ -54,7 +54,7 @@ def first_settings(
     if base is not None:
         height, width = base.size
         start = {"prompt": base.prompt, "negative": base.negative, "seed": base.seed, "height": height, "width": width}
-    layout = base.layout if base else None
+    layout = None if base is None else base.layout
     if layout is not None and not isinstance(task, GenerateTask):
         raise UsageError(f"the settings take the layout of another prompt, which {task.name} cannot: use another model")
     given = {name: value for name, value in sampling.items() if value is not None}
@@ -62,7 +62,7 @@ def first_settings(
     settings = task.settings(**options, sampling=replace(base.sampling if base else task.default_sampling, **given))
     if base is not None and base.film is not None and settings.film is None:
         raise UsageError("the settings are those of a film: say how many frames, 2 or more, as in --frames 16")
-    return replace(settings, precision=precision, layout=layout)
+    return replace(settings, precision=precision, layout=layout or settings.layout)
 
 
 def print_assumptions(task: "AnyGenerateTask", base: "Settings | None", settings: "Settings") -> list[str]:
@@ -78,12 +78,12 @@ def print_assumptions(task: "AnyGenerateTask", base: "Settings | None", settings
     return unknown
 
 
-def check_edits(instead: str | None, keep_layout: bool, look: Path | None, n: int) -> None:
+def check_edits(instead: str | None, invert: str | None, keep_layout: bool, look: Path | None, n: int) -> None:
     """Raises UsageError for options that do not go together."""
     if instead is not None and not instead.strip():
         raise UsageError('--instead is empty: give another prompt, such as "a green star"')
-    if keep_layout and instead is None:
-        raise UsageError("--keep-layout goes with --instead: give another prompt, of which the layout is to be kept")
+    if keep_layout and instead is None and invert is None:
+        raise UsageError("--keep-layout goes with --instead or --invert: give the words whose layout is to be kept")
     if look is not None and n > 1:
         raise UsageError(f"--look shows one picture or film, and --n {n} paints more: leave one of them out")
     if look is not None and instead is not None:

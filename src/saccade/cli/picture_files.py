@@ -1,6 +1,7 @@
-"""Where `saccade generate` writes pictures."""
+"""Where `saccade generate` writes pictures, and what it prints of them."""
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +117,34 @@ class Files:
         content = io.BytesIO()
         contact_sheet([picture.image for _, picture in self.pictures]).save(content, "PNG")  # type: ignore[union-attr]
         output.write_file(self.grid, content.getvalue())
+
+
+def finish(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
+    """Write the sheet, and print what was painted, if anything was."""
+    if files.pictures:
+        files.write_grid()
+        _print(files, n, unknown, as_json)
+
+
+def _print(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
+    pictures = [{"path": str(path), **picture.to_dict()} for path, picture in files.pictures]
+    if as_json:
+        grid = None if files.grid is None else str(files.grid)
+        page = None if files.page is None else str(files.page)
+        content = {"pictures": pictures, "grid": grid, "page": page, "unknown_words": unknown}
+        print(json.dumps(content, ensure_ascii=False))
+        return
+    stdout, (path, first) = console.stdout(), files.pictures[0]
+    if n == 1:
+        console.line(stdout, (str(path), "bold"), f": {first}")
+    else:
+        kind = "films" if files.film else "pictures"
+        count = f"{len(pictures)} {kind}" if len(pictures) == n else f"{len(pictures)} of {n} {kind}"
+        console.line(stdout, (str(files.out), "bold"), f": {count}, the first {first}")
+    if files.grid is not None:
+        console.line(stdout, "The sheet: ", (str(files.grid), "bold"))
+    if files.page is not None:
+        console.line(stdout, "The page: ", (str(files.page), "bold"), ". Open it in a browser and click a word.")
 
 
 def _free(folder: bool, film: bool) -> Path:

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
 
+    AnyGenerateTask = GenerateTask | PublicGenerateTask | PublicFilmTask
 
 SEGMENTER = "shapes"
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """--image, --mask, --mask-of, --segmenter, --strength, --style and --style-strength."""
+    """--image, --mask, --mask-of, --segmenter, --strength, --style, --style-strength and --invert."""
 
     image: Path | None = None
     mask: Path | None = None
@@ -32,18 +33,22 @@ class SourceOptions:
     strength: float | None = None
     style: Path | None = None
     style_strength: float | None = None
+    invert: str | None = None
 
     @property
     def files(self) -> list[Path]:
         """Those that are read."""
         return [file for file in (self.image, self.mask, self.style) if file is not None]
 
-    def check(self, instead: str | None, look: Path | None) -> None:
+    def check(self, instead: str | None, look: Path | None, n: int) -> None:
         """Raises UsageError for options that do not go together."""
         if self.image is None:
-            for option, value in (("--mask", self.mask), ("--mask-of", self.mask_of), ("--strength", self.strength)):
+            starting = {"--mask": self.mask, "--mask-of": self.mask_of, "--strength": self.strength}
+            for option, value in (starting | {"--invert": self.invert}).items():
                 if value is not None:
                     raise UsageError(f"{option} goes with --image: give the picture to start from")
+        if self.invert is not None:
+            self._check_inversion(look, n)
         if self.mask is not None and self.mask_of is not None:
             raise UsageError("--mask and --mask-of both say what to paint: give one of them")
         if self.segmenter is not None and self.mask_of is None:
@@ -55,6 +60,19 @@ class SourceOptions:
             raise UsageError(f"--instead changes a picture that is painted from noise: leave it or {option} out")
         if look is not None and self.strength == 0:
             raise UsageError("--strength 0 paints nothing, so that --look has nothing to show: use more")
+
+    def _check_inversion(self, look: Path | None, n: int) -> None:
+        if not (self.invert or "").strip():
+            raise UsageError('--invert is empty: say what the picture of --image shows, such as "a red star"')
+        others = {
+            "--mask": self.mask is not None or self.mask_of is not None,
+            "--style": self.style is not None,
+            "--look": look is not None,
+        }
+        for option in (name for name, given in others.items() if given):
+            raise UsageError(f"--invert changes a whole picture by words alone: leave it or {option} out")
+        if n > 1:
+            raise UsageError(f"--invert starts at the picture's own noise, and --n {n} pictures would be equal: use 1")
 
     def read(self, base: "Settings | None") -> "Originals":
         """The pictures; notes on the files are printed. base: settings to paint again, which may be of pictures.
@@ -102,21 +120,33 @@ class SourceOptions:
                 f"the settings take the style of {printable(base.style.name)}, which they do not contain: give it with "
                 "--style"
             )
-        if base.layout is not None and self.files:
+        inverted = before is not None and before.use == "inversion"
+        if base.layout is not None and self.files and not inverted:
             raise UsageError("the settings take the layout of another prompt, from noise: leave pictures or them out")
 
-    def options(self, originals: "Originals", base: "Settings | None") -> dict[str, Any]:
-        """Arguments of `GenerateTask.settings`: strengths that are not given are those of `base`."""
-        strength, style_strength = self.strength, self.style_strength
-        if strength is None and base is not None and base.image is not None and base.image.use == "start":
-            strength = base.image.strength
+    def options(self, task: "AnyGenerateTask", originals: "Originals", base: "Settings | None") -> dict[str, Any]:
+        """Arguments of `task.settings`: strengths, and a caption to invert under, that are not given are those of
+        `base`. Raises UsageError where the model inverts no pictures."""
+        from saccade.tasks.generate.task import GenerateTask
+
+        strength, style_strength, caption = self.strength, self.style_strength, self.invert
+        before = None if base is None else base.image
+        if strength is None and before is not None and before.use != "source":
+            strength = before.strength
+        if caption is None and before is not None:
+            caption = before.caption or None
+        inverted = {} if caption is None else {"source_prompt": caption}
+        if inverted and not isinstance(task, GenerateTask):
+            raise UsageError(
+                f"{task.name} inverts no pictures: use a model of ours, or --strength in place of --invert"
+            )
         if style_strength is None:
             style_strength = base.style.strength if base is not None and base.style is not None else 1.0
-        return {"originals": originals, "strength": strength, "style_strength": style_strength}
+        return {"originals": originals, "strength": strength, "style_strength": style_strength, **inverted}
 
 
 def with_pictures(
-    task: "GenerateTask | PublicGenerateTask | PublicFilmTask",
+    task: "AnyGenerateTask",
     originals: "Originals",
     base: "Settings | None",
     options: dict[str, Any],

@@ -7,19 +7,48 @@ replaces its own keys and values instead of adding the style's).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from saccade.errors import SaccadeError
 from saccade.lens import edit
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Edit, Site
 from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import noised
+from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.sample import Callback, Sampling, sample
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.start import Start
+
+if TYPE_CHECKING:
+    from saccade.tasks.generate.task import GenerateTask
+
+
+def paint_in_style(
+    task: "GenerateTask",
+    noise: Float[Tensor, "b f c y x"],
+    chunk: Sequence[Settings],
+    originals: Originals,
+    callback: Callback | None = None,
+) -> Float[Tensor, "b f c y x"]:
+    """Pictures of settings that are painted together, in the style of `originals`.
+
+    Raises SaccadeError for a generator that attends to the image beside it."""
+    first, device = chunk[0], noise.device
+    assert originals.style is not None
+    assert first.style is not None
+    if originals.pixels(first, task.model.config.patch, task.preprocess.size, device):
+        raise SaccadeError(
+            f"{task.name} attends to images, but was not trained to take a style: give the image a strength, to start "
+            "from it"
+        )
+    style, start = originals.style.pixels(first.size, device)[0], originals.start(first, device) or Start()
+    sources = task.encode(with_style_rows(chunk))
+    return sample_in_style(task.model, noise, sources, first.sampling, style, first.style.strength, start, callback)
 
 
 @torch.no_grad()

@@ -53,9 +53,15 @@ class Original:
         mask, more = _read_mask(mask_image, picture)
         return cls(picture.image, mask, picture.name, (*notes, *more))
 
-    def settings(self, strength: float | None = None, sources: Sequence[str] = ()) -> ImageSettings:
+    def settings(
+        self, strength: float | None = None, sources: Sequence[str] = (), caption: str | None = None
+    ) -> ImageSettings:
         """For `Settings.image`. strength: None to attend to the picture, where `sources`, those of the generator, hold
-        its kind, else to start at it with 0.6, or 1 with a mask. Raises SaccadeError where out of range."""
+        its kind, else to start at it with 0.6, or 1 with a mask. caption: of the picture, to invert it, with a strength
+        of 1 by default. Raises SaccadeError where they are out of range, and for a caption with a mask."""
+        if caption is not None:
+            used = 1.0 if strength is None else strength
+            return ImageSettings(used, self.file, self.digest, self.mask_digest, "inversion", caption)
         use: Literal["start", "source"] = "source" if strength is None and self.source in sources else "start"
         usual = STRENGTH if self.mask is None and use == "start" else 1.0
         chosen = usual if strength is None else strength

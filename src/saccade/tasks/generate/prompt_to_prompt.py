@@ -23,8 +23,10 @@ from saccade.lens import Call, during, edit
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Edit, Site
 from saccade.lens.editing.swaps import swapped_columns
+from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.inversion import inverted_start
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.sample import Callback
+from saccade.tasks.generate.sample import Callback, part_of
 from saccade.tasks.generate.settings import Layout, Settings
 from saccade.tasks.generate.task import GenerateTask
 
@@ -32,9 +34,10 @@ SELF, CROSS = "blocks.*.self_attention", "blocks.*.cross_attention"
 
 
 def paint_with_layout(
-    task: GenerateTask, settings: Settings, callback: Callback | None = None
+    task: GenerateTask, settings: Settings, callback: Callback | None = None, originals: Originals | None = None
 ) -> tuple[GeneratedPicture, GeneratedPicture]:
     """The picture of the layout's prompt, as it is without edits, and that of the prompt with attention maps of it.
+    originals: as `task.generate_all` takes them.
 
     Raises SaccadeError for generators of other libraries, and as `task.generate` does, for the layout's prompt too."""
     if not isinstance(task, GenerateTask):
@@ -44,6 +47,10 @@ def paint_with_layout(
     first = replace(settings, prompt=layout.prompt, layout=None)
     words = task.read([first, settings])[0].words
     steps = settings.sampling.steps
+    start, report = None, callback
+    if settings.inverted:  # before the edits, which count evaluations
+        start = inverted_start(task, first, originals, part_of(callback, 0, 2 * steps))
+        report = part_of(callback, steps, 2 * steps)
     edits: dict[str, Edit] = {}
     if patches := _evaluations(round(layout.patches * steps), settings):
         edits[SELF] = during(_Replaced(), patches)
@@ -52,21 +59,24 @@ def paint_with_layout(
         if aligned is None or aligned:
             edits[CROSS] = during(_Replaced() if aligned is None else _Refined(aligned), taken)
     if not edits:
-        source, changed = task.generate_all([first, settings], callback)
+        source, changed = task.generate_all([first, settings], report, originals=originals, inverted=start)
         return source, changed
     with edit(task.model, edits):
-        source, changed = task.generate_all([first, settings], callback)
+        source, changed = task.generate_all([first, settings], report, originals=originals, inverted=start)
     return source, changed
 
 
 def paint(
-    task: GenerateTask, settings: Sequence[Settings], callback: Callback | None = None
+    task: GenerateTask,
+    settings: Sequence[Settings],
+    callback: Callback | None = None,
+    originals: Originals | None = None,
 ) -> Iterator[GeneratedPicture]:
     """A picture for each of the settings, in order, as `task.generate_all`, those with a layout too."""
     if not any(each.layout for each in settings):
-        yield from task.generate_all(settings, callback)
+        yield from task.generate_all(settings, callback, originals=originals)
         return
-    total, done = sum(each.sampling.steps for each in settings), 0
+    total, done = sum(each.total_steps for each in settings), 0
     for each in settings:
 
         def report(step: int, _: int, before: int = done) -> None:
@@ -74,10 +84,10 @@ def paint(
                 callback(before + step, total)
 
         if each.layout is None:
-            yield from task.generate_all([each], report)
+            yield from task.generate_all([each], report, originals=originals)
         else:
-            yield paint_with_layout(task, each, report)[1]
-        done += each.sampling.steps
+            yield paint_with_layout(task, each, report, originals)[1]
+        done += each.total_steps
 
 
 def align(source: Sequence[str], words: Sequence[str]) -> dict[int, int] | None:

@@ -107,8 +107,8 @@ def _pictures(settings: Settings) -> dict[str, Any]:
     found: dict[str, Any] = {}
     image, style, sampling = settings.image, settings.style, settings.sampling
     if image is not None:
-        start = {"strength": image.strength}
-        found |= {"image": image.name} | (start if image.use == "start" else {})
+        start = {} if image.use == "source" else {"strength": image.strength}
+        found |= {"image": image.name} | start | ({"source_prompt": image.caption} if image.caption else {})
         found["image_guidance_scale"] = sampling.image_guidance
     if style is not None:
         found |= {"style": style.name, "style_strength": style.strength}

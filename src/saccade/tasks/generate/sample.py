@@ -165,7 +165,7 @@ def sample(
         return sum((term.factor * each for term, each in zip(terms[1:], others, strict=True)), terms[0].factor * first)
 
     z = start.begin(noise)
-    times = _times(start.time, sampling.steps)
+    times = step_times(start.time, sampling.steps)
     instants = torch.tensor(times, dtype=torch.float64).to(noise)
     for i, ((t, until), (now, then)) in enumerate(zip(pairwise(times), pairwise(instants), strict=True)):
         if t < 1:
@@ -180,6 +180,6 @@ def sample(
     return z
 
 
-def _times(first: float, steps: int) -> list[float]:
+def step_times(first: float, steps: int) -> list[float]:
     """Equal steps to 1, exact at the ends of the guidance interval where they begin at 0."""
     return [first + (1 - first) * (i / steps) for i in range(steps)] + [1.0]

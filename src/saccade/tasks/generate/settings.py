@@ -57,23 +57,32 @@ class ImageSettings:
     """The picture that another is painted from (`saccade.tasks.generate.image`).
 
     Attributes:
-        use: "start": sampling starts at it, partly noised; "source": the generator attends to it.
-        strength: of a start, how much of the way from noise to the picture is painted anew: 0 for none, 0.001 to 1
-            for all of it.
+        use: "start": sampling starts at it, partly noised; "source": the generator attends to it; "inversion": sampling
+            starts at the noise that it is inverted to (`saccade.tasks.generate.inversion`).
+        strength: of a start or an inversion, how much of the way from noise to the picture is painted anew: 0 for none,
+            0.001 to 1 for all of it.
         name: of the picture, for display.
         digest: of its pixels.
         mask_digest: of the mask, "" without one.
+        caption: of an inversion, what the picture shows.
 
-    Raises SaccadeError for a strength out of range.
+    Raises SaccadeError for a strength out of range, and for an inversion without a caption or with a mask.
     """
 
     strength: float
     name: str
     digest: str
     mask_digest: str = ""
-    use: Literal["start", "source"] = "start"
+    use: Literal["start", "source", "inversion"] = "start"
+    caption: str = ""
 
     def __post_init__(self) -> None:
+        if self.use == "inversion" and not self.caption.strip():
+            raise SaccadeError(
+                'a picture is inverted under its caption, which is empty: give one, such as "a red star"'
+            )
+        if self.use == "inversion" and self.mask_digest:
+            raise SaccadeError("a picture is inverted as a whole: leave the mask out")
         if self.strength != 0 and not MIN_STRENGTH <= self.strength <= 1:
             raise SaccadeError(
                 f"a strength of {self.strength:g} was requested; {MIN_STRENGTH:g} to 1, or 0 for the picture as it is, "
@@ -127,6 +136,16 @@ class Settings:
     def frames(self) -> int:
         """How many frames are painted or known: 1 of a picture."""
         return 1 if self.film is None else self.film.frames
+
+    @property
+    def inverted(self) -> bool:
+        """Whether sampling starts at the noise that an image is inverted to."""
+        return self.image is not None and self.image.use == "inversion"
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the sampler, and as many of an inversion."""
+        return self.sampling.steps * (2 if self.inverted else 1)
 
     @property
     def sampler(self) -> str:
@@ -242,7 +261,8 @@ def _image_fields(image: ImageSettings) -> dict[str, str]:
     name = json.dumps(printable(image.name), ensure_ascii=False)
     use = {} if image.use == "start" else {"Init image use": image.use}
     start = {"Denoising strength": _number(image.strength), "Init image": name, "Init image hash": image.digest}
-    return start | mask | use
+    caption = json.dumps(" ".join(image.caption.split()), ensure_ascii=False)
+    return start | mask | use | ({"Init image caption": caption} if image.caption else {})
 
 
 def _parse_image(found: dict[str, str]) -> ImageSettings | None:
@@ -252,9 +272,10 @@ def _parse_image(found: dict[str, str]) -> ImageSettings | None:
         return None
     strength, name = float(found["Denoising strength"]), json.loads(found["Init image"])
     use: Any = found.get("Init image use", "start")
-    if use not in ("start", "source"):
-        raise ValueError(f"Init image use: {use!r}; start or source expected")
-    return ImageSettings(strength, name, found["Init image hash"], found.get("Mask hash", ""), use)
+    if use not in ("start", "source", "inversion"):
+        raise ValueError(f"Init image use: {use!r}; start, source or inversion expected")
+    caption = json.loads(found.get("Init image caption", '""'))
+    return ImageSettings(strength, name, found["Init image hash"], found.get("Mask hash", ""), use, caption)
 
 
 def _style_fields(style: StyleSettings) -> dict[str, str]:

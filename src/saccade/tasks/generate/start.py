@@ -25,6 +25,11 @@ class Start:
         return z
 
 
+def noise_of(seed: int, channels: int, size: tuple[int, int]) -> Float[Tensor, "1 c y x"]:
+    """Of one picture, by a generator of its own: numbers of a batch would depend on its size."""
+    return torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(seed))
+
+
 @dataclass(frozen=True, eq=False)
 class FromPicture(Start):
     """At a picture, noised to time 1 - strength. picture: -1 to 1, the same for the whole batch."""
@@ -38,6 +43,17 @@ class FromPicture(Start):
 
     def begin(self, noise: Float[Tensor, "b f c y x"]) -> Float[Tensor, "b f c y x"]:
         return noised(self.picture.expand_as(noise), noise, torch.tensor(self.time, dtype=torch.float64).to(noise))
+
+
+@dataclass(frozen=True, eq=False)
+class Inverted(Start):
+    """At what a picture was inverted to (`saccade.tasks.generate.inversion`): the noise of samples has no effect."""
+
+    noise: Float[Tensor, "f c y x"]
+    time: float
+
+    def begin(self, noise: Float[Tensor, "b f c y x"]) -> Float[Tensor, "b f c y x"]:
+        return self.noise.expand_as(noise)
 
 
 @dataclass(frozen=True, eq=False)

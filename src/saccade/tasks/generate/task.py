@@ -22,6 +22,7 @@ from saccade.tasks.generate.film import KnownFrames, known_frames
 from saccade.tasks.generate.film_settings import RATE, FilmSettings
 from saccade.tasks.generate.generate_films import check_film, generate_films, window_of
 from saccade.tasks.generate.image import Original, Originals, to_images
+from saccade.tasks.generate.inversion import check_inversion, inverted_start
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
 from saccade.tasks.generate.sample import (
@@ -34,9 +35,9 @@ from saccade.tasks.generate.sample import (
     part_of,
     sample,
 )
-from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.settings import Layout, Settings
 from saccade.tasks.generate.sizes import check_size, most_at_once
-from saccade.tasks.generate.start import Start
+from saccade.tasks.generate.start import Start, noise_of
 from saccade.tasks.saved import TrainedTask
 
 BATCH = 16  # pictures that are painted at once
@@ -68,6 +69,7 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         image: Source | None = None,
         mask_image: Source | None = None,
         strength: float | None = None,
+        source_prompt: str | None = None,
         image_guidance_scale: float = 1.0,
         style_image: Source | None = None,
         style_strength: float = 1.0,
@@ -97,6 +99,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             mask_image: of its size: white pixels are painted and the others kept exactly, in the image's own size.
             strength: how much of the image is painted anew, 0 to 1: all steps are spent from its noised version at time
                 1 - strength. Default for generators that do not attend to images: 0.6, or 1 with a mask.
+            source_prompt: what the image shows: it is inverted under this caption, by default the negative prompt too,
+                and painted with the prompt from there, with the attention to words that it has under the caption.
             style_image: a picture whose style to take; a generator that was not trained for it borrows the keys and
                 values of its patches (`saccade.tasks.generate.borrowed_style`).
             style_strength: factor of the attention to the style, 0 to 100.
@@ -114,8 +118,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         guidance = (image_guidance_scale, style_guidance_scale)
         scale = self.default_sampling.guidance if guidance_scale is None else guidance_scale
         sampling = Sampling(num_inference_steps, scale, guidance_interval, sampler, *guidance)
-        if image is None and (mask_image is not None or strength is not None):
-            raise SaccadeError("a mask_image or a strength goes with an image: give it too")
+        if image is None and not (mask_image is strength is source_prompt is None):
+            raise SaccadeError("a mask_image, a strength or a source_prompt goes with an image: give it too")
         originals = Originals(
             None if image is None else Original.read(image, mask_image),
             None if style_image is None else Original.read(style_image),
@@ -123,19 +127,31 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         film, known = None, KnownFrames()
         if num_frames != 1 or last_image is not None or video is not None:
             last = None if last_image is None else Original.read(last_image)
-            known = known_frames(originals.image, last, video, mask_image is not None or strength is not None)
+            known = known_frames(originals.image, last, video, not (mask_image is strength is source_prompt is None))
             film = self.film_settings(num_frames, fps, known)
             height, width = self.fit(known, height, width)
             originals = Originals(style=originals.style)
         if originals.image is not None:
             height, width = originals.image.fit(self.preprocess.size, self.model.config.patch, height, width)
         settings = self.settings(
-            prompt, negative_prompt, seed, sampling, height, width, originals, strength, style_strength, film
+            prompt,
+            negative_prompt or source_prompt or "",
+            seed,
+            sampling,
+            height,
+            width,
+            originals,
+            strength,
+            style_strength,
+            film,
+            source_prompt,
         )
         if film is None:
             if fps is not None:
                 raise SaccadeError("fps is of a film: give num_frames too")
-            return list(self.generate_all(several(settings, n), callback, originals=originals))
+            from saccade.tasks.generate.prompt_to_prompt import paint
+
+            return list(paint(self, several(settings, n), callback, originals))
         return list(self.generate_films(several(settings, n), known, originals, callback))
 
     def film_settings(
@@ -176,6 +192,7 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         strength: float | None = None,
         style_strength: float = 1.0,
         film: FilmSettings | None = None,
+        source_prompt: str | None = None,
     ) -> Settings:
         """The settings of one picture or film, checked. Raises as `generate` does."""
         given, known = originals or Originals(), self.model.config.pictures
@@ -185,12 +202,15 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             self.preprocess.size[1] if width is None else width,
         )
         check_size(size, self.model.config.patch)
-        image = None if given.image is None else given.image.settings(strength, known)
+        image = None if given.image is None else given.image.settings(strength, known, source_prompt)
         style = None if given.style is None else given.style.style_settings(style_strength, known)
         sampling = sampling or self.default_sampling
         check_sampler(self.model, sampling, bool(negative.strip()))
         settings = Settings(prompt, seed, size, negative, sampling, self.name, self.digest)
-        settings = replace(settings, image=image, style=style, film=film)
+        layout = None if source_prompt is None else Layout(source_prompt)
+        settings = replace(settings, image=image, style=style, film=film, layout=layout)
+        if source_prompt is not None:
+            check_inversion(settings)
         if film is not None:
             check_film(self, settings)
         self.read([settings])
@@ -203,46 +223,35 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         batch: int = BATCH,
         observe: Observer | None = None,
         originals: Originals | None = None,
+        inverted: Start | None = None,
     ) -> Iterator[GeneratedPicture]:
         """A picture for each of the settings, in order; those that follow one another with equal size, sampling, image
         and style are painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`.
-        originals: the pictures of settings with an image or a style; SaccadeError is raised if they are others."""
+        originals: the pictures of settings with an image or a style; SaccadeError is raised if they are others.
+        inverted: what `inverted_start` gave for the settings, if it was called before."""
         model, patch = self.model.eval(), self.model.config.patch
         runs = list(chunks(settings, _shared, lambda each: min(batch, most_at_once(each.size, patch))))
-        total = sum(run[0].sampling.steps for run in runs)
-        done = 0
+        total, done = sum(run[0].total_steps if inverted is None else run[0].sampling.steps for run in runs), 0
         for chunk in runs:
-            noise = torch.stack([_noise(each, model.config.channels) for each in chunk]).to(model.device)
+            channels, device = model.config.channels, model.device
+            noise = torch.stack([noise_of(each.seed, channels, each.size) for each in chunk]).to(device)
             first, own = chunk[0], (originals or Originals()).of(chunk[0])
             given = self.pictures(first, own)
-            terms, start = first.sampling.terms(tuple(given)), own.start(first, noise.device)
+            terms, start = first.sampling.terms(tuple(given)), inverted or own.start(first, noise.device)
+            if own.image is not None and first.inverted and inverted is None:
+                start = inverted_start(self, first, own, part_of(callback, done, total))
+                done += first.sampling.steps
             report = part_of(callback, done, total)
             if first.style is not None and first.style.use == "borrow":
-                pixels = self._in_style(noise, chunk, own, report)
+                from saccade.tasks.generate.borrowed_style import paint_in_style
+
+                pixels = paint_in_style(self, noise, chunk, own, report)
             else:
                 pixels = sample(model, noise, self.encode(chunk, given), first.sampling, report, observe, start, terms)
             done += first.sampling.steps
             check_finite(pixels)
             for each, picture in zip(chunk, to_images(pixels[:, 0]), strict=True):
                 yield GeneratedPicture(picture if own.image is None else own.image.finish(picture), each)
-
-    def _in_style(
-        self, noise: Float[Tensor, "b f c y x"], chunk: Sequence[Settings], own: Originals, report: Callback | None
-    ) -> Float[Tensor, "b f c y x"]:
-        """`sample` of pictures that borrow keys and values of a style."""
-        from saccade.tasks.generate.borrowed_style import sample_in_style, with_style_rows
-
-        first, device = chunk[0], noise.device
-        assert own.style is not None
-        assert first.style is not None
-        if own.pixels(first, self.model.config.patch, self.preprocess.size, device):
-            raise SaccadeError(
-                f"{self.name} attends to images, but was not trained to take a style: give the image a strength, to "
-                "start from it"
-            )
-        style, start = own.style.pixels(first.size, device)[0], own.start(first, device) or Start()
-        sources = self.encode(with_style_rows(chunk))
-        return sample_in_style(self.model, noise, sources, first.sampling, style, first.style.strength, start, report)
 
     def pictures(self, settings: Settings, originals: Originals | None) -> dict[str, Float[Tensor, "1 c y x"]]:
         """What the generator attends to beside the prompt, by the names of its sources. originals: as `generate_all`
@@ -284,12 +293,6 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             found.update(name.encode())
             found.update(value.detach().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()[:10]
-
-
-def _noise(settings: Settings, channels: int) -> Float[Tensor, "1 c y x"]:
-    """Of one picture, by a generator of its own: numbers of a batch would depend on its size."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    return torch.randn(1, channels, *settings.size, generator=generator)
 
 
 def _shared(settings: Settings) -> tuple[object, ...]:
