@@ -1,6 +1,8 @@
 """Any module that takes a picture, with the preprocessing that its owner gives."""
 
 from dataclasses import dataclass
+from inspect import Parameter, signature
+from typing import Any
 
 from jaxtyping import Float
 from PIL import Image
@@ -15,19 +17,36 @@ from saccade.errors import DataError, in_one_line
 class PictureModule(PublicModel):
     """A module, and how a picture becomes its input.
 
-    processor: from a PIL image to a tensor (3 y x) or (1 3 y x), or to inputs by name.
+    processor: from a PIL image to a tensor (3 y x) or (1 3 y x), or to inputs by name; of a model that takes pairs from
+    two PIL images. second: the other one.
     """
+
+    second: Image.Image | None = None
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether its input is made of two pictures."""
+        needed = [each for each in _parameters(self.processor) if each.default is each.empty]
+        return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in needed) == 2
 
     def prepare(self, picture: Image.Image) -> ModelInput:
         """The inputs of one picture. Raises DataError if the processor fails, or returns something else."""
+        pictures = [picture] if self.second is None else [picture, self.second]
         try:
-            given = self.processor(picture.convert("RGB"))
+            given = self.processor(*(each.convert("RGB") for each in pictures))
         except Exception as error:  # a function of the user's
             raise DataError(
                 f"preprocess= of {self.name} failed on a picture of {picture.width} x {picture.height} pixels: "
                 f"{type(error).__name__}: {in_one_line(error)}"
             ) from error
         return one_picture(given)
+
+
+def _parameters(function: Any) -> list[Parameter]:
+    try:
+        return list(signature(function).parameters.values())
+    except (TypeError, ValueError):  # of a class written in C
+        return []
 
 
 def one_picture(given: ModelInput) -> ModelInput:

@@ -24,7 +24,7 @@ from saccade.checkpoints.public import (
     quiet_transformers,
     refuse_quantised,
 )
-from saccade.errors import CheckpointError
+from saccade.errors import CheckpointError, DataError
 
 PLAIN = {  # settings of a processor that resizes, crops, rescales and normalizes, and nothing else
     "do_resize", "do_rescale", "do_normalize", "do_convert_rgb", "image_mean", "image_std", "size", "resample",
@@ -33,6 +33,7 @@ PLAIN = {  # settings of a processor that resizes, crops, rescales and normalize
     "disable_grouping", "do_pad", "pad_size", "image_seq_length",
 }  # fmt: skip
 TEXTS = {"input_ids", "decoder_input_ids", "text_inputs"}
+PAIRS = ("efficientloftr", "lightglue", "superglue")  # families that take two pictures
 NATIVE = ("vit", "deit", "dinov2", "dinov2_with_registers", "clip", "clip_vision_model")
 
 
@@ -40,9 +41,20 @@ NATIVE = ("vit", "deit", "dinov2", "dinov2_with_registers", "clip", "clip_vision
 class VisionModel(PublicModel):
     """A model with the method that prepares a picture for it."""
 
+    second: Image.Image | None = None  # the other picture of one that takes pairs
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether it finds the points of one picture in another."""
+        return self.family in PAIRS
+
     def prepare(self, picture: Image.Image) -> dict[str, Tensor]:
-        """pixel_values (1 3 y x) and other inputs. Raises DataError for a picture that cannot be prepared."""
-        return prepare_images(self.processor, self.model, [picture], self.name)
+        """pixel_values (1 3 y x), of a pair (1 2 3 y x), and other inputs. Raises DataError for a picture that cannot
+        be prepared, and for one alone where two are needed."""
+        if self.takes_pairs and self.second is None:
+            raise DataError(f"{self.name} finds one picture in another: give a second picture")
+        pictures = [picture] if self.second is None else [picture, self.second]
+        return prepare_images(self.processor, self.model, pictures, self.name)
 
 
 def is_vision_model(source: Source) -> bool:

@@ -47,7 +47,8 @@ def look(
             tensor (3 y x) or (1 3 y x) is its input as it is; otherwise one (3 y x) in 0..1 is a picture like others.
             With `ask`, a list of pictures is given to the model together.
         preprocess: of a module: from a PIL image to its input, a tensor (3 y x) or (1 3 y x), or a dict of inputs by
-            name. Default: none for tensors, and timm's own for models of timm.
+            name, in which a picture may also be a list of patches, or several parts. From two PIL images, the second
+            `other`, for one that takes both at once. Default: none for tensors, and timm's own for models of timm.
         labels: names of a module's classes, for an output of logits (or probabilities) of that many classes.
         ask: a question, for a model of transformers that writes about pictures, by name, path or as a task.
         texts: of models that match text with pictures, what the picture may show.
@@ -55,7 +56,8 @@ def look(
         threshold: least score of an object of a detector, 0 to 1.
         top: number of classes of a classifier.
         classes: names of classes to show the evidence for, besides the most likely ones.
-        other: a second picture, in which patches of the first are looked for.
+        other: a second picture, in which patches of the first are looked for; of a model that takes two pictures at
+            once, the second of them.
         module: pattern of the names of the modules to show ("*.layer.3.*"), of models in their library's own class.
 
     Returns:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from saccade.data.films.store import is_animated
 from saccade.errors import SaccadeError, UsageError
 from saccade.studio.views import LookOptions, View, view_of
 from saccade.studio.views.answer import AnswerView
+from saccade.studio.views.base import page_title
 from saccade.studio.views.film import FilmView
 from saccade.tasks import load
 from saccade.tasks.ask.task import PublicAskTask
@@ -35,6 +37,7 @@ def look(task: Any, picture: Picture, options: LookOptions = _DEFAULTS) -> View:
     """
     if options.module and not isinstance(task, PublicVisionTask | PublicSegmentTask | PublicDetectTask):
         raise SaccadeError(f"--module is not for {task.name}, whose page shows every layer")
+    task, picture, options = _paired(task, picture, options)
     view = view_of(task).look(task, picture, options)
     if options.other is not None and view.extras.other is None:
         raise SaccadeError(f"{task.name}: two pictures are compared by features of patches, which are not known here")
@@ -42,6 +45,19 @@ def look(task: Any, picture: Picture, options: LookOptions = _DEFAULTS) -> View:
         why = next((note for note in view.notes if note.startswith("no class maps")), "it does not classify pictures")
         raise SaccadeError(f"{task.name} shows no evidence for a class: {why}")
     return view
+
+
+def _paired(task: Any, picture: Picture, options: LookOptions) -> tuple[Any, Picture, LookOptions]:
+    """The same; of a model that takes two pictures at once, both as its input."""
+    if options.other is None or not isinstance(task, PublicVisionTask) or not task.vision.takes_pairs:
+        return task, picture, options
+    wrapper = replace(task.vision, second=options.other.image)
+    return PublicVisionTask(wrapper), both(picture, options.other), replace(options, other=None)
+
+
+def both(picture: Picture, other: Picture) -> Picture:
+    """A picture with the names of two."""
+    return replace(picture, name=f"{page_title(picture.name)} · {page_title(other.name)}")
 
 
 def look_at_film(model: str, path: Path, options: LookOptions, device: torch.device | str) -> FilmView:

@@ -6,11 +6,17 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import nn
+from transformers import EfficientLoFTRConfig, EfficientLoFTRForKeypointMatching, EfficientLoFTRImageProcessorPil
 
-from saccade.errors import SaccadeError
+from saccade.data import Picture
+from saccade.errors import DataError, SaccadeError
+from saccade.language import korean
 from saccade.ops import attention_weights
 from saccade.studio.any_model import look
+from saccade.studio.look import look as look_with_task
 from saccade.studio.places.given import given_pictures
+from saccade.studio.views import LookOptions
+from saccade.tasks import load
 
 SIDE, PATCH, WIDTH = 21, 7, 13
 PICTURE = Image.effect_mandelbrot((84, 42), (-2, -1, 1, 1), 9).convert("RGB")
@@ -63,8 +69,10 @@ def test_tiles_are_drawn_side_by_side(blank, tmp_path):
     order = torch.cat([cells(part) for part in range(3)])
     assert torch.equal(over.targets.cells[0, : len(order)], order)
     torch.testing.assert_close(over.weights[0, 0, : len(order)], attention_weights(*model.outer)[0, 0, : len(order)])
-    note = next(note for note in view.notes if "parts of 21 x 21 pixels" in note)
-    assert ("1 without pixels" in note) == blank
+    how = f"the model takes the image as {3 + blank} parts of 21 x 21 pixels, drawn here row by row"
+    assert view.seen.how == how + "; 1 of them are padding, and left out" * blank
+    assert "parts" not in korean(view.seen.how, {})
+    assert how in str(view)
     left, right = (np.asarray(view.picture.resize((42, 42)), float)[:21, at : at + 21] for at in (0, 21))
     strips = [np.asarray(PICTURE.resize((63, 21)), float)[:, at : at + 21] for at in (0, 21)]
     assert max(np.abs(left - strips[0]).mean(), np.abs(right - strips[1]).mean()) < 12
@@ -73,17 +81,36 @@ def test_tiles_are_drawn_side_by_side(blank, tmp_path):
 
 def test_two_pictures_that_attend_to_each_other():
     torch.manual_seed(3)
-    model = Tiled(pair=True)
-    other = torch.rand(3, SIDE, SIDE)
+    model, other = Tiled(pair=True), PICTURE.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
-    def prepare(image):
-        return {"pixel_values": torch.stack([tiles(image, 1)["pixel_values"][0, 0], other])[None]}
+    def prepare(one, two):
+        return {"pixel_values": torch.cat([tiles(each, 1)["pixel_values"] for each in (one, two)], 1)}
 
-    layer = look(model, PICTURE, preprocess=prepare).targets.layers[0]
+    view = look(model, PICTURE, preprocess=prepare, other=other)
+    assert (view.name, view.grid) == ("picture · picture", (3, 6))
+    shown = np.asarray(view.picture.resize((2 * SIDE, SIDE), Image.Resampling.BOX), float)
+    assert np.abs(shown[:, :SIDE] - shown[:, : SIDE - 1 : -1]).mean() < 6
+    layer = view.targets.layers[0]
     assert torch.equal(layer.targets.cells, torch.stack([cells(0), cells(1)]))
     assert torch.equal(layer.sources.cells, torch.stack([cells(1), cells(0)]))
     q, k = model.inner
     torch.testing.assert_close(layer.weights, attention_weights(q, k.flip(0)), rtol=0, atol=1e-6)
+
+
+def test_a_model_of_transformers_that_takes_pairs(tmp_path):
+    torch.manual_seed(4)
+    stages = {"stage_num_blocks": [1] * 4, "out_features": [8, 8, 16, 32], "hidden_size": 32}
+    config = EfficientLoFTRConfig(**stages, num_attention_layers=1, num_attention_heads=8, fine_matching_slice_dim=4)
+    EfficientLoFTRForKeypointMatching(config).save_pretrained(tmp_path)
+    EfficientLoFTRImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(tmp_path)
+    task, one = load(tmp_path), Picture(PICTURE, "one.png")
+    with pytest.raises(DataError, match="give a second picture"):
+        look_with_task(task, one)
+    view = look_with_task(task, one, LookOptions(other=Picture(PICTURE.rotate(180), "two.png")))
+    crossed = [layer for layer in view.targets.layers if "cross" in layer.name]
+    assert (view.name, view.grid, len(crossed)) == ("one.png · two.png", (2, 4), 2)
+    sides = [{int(cell) % 4 // 2 for cell in side.cells.flatten()} for side in (crossed[0].targets, crossed[0].sources)]
+    assert sorted(map(tuple, sides)) == [(0,), (1,)]  # from one picture to the other
 
 
 class OfPatches(nn.Module):

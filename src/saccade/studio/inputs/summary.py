@@ -19,9 +19,10 @@ _SHOWN = 240  # longest side in pixels of the photograph on the page
 class InputSummary:
     """In words, and as the photograph beside the input of the model.
 
-    knows: the classes. how: what part of the photograph at which size. doubts: why not to rely on the answer. missing:
-    why there is no out-of-distribution score, "" where there is. photo: the whole photograph. input: what the model
-    saw, at its size. frame: that part as fractions (left, top, right, bottom) of the photograph, None if not known.
+    knows: the classes, "" for a model without. how: what part of the photograph at which size. doubts: why not to rely
+    on the answer. missing: why there is no out-of-distribution score, "" where there is. photo: the whole photograph.
+    input: what the model saw, at its size. frame: that part as fractions (left, top, right, bottom) of the photograph,
+    None if not known.
     """
 
     knows: str
@@ -49,7 +50,7 @@ class InputSummary:
 
     def print_before(self, console: Console) -> None:
         """What comes before the answer."""
-        for text in (self.knows, self.how):
+        for text in filter(None, (self.knows, self.how)):
             console.print(escape(text), style="dim", soft_wrap=True)
 
     def print_after(self, console: Console) -> None:
@@ -78,16 +79,23 @@ def described_input(
 
 
 def public_input_summary(
-    task: Any, photo: Image.Image, shown: Image.Image, size: tuple[int, int], prediction: Classification | None
+    task: Any,
+    photo: Image.Image,
+    shown: Image.Image,
+    size: tuple[int, int],
+    prediction: Classification | None,
+    how: str = "",
 ) -> InputSummary | None:
-    """Of a model with a processor of its own. shown: what it saw. size: (height, width) in pixels at which it did."""
-    if prediction is None:
+    """Of a model with a processor of its own. shown: what it saw. size: (height, width) in pixels at which it did. how:
+    in what form, if in parts. None for one that takes the whole picture and does not classify it."""
+    if prediction is None and not how:
         return None
-    doubts = describe_confidence(prediction, len(task.labels))
-    knows = describe_classes(task)
-    how = f"it saw this image at {size[1]} x {size[0]} pixels"
+    how = how or f"it saw this image at {size[1]} x {size[0]} pixels"
     small = shown.resize((size[1], size[0])) if shown.width > size[1] else shown
-    return InputSummary(knows, how, doubts, missing_score(task), photo, None, small)
+    if prediction is None:
+        return InputSummary("", how, [], "", photo, None, small)
+    doubts = describe_confidence(prediction, len(task.labels))
+    return InputSummary(describe_classes(task), how, doubts, missing_score(task), photo, None, small)
 
 
 def described(preprocess: Preprocess, size: tuple[int, int]) -> tuple[str, tuple[float, float, float, float]]:

@@ -27,7 +27,7 @@ class GivenPicture:
     follower: PlaceFollower
     pictures: Sequence[Image.Image]
     size: tuple[int, int]
-    notes: Sequence[str] = ()
+    how: str = ""
 
     def shown(self) -> Image.Image:
         """The part of each picture that patches cover, laid out as the places of the grids are."""
@@ -82,7 +82,7 @@ def _parts(prepare: Prepare, image: Image.Image, pixels: Tensor) -> GivenPicture
     count = pixels.shape[:-3].numel()
     if count > MOST_PARTS:
         raise SaccadeError(f"its input has {count} parts")
-    real = _real(prepare, image, pixels)
+    real, made = _real(prepare, image, pixels)
     height, width = pixels.shape[-2:]
     grids = Grids(len(real))
     places = torch.full((count, 1, height, width), PADDING, dtype=torch.int32)
@@ -90,22 +90,25 @@ def _parts(prepare: Prepare, image: Image.Image, pixels: Tensor) -> GivenPicture
         places[part, 0] = grids.codes(height, width, number)
     follower = PlaceFollower(pixels, places.view(*pixels.shape[:-3], 1, height, width), grids)
     flat = pixels.flatten(0, -4)
-    pictures = [seen_picture(_only(prepare, pixels, part), image, flat[part, None]) for part in real]
-    sizes = f"{count} parts of {width} x {height} pixels"
-    blank = f"; {count - len(real)} without pixels of the image are left out" if len(real) < count else ""
-    note = f"the model takes the image as {sizes}, drawn here side by side in their order, row by row{blank}"
-    return GivenPicture(follower, pictures, (grids.down * height, grids.across * width), [note])
+    # parts that were prepared before (a second picture) are undone as those that are made of this one
+    like = {part: part if part in made else next(iter(made), part) for part in real}
+    pictures = [seen_picture(_only(prepare, pixels, like[part]), image, flat[part, None]) for part in real]
+    how = f"the model takes the image as {count} parts of {width} x {height} pixels, drawn here row by row"
+    if len(real) < count:
+        how += f"; {count - len(real)} of them are padding, and left out"
+    return GivenPicture(follower, pictures, (grids.down * height, grids.across * width), how)
 
 
-def _real(prepare: Prepare, image: Image.Image, pixels: Tensor) -> list[int]:
-    """The parts that are no padding: other pixels of the picture change them, or they are not of one colour, as another
-    picture is that was prepared before."""
+def _real(prepare: Prepare, image: Image.Image, pixels: Tensor) -> tuple[list[int], list[int]]:
+    """The parts that are no padding, and those that are made of the picture: other pixels of it change these. The
+    others of the former are not of one colour, as another picture is that was prepared before."""
     noise = [probed(prepare, each, pixels).flatten(0, -4).flatten(1) for each in noises(image.size)]
     channels = pixels.detach().float().cpu().flatten(0, -4).flatten(2)
-    found = (noise[0] != noise[1]).any(1) | (channels.amax(2) > channels.amin(2)).any(1)
-    if not bool(found.any()):
+    made = (noise[0] != noise[1]).any(1)
+    real = made | (channels.amax(2) > channels.amin(2)).any(1)
+    if not bool(real.any()):
         raise SaccadeError("its input is blank")
-    return found.nonzero().flatten().tolist()
+    return real.nonzero().flatten().tolist(), made.nonzero().flatten().tolist()
 
 
 def _only(prepare: Prepare, pixels: Tensor, part: int) -> Prepare:

@@ -6,7 +6,7 @@ export function inputParts({ photo, input, frame, texts }) {
   const [knows, how, missing, ...doubts] = texts;
   const pictures = [h('span', {}, h('img', { src: photo.src, alt: '' }), ...outline(frame)), h('img', { src: input.src, alt: '', className: 'pixels' })];
   return {
-    before: [h('p', { className: 'quiet' }, knows), h('div', { className: 'input' }, ...pictures, h('p', { className: 'quiet' }, how))],
+    before: [...(knows ? [h('p', { className: 'quiet' }, knows)] : []), h('div', { className: 'input' }, ...pictures, h('p', { className: 'quiet' }, how))],
     after: [...doubts.map((text) => h('p', { className: 'doubt' }, text)), ...(missing ? [h('p', { className: 'quiet' }, missing)] : [])],
   };
 }

@@ -78,9 +78,9 @@ class PlacesView(View):
             trace=trace,
             targets=targets,
             summary=None,
-            notes=[*picture.notes, *task.notes, *given.notes, *left_notes(left)],
+            notes=[*picture.notes, *task.notes, *left_notes(left)],
             seconds=seconds,
-            seen=public_input_summary(task, picture.image, given.pictures[0], given.size, known),
+            seen=public_input_summary(task, picture.image, given.shown(), given.size, known, given.how),
         )
 
     def facts(self) -> dict[str, str]:
