@@ -34,13 +34,16 @@ def export(
 
         saccade predict photo.jpg --model cifar.onnx
 
+        saccade export matcher --out words.onnx
+
     Parameters
     ----------
     model
-        A classifier, detector or segmenter: the name of a bundled model, a folder that training wrote, or a ViT of
+        A classifier, detector, segmenter or matcher: the name of a bundled model, a folder that training wrote, or a ViT of
         another library, as for look.
     out
-        File to write: .onnx, .xml or .pt2. OpenVINO's weights are written beside it, as a .bin.
+        File to write: .onnx, .xml or .pt2. OpenVINO's weights are written beside it, as a .bin, and the networks of a
+        matcher's texts and head as FILE.texts.onnx and FILE.head.onnx.
     format
         onnx: for ONNX Runtime and others. openvino: OpenVINO's XML. torch: an archive for torch.export.load, which
         unpickles, so that predict does not read it.

@@ -1,5 +1,7 @@
 """An exported matcher ranks texts and finds pictures as the matcher does, on every engine that is installed."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from saccade.tasks.exported import compare, export, part_file
 from saccade.tasks.match.exported import ExportedMatchTask
 from saccade.tasks.match.index import default_file, fingerprint
 from saccade.tasks.match.search import search
+from saccade.tasks.match.task import MatchTask
 from saccade.tasks.match.update import IndexUpdate
 from saccade.tasks.public_loading import load_matching
 
@@ -20,19 +23,23 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 TEXTS = ["red", "a blue ring, left of a very large red star", "초록색 삼각형", "a green one"]
 
 
-@pytest.fixture(scope="module", params=[("onnx", ".onnx", "onnxruntime"), ("openvino", ".xml", "openvino")])
-def pair(request, tmp_path_factory):
-    """A matcher, its file, and the same from the file."""
+@pytest.fixture(scope="module")
+def exported() -> dict[str, tuple[MatchTask, Path]]:
+    return {}
+
+
+@pytest.fixture(params=[("onnx", ".onnx", "onnxruntime"), ("openvino", ".xml", "openvino")], ids=["onnx", "openvino"])
+def pair(request, tmp_path_factory, exported):
+    """A matcher, its file, and the same from the file; each is exported once."""
     name, suffix, package = request.param
     pytest.importorskip("onnxscript")
     pytest.importorskip(package)
-    task, file = matchers.task(), tmp_path_factory.mktemp(name) / f"words{suffix}"
-    written = export(task, file, name)
-    assert [each for each in written.files if each.suffix == suffix] == [
-        file,
-        part_file(file, "texts"),
-        part_file(file, "head"),
-    ]
+    if name not in exported:
+        task, file = matchers.task(), tmp_path_factory.mktemp(name) / f"words{suffix}"
+        files = [each for each in export(task, file, name).files if each.suffix == suffix]
+        assert files == [file, part_file(file, "texts"), part_file(file, "head")]
+        exported[name] = task, file
+    task, file = exported[name]
     return task, file, load(file)
 
 
