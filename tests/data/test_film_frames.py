@@ -8,8 +8,9 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from saccade.data.film_files import write_film
+from saccade.data.film_files import FRAME_RATE, write_film
 from saccade.data.film_frames import open_film, read_film, resampled
 from saccade.errors import DataError
 
@@ -123,6 +124,42 @@ def test_a_folder_without_a_rate_says_which_was_taken(tmp_path: Path):
     assert numbers(film.frames) == [1, 2, 10]
     assert film.times == [0, Fraction(1, 4), Fraction(1, 2)]
     assert "does not state a frame rate; 4 per second" in film.notes[0]
+
+
+@pytest.mark.parametrize("stated", ["1/9999999", "0", "-5", "1e99999999", "9" * 5000, "1/0", "nan", ""])
+def test_a_rate_that_cannot_be_is_not_taken(stated: str, tmp_path: Path):
+    text = PngInfo()
+    text.add_text(FRAME_RATE, stated)
+    for i in (1, 2):
+        grey(i).save(tmp_path / f"{i}.png", pnginfo=text)
+    assert read_film(tmp_path).times == [0, Fraction(1, 10)]
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_frames_far_apart(suffix: str, tmp_path: Path):
+    """A frame of days ends a film; one of minutes is repeated, up to a limit."""
+    path = tmp_path / f"a{suffix}"
+    longest = [40, 16_000_000, 40] if suffix == ".webp" else [40, 65_000, 40]
+    grey(1).save(path, save_all=True, append_images=[grey(2), grey(3)], duration=longest, lossless=True)
+    if suffix == ".webp":
+        film = read_film(path)
+        assert (numbers(film.frames), film.end) == ([1], Fraction(1, 25))
+        assert "a frame lasts 16000 s; its first 1 frames are used" in film.notes[0]
+        with open_film(path, "fail") as opened, pytest.raises(DataError, match="a frame lasts 16000 s"):
+            list(opened)
+        grey(1).save(path, save_all=True, append_images=[grey(2)], duration=[16_000_000, 40], lossless=True)
+        with pytest.raises(DataError, match="a frame lasts 16000 s"):
+            open_film(path)
+        return
+    with open_film(path) as opened:
+        assert len(list(resampled(opened, Fraction(25)))) == 65 * 25 + 2
+    with (
+        open_film(path) as opened,
+        pytest.raises(DataError, match=r"a\.png shows one frame from 0 s to 65 s: more than"),
+    ):
+        list(resampled(opened, Fraction(200)))
+    with open_film(path) as opened:
+        assert len(list(itertools.islice(resampled(opened, Fraction(100)), 3000))) == 3000
 
 
 def test_a_folder_of_several_sizes_is_refused(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Animated GIF, WebP, PNG and AVIF, and folders of frames, read as videos are."""
 
 import os
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import accumulate, count
@@ -13,7 +14,7 @@ from saccade.data.decoders import FORMATS, check_size, decode_error
 from saccade.data.files import check_file, escape
 from saccade.data.film_files import FRAME_RATE, frame_files, png_text
 from saccade.data.images import Picture, pillow_warnings, read_image
-from saccade.data.video import FilmReader, Frame
+from saccade.data.video import LONGEST, FilmReader, Frame
 from saccade.errors import DataError
 
 DEFAULT_DURATION = Fraction(1, 10)  # seconds of a frame without a duration, as browsers show it
@@ -86,7 +87,10 @@ class AnimationReader(FilmReader):
                 check_size(self._image.size, self.display)
                 if self._image.format in ("WEBP", "AVIF"):
                     self._image.load()  # which sets the duration
-                given.append(Fraction(self._image.info.get("duration") or 0).limit_denominator(_FINEST) / 1000)
+                seconds = Fraction(self._image.info.get("duration") or 0).limit_denominator(_FINEST) / 1000
+                if seconds > LONGEST:
+                    raise DataError(f"{self.display} is damaged: a frame lasts {float(seconds):.0f} s")
+                given.append(seconds)
         except EOFError:  # there are no more
             if self._image.format == "GIF" and not _ends(self.path):
                 self._damage = OSError("no end mark")
@@ -153,7 +157,8 @@ class FolderReader(FilmReader):
     def _stated_rate(self) -> Fraction | None:
         try:
             with pillow_warnings([]), Image.open(self.files[0], formats=FORMATS) as image:
-                rate = Fraction(png_text(image, FRAME_RATE) or 0)
+                text = png_text(image, FRAME_RATE) or ""
+            rate = Fraction(text) if re.fullmatch(r"\d{1,9}(/\d{1,9})?", text) else Fraction(0)
         except Exception:  # the picture is reported when it is decoded
             return None
-        return rate if rate > 0 else None
+        return rate if rate * LONGEST >= 1 else None

@@ -21,8 +21,10 @@ from saccade.data.animation_reader import AnimationReader, FolderReader
 from saccade.data.files import escape, is_picture
 from saccade.data.images import Picture
 from saccade.data.video import FilmReader, Moment, VideoReader
+from saccade.errors import DataError
 
 UNTIMED_RATE = Fraction(10)  # frames per second of folders that do not state theirs
+MOST_REPEATS = 10_000  # of one frame in a row; a film of a few frames may claim to last for days
 
 
 @dataclass(frozen=True)
@@ -73,23 +75,29 @@ def read_film(source: Path, count: int | None = None, rate: Fraction = UNTIMED_R
 
 def resampled(film: FilmReader, rate: Fraction, start: Fraction = Fraction(0)) -> Iterator[Picture]:
     """The pictures at start, start + 1 / rate, ... until the film ends; start is in seconds from its first frame. One
-    picture is in memory at a time."""
+    picture is in memory at a time. Raises DataError for a frame that lasts for more than MOST_REPEATS of them."""
     moment, first = start + min(1 / film.rate, 1 / rate) / 2, Fraction(0)
     shown: Moment | None = None
-    for frame in film.moments():
-        if shown is None:
-            first = frame.time
-        elif frame.time - first > moment:
-            picture = shown.picture()
-            while frame.time - first > moment:
-                yield picture
-                moment += 1 / rate
-        shown = frame
-    if shown is not None and moment < film.end - first:
+
+    def until(end: Fraction) -> Iterator[Picture]:
+        nonlocal moment
+        if shown is None or moment >= end:
+            return
+        if (end - moment) * rate > MOST_REPEATS:
+            raise DataError(
+                f"{film.display} shows one frame from {float(moment):.0f} s to {float(end):.0f} s: more than "
+                f"{MOST_REPEATS} frames at {float(rate):g} per second; cut it there, or correct its time stamps"
+            )
         picture = shown.picture()
-        while moment < film.end - first:
+        while moment < end:
             yield picture
             moment += 1 / rate
+
+    for frame in film.moments():
+        first = frame.time if shown is None else first
+        yield from until(frame.time - first)
+        shown = frame
+    yield from until(film.end - first)
 
 
 @dataclass(frozen=True)
