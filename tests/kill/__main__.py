@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50, help="runs of a task that are killed at random moments")
     parser.add_argument("--every", type=int, default=1, help="kill at every n-th operation on a file")
     parser.add_argument("--first", type=int, default=1, help="number of the first of them")
+    parser.add_argument("--jobs", type=int, default=8, help="runs at a time, of those killed at operations on files")
     parser.add_argument("--power-cuts", type=int, default=6, help="moments at which the disk is copied; needs root")
     parser.add_argument("--seed", type=int, help="default: a random one")
     parser.add_argument("--no-fsync", action="store_true", help="to see that power cuts find what is not on disk")
@@ -44,11 +45,13 @@ def _kill(task: str, place: Path, seed: int, options: argparse.Namespace) -> lis
     print(f"{task}: {count} operations on files, {len(parts)} writes of tensors; {straight.seconds:.1f} s", flush=True)
     events = list(range(options.first, count + 1, options.every))
     parts = parts[options.first - 1 :: options.every]
+    jobs = options.jobs
     found = _timed(task, f"{options.kills} runs killed at random moments",
                    lambda: at_random_moments(straight, options.kills, seed))  # fmt: skip
-    found += _timed(task, f"{len(events)} runs killed at operations on files", lambda: at_file_events(straight, events))
+    found += _timed(task, f"{len(events)} runs killed at operations on files",
+                    lambda: at_file_events(straight, events, jobs=jobs))  # fmt: skip
     found += _timed(task, f"{len(parts)} runs killed while tensors were written in part",
-                    lambda: at_file_events(straight, parts, half=True))  # fmt: skip
+                    lambda: at_file_events(straight, parts, half=True, jobs=jobs))  # fmt: skip
     if options.power_cuts and hasattr(os, "geteuid") and os.geteuid() == 0:
         before = _no_fsync if options.no_fsync else lambda: None
         said = by_power_cuts(straight, options.power_cuts, seed, before)

@@ -52,7 +52,10 @@ class Straight:
 
     def finish(self, folder: Path) -> list[str]:
         """Resume a run until it ends, and say what is wrong with it then."""
-        code = wait(start(self.task, folder))
+        return self.faults(folder, wait(start(self.task, folder)))
+
+    def faults(self, folder: Path, code: int) -> list[str]:
+        """What is wrong with a run that has ended. code: the exit status of its last process."""
         if code:
             return [f"it ends with {code}: {output(folder)[-500:]}"]
         files = result(folder)
@@ -90,27 +93,31 @@ def count_events(straight: Straight) -> tuple[int, list[int]]:
     return len(events), [int(i) for i in parts if i != "0"]
 
 
-def at_file_events(straight: Straight, events: list[int], half: bool = False) -> list[str]:
+def at_file_events(straight: Straight, events: list[int], half: bool = False, jobs: int = 8) -> list[str]:
     """Kill a run just before its operation number n on a file, for each of these. half: tensors are written in part
-    before. Returns what is wrong."""
+    before. jobs: runs at a time. Returns what is wrong."""
     wrong = []
-    for n in events:
-        folder = straight.new(f"event-{n}{'-half' * half}")
-
-        def kill(i: int, in_part: bool, n: int = n) -> None:
-            if i >= n:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        code = wait(start(straight.task, folder, partial(_watch, folder, kill, half)))
-        faults = straight.finish(folder)
-        if code == 0:
-            print(f"{straight.task}: operation {n} was not reached", flush=True)
-        elif code != -signal.SIGKILL:
-            faults.append(f"it ended with {code} before: {output(folder)[-500:]}")
-        wrong += [f"event {n}: {fault}" for fault in faults]
-        if not faults:
-            shutil.rmtree(folder.parent)
+    for some in (events[i : i + jobs] for i in range(0, len(events), jobs)):
+        folders = {n: straight.new(f"event-{n}{'-half' * half}") for n in some}
+        watches = {n: partial(_watch, folders[n], partial(_kill_at, n), half) for n in some}
+        killed = [start(straight.task, folders[n], watches[n]) for n in some]
+        codes = [wait(each) for each in killed]
+        resumed = [start(straight.task, folders[n]) for n in some]
+        for n, code, process in zip(some, codes, resumed, strict=True):
+            faults = straight.faults(folders[n], wait(process))
+            if code == 0:
+                print(f"{straight.task}: operation {n} was not reached", flush=True)
+            elif code != -signal.SIGKILL:
+                faults.append(f"it ended with {code} before: {output(folders[n])[-500:]}")
+            wrong += [f"event {n}: {fault}" for fault in faults]
+            if not faults:
+                shutil.rmtree(folders[n].parent)
     return wrong
+
+
+def _kill_at(number: int, event: int, in_part: bool) -> None:
+    if event >= number:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _watch(folder: Path, event: Callable[[int, bool], None], half: bool = False) -> None:

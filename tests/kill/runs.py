@@ -53,7 +53,7 @@ def start(
         os._exit(code)
 
 
-def wait(process: int, seconds: float = 120) -> int:
+def wait(process: int, seconds: float = 900) -> int:
     """The exit status of a process: negative after a signal. Kills it after some time."""
     end = time.monotonic() + seconds
     while True:
