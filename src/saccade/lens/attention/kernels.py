@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from saccade.lens.attention.dispatch import DispatchMode
 
 aten = torch.ops.aten
 
@@ -55,7 +56,7 @@ KERNELS: dict[Any, Callable[..., KernelCall]] = {
 COMPOSITE = aten.scaled_dot_product_attention.default  # what chooses one of them
 
 
-class KernelRecorder(TorchDispatchMode):
+class KernelRecorder(DispatchMode):
     """While active, calls `on_kernel` for every fused attention kernel, and `on_other` for every other operation with
     its arguments and its result."""
 
