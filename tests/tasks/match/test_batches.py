@@ -14,6 +14,7 @@ from saccade.tasks.match.batches import (
     draw_scene_captions,
     edited_twin,
     hard_caption,
+    longer_caption,
 )
 from saccade.tasks.match.candidates import candidate_sets
 from saccade.tasks.match.recipe import MatchRecipe
@@ -110,6 +111,22 @@ def test_a_caption_without_relations_has_no_edit_of_one():
     _, (_, captions) = samples()
     alone = next(c for c in captions if len(c.description.objects) == 1)
     assert hard_caption(alone, scene, "relation", Stream(0)) is None
+
+
+def test_longer_captions_have_one_object_that_the_scene_does_not_show():
+    _, (scenes, captions) = samples(11)
+    own = [(scene, caption) for i, scene in enumerate(scenes) for caption in captions[5 * i : 5 * i + 2]]
+    found = 0
+    for i, (scene, caption) in enumerate(own):
+        longer = longer_caption(caption, scene, Stream(i))
+        if longer is None:
+            continue
+        found += 1
+        assert longer.language == caption.language
+        assert describes(caption.description, scene)
+        assert not describes(longer.description, scene)
+        assert len(longer.description.objects) <= len(caption.description.objects) + 1
+    assert found > 0.9 * len(own)
 
 
 def test_chosen_pairs():

@@ -124,7 +124,7 @@ def test_report(task, tmp_path):
     for each in details.values():
         assert 0 <= each["low"] <= each["value"] + 1e-4
         assert each["value"] - 1e-4 <= each["high"] <= 1
-    for kind in ("colour", "shape", "relation"):
+    for kind in ("colour", "shape", "relation", "count"):
         assert 0.1 < scores[f"{kind} edits"] < 0.9  # an untrained model guesses
     assert scores["recall@1"] < 0.2
     assert {"English recall@1", "towers recall@1", "shuffled recall@1"} <= set(result.bars)

@@ -2,7 +2,8 @@
 are true of them, and captions with one attribute or relation changed."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, product
 from typing import Any, NamedTuple
 
 import torch
@@ -19,8 +20,10 @@ from saccade.data.scenes import (
     edited_scene,
     minimal_edit,
 )
+from saccade.data.scenes.colours import COLOURS
 from saccade.data.scenes.description import shuffled
 from saccade.data.scenes.edits import Kind
+from saccade.data.scenes.shapes import SHAPES
 from saccade.data.scenes.stream import Stream
 from saccade.ops import WordBatch
 from saccade.tasks.match.recipe import MatchRecipe
@@ -157,6 +160,15 @@ def hard_caption(
     if edit is None:
         return None
     drawn = (draw_caption(edit, stream, caption.language) for _ in range(TRIES))
+    return _short(each for each in drawn if not describes(each.description, scene))
+
+
+def longer_caption(caption: Caption, scene: Description, stream: Stream) -> Caption | None:
+    """A caption, in the same language, of what `caption` says and of one object more, which the scene does not show.
+    None if no drawn caption mentions it."""
+    absent = [each for each in product(SHAPES, COLOURS) if each not in scene.objects]
+    longer = replace(caption.description, objects=(*caption.description.objects, stream.choice(absent)))
+    drawn = (draw_caption(longer, stream, caption.language) for _ in range(TRIES))
     return _short(each for each in drawn if not describes(each.description, scene))
 
 

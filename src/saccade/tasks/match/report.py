@@ -3,7 +3,7 @@ pictures with captions recall."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saccade.data.captions import caption_splits, open_captions
 from saccade.data.output import write_png
-from saccade.data.scenes import Combinations, Scenes
+from saccade.data.scenes import Caption, Combinations, Description, Scenes
 from saccade.data.scenes.edits import Kind
 from saccade.data.scenes.phrasing import Language
 from saccade.data.scenes.stream import Stream
@@ -20,7 +20,7 @@ from saccade.errors import UsageError
 from saccade.models.matcher import PictureFeatures
 from saccade.options import OnError
 from saccade.tasks.commands import Evaluation
-from saccade.tasks.match.batches import hard_caption
+from saccade.tasks.match.batches import hard_caption, longer_caption
 from saccade.tasks.match.candidates import Candidates, candidate_sets
 from saccade.tasks.match.caption_report import evaluate_captions
 from saccade.tasks.match.public import PublicMatchTask
@@ -30,6 +30,7 @@ from saccade.tasks.scenes import evaluation_scenes
 from saccade.tasks.shares import draw_shares
 
 BATCH = 50  # pictures, or texts, encoded at once
+EDITS: tuple[Kind | Literal["count"], ...] = (*get_args(Kind), "count")  # count: one object more than there is
 Hits = dict[str, list[Tensor]]
 _EDITS = 5  # stream of random numbers; candidates use 4
 
@@ -122,11 +123,11 @@ def _edits(
 ) -> Iterator[tuple[str, Bool[Tensor, "n"]]]:
     """For each kind of edit, whether each caption has a higher score for its picture than the same with one change, by
     the head and by the towers."""
-    for kind in get_args(Kind):
+    for kind in EDITS:
         pairs = [
             (i, caption.text, edited.text)
             for i, (scene, caption) in enumerate(zip(candidates.scenes, candidates.captions, strict=True))
-            if (edited := hard_caption(caption, scene.description, kind, stream, "all")) is not None
+            if (edited := _edited(caption, scene.description, kind, stream)) is not None
         ]
         if not pairs:
             continue
@@ -135,6 +136,12 @@ def _edits(
         margins = [_scores(task, chosen, list(texts)) for texts in (true, false)]
         for name, right, wrong in zip(("", "towers "), *margins, strict=True):
             yield f"{name}{kind} edits", right > wrong
+
+
+def _edited(caption: Caption, scene: Description, kind: Kind | Literal["count"], stream: Stream) -> Caption | None:
+    if kind == "count":
+        return longer_caption(caption, scene, stream)
+    return hard_caption(caption, scene, kind, stream, "all")
 
 
 def _scores(
@@ -163,5 +170,5 @@ def _add(hits: Hits, found: Iterable[tuple[str, Tensor]]) -> None:
 def _is_headline(name: str) -> bool:
     """Whether a score is printed; all are in `details`."""
     whole = {"recall@5", "recall@10", "recall@5 of pictures", "recall@10 of pictures", "shuffled recall@1"}
-    kinds = {f"{kind} edits" for kind in get_args(Kind)}
+    kinds = {f"{kind} edits" for kind in EDITS}
     return name in whole | kinds or (name.endswith(("recall@1", "recall@1 of pictures")) and "shuffled" not in name)
