@@ -28,6 +28,9 @@ holes: the box of one object, with a margin of 3 pixels, and a caption of the wh
 - outside equal: pictures with every pixel outside the hole unchanged.
 "without the source" starts at the picture with strength 1 (as RePaint, without resampling) and does not attend to it.
 
+inversions: English captions of the objects, columns as of words; "inverted" is `saccade generate CHANGED --image SCENE
+--invert CAPTION`, "layout kept" with --keep-layout, "strength" from the noised scene with the changed caption.
+
 strength: scenes with their own captions; distance is the mean absolute difference to the scene, values from 0 to 1.
 
 Shares have 95 % intervals by Wilson, means and ratios by the bootstrap over pictures; atoms of one picture are not
@@ -42,7 +45,7 @@ import cyclopts
 
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
-from benchmarks.generation.editing import guides, holes, strengths, words
+from benchmarks.generation.editing import guides, holes, inversions, strengths, words
 from benchmarks.generation.figures import Parts, Table
 from benchmarks.generation.painter import Painter, PaintSettings
 from saccade.tasks.judge.judge import Judge
@@ -52,6 +55,7 @@ PARTS: dict[str, Callable[[Painter, Judge], Iterator[tuple[str, Table]]]] = {
     "guides": guides.score,
     "holes": holes.score,
     "strengths": strengths.score,
+    "inversions": inversions.score,
 }
 
 app = cyclopts.App(help=__doc__, help_format="plaintext")
@@ -64,7 +68,7 @@ class EditSettings(Parts):
     Parameters
     ----------
     parts
-        Which parts, with commas: words, guides, holes, strengths.
+        Which parts, with commas: words, guides, holes, strengths, inversions.
     """
 
     known = PARTS

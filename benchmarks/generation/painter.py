@@ -1,8 +1,9 @@
 """What benchmarks of pictures as sources share: a generator by its public interface, the scenes, and sheets."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,12 +92,16 @@ class Painter:
 
     def paint(self, requests: Sequence[Request], title: str) -> list[Image.Image]:
         """A picture of each request; that of request i has the seed i. title: of the progress bar."""
+        return self.timed([partial(self._paint, each, i) for i, each in enumerate(requests)], title)
+
+    def timed(self, calls: Sequence[Callable[[], Image.Image]], title: str) -> list[Image.Image]:
+        """The pictures that calls paint."""
         start = time.perf_counter()
         with self.device.precision():
-            bar = tqdm(requests, title, unit="pictures", delay=1, disable=None, leave=False)
-            pictures = [self._paint(each, i) for i, each in enumerate(bar)]
+            bar = tqdm(calls, title, unit="pictures", delay=1, disable=None, leave=False)
+            pictures = [call() for call in bar]
         self.seconds += time.perf_counter() - start
-        self.pictures += len(requests)
+        self.pictures += len(pictures)
         return pictures
 
     def scenes(self, n: int, combinations: Combinations = "seen") -> Scenes:
