@@ -8,13 +8,14 @@ import torch
 
 from saccade.data.images import read_image
 from saccade.data.preprocess import Preprocess
+from saccade.engines.capture import capture
 from saccade.errors import CheckpointError, SaccadeError
 from saccade.models.detector import Detector, DetectorConfig
 from saccade.models.segmenter import Segmenter, SegmenterConfig
 from saccade.tasks import ClassifyTask, load
 from saccade.tasks.classify.ood import OODDetector, feature_count
 from saccade.tasks.detect.task import DetectTask
-from saccade.tasks.exported import ExportedTask, compare, export
+from saccade.tasks.exported import ExportedTask, compare, export, exported_class
 from saccade.tasks.segment.task import SegmentTask
 
 from . import tiny
@@ -91,6 +92,17 @@ def test_another_size_is_refused(pair):
         _ = found.vit
 
 
+@pytest.mark.parametrize("kind", TASKS)
+def test_what_is_not_a_number_stays_so_and_leaves_other_pictures_alone(pair):
+    task, found = pair
+    pictures = torch.randn(2, 3, 16, 16)
+    pictures[1, 0, 5, 3] = torch.nan
+    logits = found.model(pictures)["logits"]
+    assert logits[1].isnan().all()
+    right = type(found).graph(task).eval()(pictures[:1])[0]
+    torch.testing.assert_close(logits[:1], right, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["classify"])
 def test_a_classifier_gives_the_same_answers(pair):
     task, found = pair
@@ -163,6 +175,17 @@ def test_what_is_not_exported(tmp_path, monkeypatch):
     with pytest.raises(SaccadeError, match="answers otherwise than PyTorch"):
         export(task, tmp_path / "tiny.pt2", "torch")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["classify", "segment"])
+def test_no_graph_ranks(kind):
+    """Engines decide ties and rank what is not a number otherwise than PyTorch: ranking stays outside of the graph, but
+    for the places where a detector's queries start."""
+    task = TASKS[kind]()
+    graph = exported_class(kind).graph(task).eval()
+    operators = {str(node.target) for node in capture(graph, graph.signature(), graph.example()).graph.nodes}
+    assert any("linear" in each for each in operators)
+    assert not any(word in each for each in operators for word in ("topk", "argmax", "argmin", "sort", "aten.max.dim"))
 
 
 def test_another_file_is_refused(tmp_path: Path):
