@@ -5,8 +5,9 @@ from fractions import Fraction
 import pytest
 from PIL import Image
 
-from saccade.data.doctor import examine, open_parts
+from saccade.data.doctor import examine, open_parts, write_clean
 from saccade.data.film_files import write_film
+from saccade.errors import DataError
 
 from .. import tiny_videos
 
@@ -69,3 +70,12 @@ def test_films_without_captions_and_pictures_beside_a_film(root):
             Image.new("RGB", (9, 7), name).resize((9 + i, 7)).save(root / "set" / name / f"{i}.png")
     film(root / "set" / "clip.mp4")
     assert examine(root / "set").report.format == "class folders"
+
+
+@pytest.mark.parametrize("captioned", [True, False])
+def test_a_clean_copy_is_not_written(root, tmp_path, captioned):
+    if not captioned:
+        (root / "metadata.csv").unlink()
+    with pytest.raises(DataError, match=r"no clean copy of films is written; correct the files that .* names"):
+        write_clean(examine(root), tmp_path / "clean")
+    assert not (tmp_path / "clean").exists()

@@ -35,17 +35,20 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     finite, inverted, empty, entirely outside or duplicates. Boxes that extend beyond their picture are clipped. COCO
     annotations are renumbered from 1, without invalid masks and those of clipped boxes.
 
-    Raises DataError if `out` is not empty or is inside the set, if nothing of the set is valid, if it has captions or
-    a format that is not written, and if two files would be written to one path."""
+    Raises DataError if `out` is not empty or is inside the set, if nothing of the set is valid, if it has films,
+    captions or a format that is not written, and if two files would be written to one path."""
     store = examined.subject.store
+    if examined.subject.kind in ("films", "captions"):
+        raise DataError(
+            f"{store.label}: no clean copy of {examined.subject.kind} is written; correct the files that `saccade "
+            "doctor` names, or train as they are, which leaves them out"
+        )
     check_empty(out, store.root if isinstance(store, FolderStore) else None)
     changes: Counter[str] = Counter()
     parts = {part.name: _kept(examined, part, changes) for part in examined.subject.parts}
     if not any(parts.values()):
         raise DataError(f"nothing of {store.label} can be used, so there is nothing to write")
     _check_form(examined)
-    if any(part.captions for part in examined.subject.parts):
-        raise DataError(f"{store.label} has captions, and no clean copy of captions is written; correct its files")
     writers = {"COCO": _write_coco, "VOC": _write_voc, "YOLO": _write_yolo}
     if examined.subject.layout is not None and examined.subject.format not in writers:
         raise DataError(f"no clean copy of {examined.subject.format} is written; correct its files, or export COCO")
