@@ -69,7 +69,7 @@ def test_edits_run(model, tmp_path, capsys):
     painting = painter.PaintSettings(str(model), device="cpu", sheets=tmp_path / "sheets", quick=True)
     edits.main(None, painting, edits.Outputs(tmp_path / "edits.json"))
     tables = json.loads((tmp_path / "edits.json").read_text())["tables"]
-    assert len(tables) == 4 + 2 + 1 + 2
+    assert len(tables) == 4 + 2 + 1 + 2 + 1
     words = tables["words: held-out, ko"]
     assert words["picture kept"]["changed"]["value"] == 0
     assert words["picture kept"]["PSNR outside"]["value"] > 58
@@ -80,9 +80,12 @@ def test_edits_run(model, tmp_path, capsys):
     for row in ("painted", "without the source", "mean colour"):
         assert tables["holes"][row]["outside equal"]["value"] == 1
     assert tables["holes"]["real"]["seam / real seam"]["value"] == 1
+    inversions = tables["inversions: seen, en"]
+    assert inversions["picture kept"] == tables["words: seen, en"]["picture kept"]
+    assert inversions["inverted"]["PSNR outside"]["value"] < 58
     assert tables["strength: properties"]["painted"]["0 gives the picture"]["value"] == 1
     assert "## words: seen, en" in capsys.readouterr().out
-    assert len(list((tmp_path / "sheets").glob("*.png"))) == 4 + 2 + 1 + 1
+    assert len(list((tmp_path / "sheets").glob("*.png"))) == 4 + 2 + 1 + 1 + 1
 
 
 def test_edits_refuse_unknown_parts_and_models(monkeypatch):
