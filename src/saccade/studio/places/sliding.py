@@ -29,7 +29,7 @@ class Frame:
         if not self.parts:
             return table.grids.codes(*size).expand(out.shape)
         planes = [
-            torch.full(size, NOWHERE, dtype=torch.int32) if part is None else table.grids.codes(*size, part)
+            torch.full(size, NOWHERE, dtype=torch.int32) if part is None else table.grids.codes(*size, part=part)
             for part in self.parts
         ]
         return torch.stack(planes).view(-1, *[1] * (out.ndim - 3), *size).expand(out.shape)
@@ -66,7 +66,7 @@ def _sides(table: PlaceTable, entry: Tensor) -> tuple[Sides, int] | None:
     if int(inner.min()) < 0:
         return None
     part = table.grids.part_of(int(inner[0, 0]))
-    same = torch.equal(inner, table.grids.codes(*inner.shape, part))
+    same = torch.equal(inner, table.grids.codes(*inner.shape, part=part))
     return (((y, inner.shape[0]), (x, inner.shape[1])), part) if same else None
 
 
