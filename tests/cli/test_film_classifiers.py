@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 
 from saccade.data.film_frames import read_clip
 
@@ -33,6 +34,20 @@ def test_predict_answers_once_for_a_film(saccade, videomae, tmp_path):
     assert record["frames"] == [1, 5, 8, 11, 15, 18]
     assert record["times"] == [0.04, 0.2, 0.32, 0.44, 0.6, 0.72]
     assert "6 of its 20 frames are used" in completed.err
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_animated_pictures_are_films(saccade, videomae, tmp_path, suffix):
+    frames = [Image.fromarray(tiny_videos.picture(i)) for i in range(20)]
+    film = tmp_path / f"a{suffix}"
+    frames[0].save(film, save_all=True, append_images=frames[1:], duration=40)
+    (record,) = json.loads(saccade("predict", film, "--model", videomae[0], "--json").out)
+    assert record["frames"] == [1, 5, 8, 11, 15, 18]
+    report = json.loads(saccade("look", film, "--model", videomae[0], "--json").out)
+    assert report["prediction"]["frames"] == record["frames"]
+    frames[0].save(film)
+    still = saccade("predict", film, "--model", videomae[0])
+    assert (still.code, "or an animated GIF, WebP or PNG" in still.err) == (2, True)
 
 
 def test_predict_as_a_table_and_csv(saccade, videomae, tmp_path):
