@@ -95,14 +95,14 @@ def test_files_of_two_exports_are_refused(pair, tmp_path):
     for each in file.parent.iterdir():
         (tmp_path / each.name).write_bytes(each.read_bytes())
     copy = tmp_path / file.name
-    head, texts = part_file(copy, "head"), part_file(copy, "texts")
-    with_texts = texts.read_bytes()
-    texts.write_bytes(head.read_bytes())
+    texts = part_file(copy, "texts")
+    for suffix in {file.suffix, ".bin"}:
+        if (source := part_file(file, "head").with_suffix(suffix)).is_file():
+            texts.with_suffix(suffix).write_bytes(source.read_bytes())
     with pytest.raises(CheckpointError, match=f"{texts.name} is not of the export"):
         load(copy)
-    texts.write_bytes(with_texts)
-    head.unlink()
-    with pytest.raises(CheckpointError, match=f"{head.name} is missing"):
+    texts.unlink()
+    with pytest.raises(CheckpointError, match=f"{texts.name} is missing"):
         load(copy)
 
 
