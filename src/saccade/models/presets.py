@@ -22,6 +22,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "grid": (16, 16),
         "block": {"width": 192, "heads": 3, "hidden": 384},
     },
+    # The same with a quarter of the tokens: two to three times as fast.
+    "small/16": {
+        **_SACCADE,
+        "depth": 6,
+        "patch": 16,
+        "window": 32,
+        "block": {"width": 192, "heads": 3, "hidden": 384},
+    },
     # As deep as "small", for the classification of photographs of 64 pixels: a quarter of its tokens.
     "small-d9/8": {
         **_SACCADE,
