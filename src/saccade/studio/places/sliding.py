@@ -25,11 +25,11 @@ class Frame:
 
     def codes(self, table: PlaceTable, out: Tensor) -> Tensor:
         """Places of a feature map (b c ... y x), which is a whole grid in each part."""
-        size = out.shape[-2:]
+        rows, columns = size = out.shape[-2:]
         if not self.parts:
-            return table.grids.codes(*size).expand(out.shape)
+            return table.grids.codes(rows, columns).expand(out.shape)
         planes = [
-            torch.full(size, NOWHERE, dtype=torch.int32) if part is None else table.grids.codes(*size, part=part)
+            torch.full(size, NOWHERE, dtype=torch.int32) if part is None else table.grids.codes(rows, columns, part)
             for part in self.parts
         ]
         return torch.stack(planes).view(-1, *[1] * (out.ndim - 3), *size).expand(out.shape)
@@ -66,7 +66,7 @@ def _sides(table: PlaceTable, entry: Tensor) -> tuple[Sides, int] | None:
     if int(inner.min()) < 0:
         return None
     part = table.grids.part_of(int(inner[0, 0]))
-    same = torch.equal(inner, table.grids.codes(*inner.shape, part=part))
+    same = torch.equal(inner, table.grids.codes(inner.shape[0], inner.shape[1], part))
     return (((y, inner.shape[0]), (x, inner.shape[1])), part) if same else None
 
 
