@@ -15,6 +15,8 @@ benchmarks=(
   "core.train_step --compile --repeats 5 --only 65"
   "core.match"
   "core.engines"
+  "core.segmenter --repeats 7"
+  "core.detector --repeats 7"
   "lens.watch --sizes 224 512"
   "lens.cost"
   "lens.views"
