@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes a model")
-    parser.add_argument("--scenes", type=int, default=100, help="drawn scenes to score models of scenes on")
+    parser.add_argument("--scenes", type=int, default=40, help="drawn scenes to score models of scenes on")
     parser.add_argument("--cifar-test", type=Path, help="pictures in class folders to score cifar on; a thousand do")
     parser.add_argument("--cifar-train", type=Path, help="other pictures in class folders to calibrate cifar in int8")
     parser.add_argument("--json-file", type=Path, help="write the ratios to this file as well")
