@@ -60,10 +60,11 @@ def test_insertion_starts_from_a_blurred_picture():
     starts = []
 
     def model(x):
-        starts.append(x)
+        starts.extend(x.split(len(pictures)))
+        assert len(x) <= 12
         return corner(x)
 
-    found = insertion(model, pictures, classes, maps, steps=8)
+    found = insertion(model, pictures, classes, maps, steps=8, batch=12)
     bell = torch.exp(-0.5 * ((torch.arange(11) - 5) / 5.0) ** 2)
     kernel = bell[:, None] * bell / (bell.sum() ** 2)
     padded = F.pad(pictures, (5, 5, 5, 5))
@@ -126,11 +127,11 @@ def test_what_cannot_be_played(score):
         ((corner, pictures, classes - 2, maps), "class -1 is not there"),
         ((corner, pictures, classes, maps / 0), "batch of maps is not finite: it holds 60 numbers such as"),
         ((corner, pictures, classes, maps * 1j), "batch of maps has numbers of torch.complex64"),
-        ((lambda x: x, pictures, classes, maps), r"the model gave \(3, 2, 8, 10\); expected logits"),
-        ((lambda x: x[:, :0, 0, 0], pictures, classes, maps), r"the model gave \(3, 0\); expected logits"),
+        ((lambda x: x, pictures, classes, maps), r"the model gave \(\d+, 2, 8, 10\); expected logits"),
+        ((lambda x: x[:, :0, 0, 0], pictures, classes, maps), r"the model gave \(\d+, 0\); expected logits"),
         ((lambda x: "a", pictures, classes, maps), r"the model gave str; .* lambda x: model\(x\).logits"),
         ((lambda x: corner(x) * INF, pictures, classes, maps), "the model gave logits that are not finite"),
-        ((lambda x: corner(x) + NAN, pictures, classes, maps), "not finite: 6 numbers such as nan among"),
+        ((lambda x: corner(x) + NAN, pictures, classes, maps), r"not finite: \d+ numbers such as nan among"),
     ):
         with pytest.raises(SaccadeError, match=said):
             score(*arguments)

@@ -135,8 +135,9 @@ def _play(
     curves = []
     every = shares if shares[0] == 0 else (0.0, *shares)
     for each in (maps, noise):
+        signed = each if most_first else -each
         parts = [
-            _curve(model, pictures[some], classes[some], each[some] * (1 if most_first else -1), every, change, score)
+            _curve(model, pictures[some], classes[some], signed[some], every, change, score, batch)
             for some in torch.arange(len(pictures)).split(batch)
         ]
         curves.append(torch.cat(parts).double().cpu())
@@ -158,17 +159,19 @@ def _curve(
     shares: Sequence[float],
     change: Change,
     score: Score,
+    batch: int,
 ) -> Float[Tensor, "b s"]:
-    """The score of each picture at each share of changed pixels."""
+    """The score of each picture at each share of changed pixels, as many shares at once as make a batch."""
     height, width = pictures.shape[2:]
     fine = F.interpolate(maps[:, None].float(), (height, width), mode="bilinear").flatten(1)
     rank = fine.argsort(dim=1, descending=True, stable=True).argsort(dim=1).view(-1, 1, height, width)
-    scores = []
-    for share in shares:
-        logits = model(change(pictures, rank.to(pictures.device) < round(share * height * width)))
-        check_logits(logits, len(pictures))
+    n, scores = len(pictures), []
+    for some in torch.tensor(shares, dtype=torch.float64).split(max(1, batch // n)):
+        changed = torch.cat([rank < round(share * height * width) for share in some.tolist()]).to(pictures.device)
+        logits = model(change(pictures.repeat(len(some), 1, 1, 1), changed))
+        check_logits(logits, len(changed))
         check_classes(classes, logits.shape[1])
-        scores.append(score(logits.float(), classes.to(logits.device)))
+        scores += score(logits.float(), classes.repeat(len(some)).to(logits.device)).split(n)
     return torch.stack(scores, dim=1)
 
 
