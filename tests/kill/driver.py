@@ -111,7 +111,7 @@ def at_file_events(straight: Straight, events: list[int], half: bool = False, jo
                 faults.append(f"it ended with {code} before: {output(folders[n])[-500:]}")
             wrong += [f"event {n}: {fault}" for fault in faults]
             if not faults:
-                shutil.rmtree(folders[n].parent)
+                shutil.rmtree(folders[n].parents[1])
     return wrong
 
 
