@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,27 @@ def test_nothing_heavy_is_imported(arguments, answer):
     assert re.search(answer, output)
     assert not packages & HEAVY
     assert modules < 900
+
+
+@pytest.mark.parametrize(("command", "most"), [("predict", 110), ("look", 360)])
+def test_a_picture_needs_no_compiler_and_few_modules(command, most, tmp_path):
+    """Beside those of `import torch`, which takes most of the time. most: modules of this package and the others."""
+    out = tmp_path / ("page.html" if command == "look" else "labels.txt")
+    picture = Path(__file__).parents[2] / "docs" / "ship.jpg"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "saccade", command, str(picture), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert out.exists(), done.stderr
+    names = set(re.findall(r"^import time:.*\|\s+(\S+)$", done.stderr, re.MULTILINE))
+    assert not {"torch._dynamo", "torch._inductor", "torch.distributed.tensor", "sympy", "transformers"} & names
+    own = [name for name in names if name.split(".")[0] == "saccade"]
+    assert len(own) < most
+    if command == "predict":
+        assert not any(name.startswith(("saccade.lens", "saccade.studio", "saccade.checkpoints")) for name in own)
 
 
 HELP_WITHOUT_CLASS_SOURCES = """
