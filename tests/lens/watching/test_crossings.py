@@ -284,7 +284,7 @@ def test_processes_that_share_the_heads_of_a_module(mesh):
 
 def test_heads_of_one_of_several_processes(monkeypatch):
     model, x = Attend(width=6, heads=2), torch.randn(1, 5, 6)
-    for module in ("watching.recording", "editing.editor"):
+    for module in ("watching.trace_recorder", "editing.editor"):
         monkeypatch.setattr(f"saccade.lens.{module}.processes_of", lambda _: 2)
     with watch(model) as trace:
         model(x)

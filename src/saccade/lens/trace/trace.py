@@ -17,7 +17,7 @@ from saccade.lens.modules.stack import matches
 from saccade.lens.trace import storage
 from saccade.lens.trace.call import Call
 from saccade.lens.watching.sibling_calls import check_no_siblings
-from saccade.lens.watching.stream import Stream
+from saccade.lens.watching.stream import ViewStream
 
 
 class Trace(Sequence[Call]):
@@ -35,7 +35,7 @@ class Trace(Sequence[Call]):
         self.skipped: dict[str, set[int]] = {}
         self._hint = hint
         self._why = ""  # why it is empty, if it is a part of another trace
-        self.stream: Stream | None = None  # what the watch that fills the trace keeps
+        self.stream: ViewStream | None = None  # what the watch that fills the trace keeps
 
     @property
     def seen(self) -> dict[str, dict[str, Any]]:

@@ -26,7 +26,7 @@ class Mean:
     view: Callable[[Call], Tensor]
 
 
-class Stream:
+class ViewStream:
     """Chooses calls by name, and computes views of them as they pass.
 
     only: a pattern of module names, or several; None for all. views: name -> function of a call, or `Mean` of one;

@@ -9,7 +9,7 @@ from torch import nn
 from saccade.errors import SaccadeError
 from saccade.lens.modules.components import components_of
 from saccade.lens.trace.trace import Trace
-from saccade.lens.watching.stream import Stream, Views
+from saccade.lens.watching.stream import Views, ViewStream
 from saccade.lens.watching.watcher import Watcher
 
 
@@ -71,7 +71,7 @@ def watch(
     components = components_of(model, "watch")
     if (gradients or differentiable) and views is not None:
         raise SaccadeError("views are computed as calls pass, before any backward pass: ask for gradients or for views")
-    trace, stream = Trace(hint=_hint(model)), Stream(only, views)
+    trace, stream = Trace(hint=_hint(model)), ViewStream(only, views)
     trace.stream = stream
     watcher = Watcher(components, trace, values or gradients, gradients, stream, differentiable)
     with ExitStack() as undo:

@@ -28,8 +28,8 @@ from saccade.lens.recognising.unfused_call import UnfusedCall, unfused_call
 from saccade.lens.trace.call import Call
 from saccade.lens.trace.gradients import Gradient
 from saccade.lens.trace.trace import Trace
-from saccade.lens.watching.recording import Recording
-from saccade.lens.watching.stream import Stream
+from saccade.lens.watching.stream import ViewStream
+from saccade.lens.watching.trace_recorder import TraceRecorder
 
 BACKWARD = {Tensor.backward, torch.autograd.grad, torch.autograd.backward}
 # Results of functions that look at a tensor's metadata.
@@ -40,7 +40,7 @@ class Watcher(Mode):
     """The function mode of one watch: receives every torch function that the thread calls."""
 
     def __init__(
-        self, components: Mapping[str, nn.Module], trace: Trace, values: bool, gradients: bool, stream: Stream,
+        self, components: Mapping[str, nn.Module], trace: Trace, values: bool, gradients: bool, stream: ViewStream,
         graph: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -48,7 +48,7 @@ class Watcher(Mode):
         # How to wait for the gradients of calls whose output only the module around them shows, given what it returned:
         self._follow_after: list[Callable[[Any], None]] = []
         self.modules = ModuleStack(components, lambda: self.active)
-        self._recording = Recording(self.modules, trace, values, gradients, stream, graph)
+        self._recording = TraceRecorder(self.modules, trace, values, gradients, stream, graph)
         self._miss = self._recording.miss
         context = hidden if graph else hidden_no_grad
         self._eager = Recogniser(self._miss, self._recording.origin, context=context)
@@ -146,7 +146,7 @@ class Watcher(Mode):
     def _recorded(
         self, call: CallContext, kernels: list[KernelCall], out: Any, origin: CallOrigin | None = None
     ) -> Gradient | None:
-        """Record a call that is done and follow its output. Returns what `Recording.record` does."""
+        """Record a call that is done and follow its output. Returns what `TraceRecorder.record` does."""
         before = len(self.trace)
         kernel, merged = kernels[0] if len(kernels) == 1 else None, self._eager.merged(call.original.q)
         try:

@@ -18,7 +18,7 @@ from saccade.lens.trace.call import Call
 from saccade.lens.trace.gradients import DROPPED, Gradient
 from saccade.lens.trace.trace import Trace
 from saccade.lens.watching.sibling_calls import SiblingCalls, StridedView
-from saccade.lens.watching.stream import Stream
+from saccade.lens.watching.stream import ViewStream
 
 NO_GRAPH = (
     "it is part of no graph: nothing before it requires gradients, or it ran within a layer of torch.nn, which is seen "
@@ -26,7 +26,7 @@ NO_GRAPH = (
 )
 
 
-class Recording:
+class TraceRecorder:
     """Fills a trace, or the views of a stream.
 
     count: how many attention calls were recorded or left out. given: query and key of the function of torch.nn that is
@@ -34,7 +34,7 @@ class Recording:
     """
 
     def __init__(
-        self, modules: ModuleStack, trace: Trace, values: bool, gradients: bool, stream: Stream, graph: bool
+        self, modules: ModuleStack, trace: Trace, values: bool, gradients: bool, stream: ViewStream, graph: bool
     ) -> None:
         """graph: calls stay in the graph that the model builds."""
         self._modules, self._trace, self._values, self._gradients, self._stream = (
