@@ -21,6 +21,7 @@ class DetectorGraph(Graph):
 
     def __init__(self, task: DetectTask):
         super().__init__(task)
+        self.card = {"queries": task.queries}
         relations = ("relations",) if task.model.relation_head is not None else ()
         self.outputs = ("logits", "boxes", *relations, *(MASKS if task.masks else ()))
 
@@ -36,6 +37,10 @@ class ExportedDetectTask(ExportedTask, DetectTask):
 
     graph: ClassVar[type[Graph]] = DetectorGraph
     class_axis: ClassVar[int] = 2
+
+    @property
+    def queries(self) -> int:
+        return int(self.card["queries"])
 
     @property
     def masks(self) -> bool:

@@ -44,7 +44,7 @@ def evaluate(
     found, truth = task.val(dataset, device)
     if isinstance(task, DetectTask):
         counts = [int((~each.crowd).sum()) for each in truth if each.crowd is not None]
-        notes += filter(None, [query_note(counts, task.model.config.queries)])
+        notes += filter(None, [query_note(counts, task.queries)])
     if options.classes:
         found = [of_classes(one, [task.labels.index(name) for name in options.classes]) for one in found]
     scores: dict[str, Any] = detection_scores(found, truth, task.labels)

@@ -125,6 +125,11 @@ class DetectTask(BaseDetectTask, TrainedTask):
     network_config: ClassVar[type[BaseModel]] = DetectorConfig
 
     @property
+    def queries(self) -> int:
+        """Most objects that it finds in a picture."""
+        return self.model.config.queries
+
+    @property
     def masks(self) -> bool:
         """Whether it finds the masks of objects, too."""
         return self.model.mask_head is not None
