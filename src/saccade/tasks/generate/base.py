@@ -2,16 +2,52 @@
 reading of pictures."""
 
 import secrets
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import NoReturn
+from typing import NoReturn, Protocol
+
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from saccade.data.images import Source
+from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
+from saccade.models.generator import Generator, Sources
+from saccade.ops import WordBatch
+from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.result import GeneratedPicture
+from saccade.tasks.generate.sample import Callback, Observer
 from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.start import Start
 
 MAX_SEED = 2**63 - 1
+
+
+class PaintsPictures(Protocol):
+    """What is used of a `GenerateTask` by the parts that it calls."""
+
+    model: Generator
+    name: str
+    preprocess: Preprocess
+
+    def encode(
+        self, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
+    ) -> Sources: ...
+
+    def read(
+        self, settings: Sequence[Settings]
+    ) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]: ...
+
+    def generate_all(
+        self,
+        settings: Sequence[Settings],
+        callback: Callback | None = None,
+        batch: int = 16,
+        observe: Observer | None = None,
+        originals: Originals | None = None,
+        inverted: Start | None = None,
+    ) -> Iterator[GeneratedPicture]: ...
 
 
 class ReadsNoPictures:

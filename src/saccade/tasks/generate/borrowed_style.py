@@ -7,7 +7,6 @@ replaces its own keys and values instead of adding the style's).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -19,17 +18,15 @@ from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Edit, Site
 from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import noised
+from saccade.tasks.generate.base import PaintsPictures
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.sample import Callback, Sampling, sample
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.start import Start
 
-if TYPE_CHECKING:
-    from saccade.tasks.generate.task import GenerateTask
-
 
 def paint_in_style(
-    task: "GenerateTask",
+    task: PaintsPictures,
     noise: Float[Tensor, "b f c y x"],
     chunk: Sequence[Settings],
     originals: Originals,

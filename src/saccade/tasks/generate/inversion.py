@@ -7,7 +7,6 @@ prompt, and has no effect where both are the same (negative-prompt inversion, Mi
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -17,13 +16,11 @@ from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import step
 from saccade.ops.frames import groups_of
+from saccade.tasks.generate.base import PaintsPictures
 from saccade.tasks.generate.image import Originals, pixels_of
 from saccade.tasks.generate.sample import Callback, Sampling, step_times
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.start import Inverted
-
-if TYPE_CHECKING:
-    from saccade.tasks.generate.task import GenerateTask
 
 ITERATIONS = 3  # of the fixed point of each step
 
@@ -65,7 +62,7 @@ def check_inversion(settings: Settings) -> None:
 
 
 def inverted_start(
-    task: "GenerateTask", settings: Settings, originals: Originals | None, callback: Callback | None = None
+    task: PaintsPictures, settings: Settings, originals: Originals | None, callback: Callback | None = None
 ) -> Inverted:
     """Where sampling starts for settings with an inverted image, which is that of the originals.
 

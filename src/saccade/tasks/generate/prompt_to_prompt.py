@@ -23,24 +23,25 @@ from saccade.lens import Call, during, edit
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Edit, Site
 from saccade.lens.editing.swaps import swapped_columns
+from saccade.models.generator import Generator
+from saccade.tasks.generate.base import PaintsPictures
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.inversion import inverted_start
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, part_of
 from saccade.tasks.generate.settings import Layout, Settings
-from saccade.tasks.generate.task import GenerateTask
 
 SELF, CROSS = "blocks.*.self_attention", "blocks.*.cross_attention"
 
 
 def paint_with_layout(
-    task: GenerateTask, settings: Settings, callback: Callback | None = None, originals: Originals | None = None
+    task: PaintsPictures, settings: Settings, callback: Callback | None = None, originals: Originals | None = None
 ) -> tuple[GeneratedPicture, GeneratedPicture]:
     """The picture of the layout's prompt, as it is without edits, and that of the prompt with attention maps of it.
     originals: as `task.generate_all` takes them.
 
     Raises SaccadeError for generators of other libraries, and as `task.generate` does, for the layout's prompt too."""
-    if not isinstance(task, GenerateTask):
+    if not isinstance(task.model, Generator):
         raise SaccadeError(f"{task.name}: other libraries' pipelines keep no layout; saccade.edit changes them")
     layout = settings.layout
     assert layout is not None
@@ -67,7 +68,7 @@ def paint_with_layout(
 
 
 def paint(
-    task: GenerateTask,
+    task: PaintsPictures,
     settings: Sequence[Settings],
     callback: Callback | None = None,
     originals: Originals | None = None,
