@@ -1,5 +1,6 @@
-"""Bundled models in PyTorch, compiled, in ONNX Runtime and in OpenVINO, in float32, bf16 and int8: ratios of a forward
-pass, scores on held-out pictures, and seconds to export and to load.
+"""Bundled models in PyTorch and exported to engines, in float32, bf16 and int8: forward passes, scores and loading.
+
+ONNX Runtime, OpenVINO and torch.compile beside PyTorch; scores are of held-out pictures.
 
     python -m benchmarks.core.engines --cifar-test test/ --cifar-train train/   # all models, batches of 1 and 16
     python -m benchmarks.core.engines --models scenes --compile                 # also torch.compile, minutes a model

@@ -29,13 +29,13 @@ class StridedView:
     stride: tuple[int, ...]
 
     @classmethod
-    def of(cls, t: Tensor) -> "MemoryView":
+    def of(cls, t: Tensor) -> "StridedView":
         try:
             return cls(t.untyped_storage().data_ptr(), int(t.storage_offset()), tuple(t.shape), t.stride())
         except RuntimeError:  # no memory of its own
             return cls(-id(t), 0, tuple(t.shape), ())
 
-    def step(self, before: "MemoryView", axis: int) -> int:
+    def step(self, before: "StridedView", axis: int) -> int:
         """How far apart its entries and those of another are along an axis, if it is the part of the same tensor that
         comes after that one; 0 if it is not."""
         alike = self.storage == before.storage and len(self.shape) == len(before.shape) > axis
