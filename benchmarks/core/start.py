@@ -1,4 +1,8 @@
-"""Processor seconds of whole commands from a cold start, beside `import torch` alone, which none can do without."""
+"""Processor seconds of whole commands from a cold start, beside `import torch` alone, which none can do without.
+
+    python -m benchmarks.core.start --json-file start.json
+    python -m benchmarks.core.start --quick
+"""
 
 import json
 import os
