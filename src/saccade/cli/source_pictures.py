@@ -137,9 +137,7 @@ class SourceOptions:
             caption = before.caption or None
         inverted = {} if caption is None else {"source_prompt": caption}
         if inverted and not isinstance(task, GenerateTask):
-            raise UsageError(
-                f"{task.name} inverts no pictures: use a model of ours, or --strength in place of --invert"
-            )
+            raise UsageError(f"{task.name} inverts no pictures: use another model, or --strength in place of --invert")
         if style_strength is None:
             style_strength = base.style.strength if base is not None and base.style is not None else 1.0
         return {"originals": originals, "strength": strength, "style_strength": style_strength, **inverted}
