@@ -176,6 +176,7 @@ UNCERTAIN = {
     "names no split": "image,label,split\n1.png,a,train\n2.png,b,\n3.png,a,test\n",
     "is in the splits train": "image,label,split\n1.png,a,train\n2.png,b,train\n1.png,a,test\n",
     "names pictures in several columns (column 1, column 2)": "1,1\n2,1\n3,2\n",
+    "line 2 has the class 'a\\x1b', with control characters": "image,label\n1.png,a\x1b\n2.png,b\n",
     "line 2 has no class": "image,label\n1.png,\n2.png,a\n",
 }
 

@@ -3,7 +3,6 @@
 
 import io
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from posixpath import basename, splitext
 from typing import Protocol
 
 from saccade.data.decoders import open_image
-from saccade.data.files import count_suffixes, escape, is_picture, natural_key
+from saccade.data.files import count_suffixes, escape, has_control_characters, is_picture, natural_key
 from saccade.data.images import pillow_warnings
 from saccade.data.split_names import folder_kind, sibling_roles
 from saccade.data.store import Store, join, relative_to
@@ -206,8 +205,7 @@ def _read(store: Store, tree: Tree, root: str, inner: list[str] | None) -> Class
 
 def _check_names(names: list[str], filled: list[str], where: str) -> None:
     for name in names:
-        # Other unprintable characters (joiners, non-breaking spaces) are needed by scripts. Cs: undecodable bytes.
-        if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+        if has_control_characters(name):
             raise DataError(
                 f"{where} has a class folder with control characters in its name ('{escape(name)}'); rename it"
             )

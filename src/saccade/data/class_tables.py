@@ -11,7 +11,7 @@ from posixpath import splitext
 
 from saccade.data.class_columns import EXPECTED, UnknownColumns, file_column, known_classes, label_columns, split_column
 from saccade.data.class_folders import ClassPart
-from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.files import escape, has_control_characters, is_picture, natural_key
 from saccade.data.split_names import is_trainval, split_role
 from saccade.data.store import Store, parent_folder, relative_to
 from saccade.data.tabular import SUFFIXES, TEXT_SUFFIXES, PictureIndex, load
@@ -206,6 +206,8 @@ def _read(
             if len(values) != len(table.columns):
                 raise DataError(f"has {len(values)} fields; {len(table.columns)} expected")
             label, picture = labels.of(values), _only(index.find(values[file], folder, role), values[file])
+            if has_control_characters(label):
+                raise DataError(f"has the class '{escape(label)}', with control characters; rename it")
             named = _split_by_name(name, picture) if split is None else split.of(values)
         except DataError as error:
             result.problems[where] = f"{where} {error}"

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -165,6 +166,12 @@ def _is_special_file(path: str) -> bool:
         return not stat.S_ISREG(os.stat(path).st_mode)
     except OSError:
         return False
+
+
+def has_control_characters(name: str) -> bool:
+    """Whether a name cannot be that of a class. Other unprintable characters (joiners, non-breaking spaces) are needed
+    by scripts."""
+    return any(unicodedata.category(c) in ("Cc", "Cs") for c in name)  # Cs: undecodable bytes
 
 
 def is_hidden(folder: str) -> bool:
