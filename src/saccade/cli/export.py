@@ -39,8 +39,8 @@ def export(
     Parameters
     ----------
     model
-        A classifier, detector, segmenter or matcher: the name of a bundled model, a folder that training wrote, or a ViT of
-        another library, as for look.
+        A classifier, detector, segmenter or matcher: the name of a bundled model, a folder that training wrote, or a
+        ViT of another library, as for look.
     out
         File to write: .onnx, .xml or .pt2. OpenVINO's weights are written beside it, as a .bin, and the networks of a
         matcher's texts and head as FILE.texts.onnx and FILE.head.onnx.

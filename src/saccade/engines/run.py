@@ -1,6 +1,6 @@
 """Exported networks on their engines, as modules."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -14,9 +14,9 @@ from saccade.errors import CheckpointError, SaccadeError, in_one_line, install_h
 
 
 class Engine(NamedTuple):
-    """A file that an engine has read. run: the outputs, in order, for inputs by name. metadata: as it was written."""
+    """A file that an engine has read. run: outputs by name for inputs by name. metadata: as it was written."""
 
-    run: Callable[[Mapping[str, np.ndarray]], Sequence[np.ndarray]]
+    run: Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
     metadata: str
 
 
@@ -35,7 +35,8 @@ def open_onnx(file: Path) -> Engine:
     except Exception as error:  # of classes of its own, which have no common base
         raise CheckpointError(f"{file} cannot be read by ONNX Runtime: {in_one_line(error)}") from error
     metadata = session.get_modelmeta().custom_metadata_map.get(KEY)
-    return Engine(lambda inputs: session.run(None, inputs), _present(metadata, file))
+    names = [output.name for output in session.get_outputs()]
+    return Engine(lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)), _present(metadata, file))
 
 
 def open_openvino(file: Path) -> Engine:
@@ -56,13 +57,7 @@ def open_openvino(file: Path) -> Engine:
         compiled = openvino.Core().compile_model(model, "CPU", settings)
     except Exception as error:  # of a class of its own, or RuntimeError
         raise CheckpointError(f"{file} cannot be read by OpenVINO: {in_one_line(error)}") from error
-    names = range(len(model.outputs))
-
-    def run(inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
-        found = compiled(inputs)
-        return [found[i] for i in names]
-
-    return Engine(run, _present(metadata, file))
+    return Engine(compiled, _present(metadata, file))  # what it returns can be indexed by name
 
 
 ENGINES = {".onnx": open_onnx, ".xml": open_openvino}
@@ -83,9 +78,8 @@ class EngineNetwork(nn.Module):
             each.name: np.ascontiguousarray(tensor.to(getattr(torch, each.dtype)).cpu().numpy())
             for each, tensor in zip(self.signature.inputs, inputs, strict=True)
         }
-        outputs: Sequence[Any] = self.engine.run(arrays)
-        tensors = (torch.from_numpy(np.array(output)).to(inputs[0].device) for output in outputs)
-        return dict(zip(self.signature.outputs, tensors, strict=True))
+        found = self.engine.run(arrays)  # a quantized copy may have them in another order
+        return {name: torch.from_numpy(np.array(found[name])).to(inputs[0].device) for name in self.signature.outputs}
 
     @property
     def vit(self) -> NoReturn:

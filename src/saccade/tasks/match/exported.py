@@ -153,12 +153,13 @@ class ExportedMatcher(nn.Module):
 
     def encode_pictures(self, pixels: Float[Tensor, "b c y x"]) -> PictureFeatures:
         """As `Matcher.encode_pictures`."""
-        return PictureFeatures(*self.pictures(pixels).values())
+        found = self.pictures(pixels)
+        return PictureFeatures(found["tokens"], found["vector"])
 
     def encode_texts(self, words: WordBatch) -> TextFeatures:
         """As `Matcher.encode_texts`."""
-        tokens, vector = self.texts(words.ids, words.byte_mask, words.index, words.word_mask).values()
-        return TextFeatures(tokens, words.word_mask, vector)
+        found = self.texts(words.ids, words.byte_mask, words.index, words.word_mask)
+        return TextFeatures(found["text_tokens"], words.word_mask, found["text_vector"])
 
 
 @dataclass
