@@ -2,6 +2,8 @@
 
     python -m benchmarks.core.start --json-file start.json
     python -m benchmarks.core.start --quick
+
+User and system time on one thread; the commands take turns, and the median of their ratios to the import counts.
 """
 
 import json

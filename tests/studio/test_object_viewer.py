@@ -138,6 +138,11 @@ def test_nothing_found_shows_the_patches(tmp_path):
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
         browser.wait("document.getElementById('readout').textContent.includes('Highest')")
-        assert browser.run("return document.getElementById('predictions').innerText") == "Nothing at 100% or more."
+        said = browser.run("return document.getElementById('predictions').innerText").split("\n\n")
+        assert said == [
+            "tiny detector finds 3 kinds of objects: disc, star, 고리",
+            "it saw the whole picture, reduced to 24 x 20 pixels",
+            "Nothing at 100% or more.",
+        ]
         assert browser.run("return document.getElementById('mode').offsetParent === null")
         assert browser.console() == []

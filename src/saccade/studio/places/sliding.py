@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saccade.studio.places.shadow import NOWHERE, constant
+from saccade.studio.places.shadow import NOWHERE, PADDING, constant
 from saccade.studio.places.table import PlaceTable
 
 MISFIT = 0.6  # of a cell: how far from its centre a page may draw it
@@ -17,11 +17,12 @@ Sides = tuple[tuple[int, int], tuple[int, int]]
 @dataclass(frozen=True)
 class Frame:
     """Where the places of a feature map lie in it. sides: of rows and of columns, where they begin and how many they
-    are; a border around them is padding. parts: the part of the picture that each entry of the batch is, None for an
-    entry without places; empty where all entries have the same places."""
+    are. parts: the part of the picture that each entry of the batch is, None for an entry without places; empty where
+    all entries have the same places. padded: whether padding lies around them."""
 
     sides: Sides
     parts: tuple[int | None, ...] = ()
+    padded: bool = False
 
     def codes(self, table: PlaceTable, out: Tensor) -> Tensor:
         """Places of a feature map (b c ... y x), which is a whole grid in each part."""
@@ -40,7 +41,8 @@ def frame_of(table: PlaceTable, places: Tensor) -> Frame | None:
     if constant(places, [0, 1]):
         sides = _sides(table, places[0])
         several = sides is not None and table.grids.parts > 1
-        return None if sides is None else Frame(sides[0], (sides[1],) * len(places) if several else ())
+        padded = bool((places == PADDING).any())
+        return None if sides is None else Frame(sides[0], (sides[1],) * len(places) if several else (), padded)
     if table.grids.parts == 1 or not constant(places, [1]):
         return None
     empty = [bool((entry < 0).all()) for entry in places]
@@ -48,7 +50,8 @@ def frame_of(table: PlaceTable, places: Tensor) -> Frame | None:
     known = [each for each in found if each is not None]
     if len(known) != len(empty) - sum(empty) or len({sides for sides, _ in known}) != 1:
         return None
-    return Frame(known[0][0], tuple(None if each is None else each[1] for each in found))
+    padded = any(bool((entry == PADDING).any()) for entry, none in zip(places, empty, strict=True) if not none)
+    return Frame(known[0][0], tuple(None if each is None else each[1] for each in found), padded)
 
 
 def _sides(table: PlaceTable, entry: Tensor) -> tuple[Sides, int] | None:
@@ -80,8 +83,8 @@ def _fits(begins: int, cells: int, made: int, first: float, step: float) -> bool
 
 
 def _whole_windows(made: Sequence[int], sides: Sides, windows: Sequence[Sequence[int]]) -> Sides | None:
-    """Where the windows lie that hold the frame alone, of a map of which the rest is something else (padding, another
-    picture above it): first and number of rows and of columns. None unless they hold it wholly, and there are others.
+    """Where the windows lie that hold the frame alone, of a map of which the rest is something else (another picture
+    above it): first and number of rows and of columns. None unless they hold it wholly, and there are others.
     """
     found = []
     for (begins, cells), (size, step, padding, dilation) in zip(sides, windows, strict=True):
@@ -100,7 +103,7 @@ def slid(table: PlaceTable, frame: Frame, out: Tensor, windows: Sequence[Sequenc
         covered = [n * window[1] for n, window in zip(made, windows, strict=True)]
         if table.cover(tuple(cells for _, cells in sides), covered):
             return frame.codes(table, out)
-    if (part := _whole_windows(made, sides, windows)) is not None:
+    if not frame.padded and (part := _whole_windows(made, sides, windows)) is not None:
         (top, rows), (left, columns) = part
         whole = torch.full(out.shape, NOWHERE, dtype=torch.int32)
         inner = whole[..., top : top + rows, left : left + columns]

@@ -18,11 +18,17 @@ export class Save {
     return this.viewer.large;
   }
 
+  /** The picture under the map: of a page of two the first, as the page's title names both. */
+  get title() {
+    const { page } = this.viewer;
+    return page.other?.first ?? page.title;
+  }
+
   /** A name that says what is in the file. */
   name(end) {
-    const { page: { title }, state: { view, layer, head }, look } = this.viewer;
+    const { state: { view, layer, head }, look } = this.viewer;
     const single = !['rollout', 'evidence'].includes(view);
-    const parts = [title.replace(/\.\w+$/, ''), view, single && `layer${layer + 1}`, ['row', 'column'].includes(view) && look.views.includes('column') && (head < 0 ? 'mean' : `head${head + 1}`)];
+    const parts = [this.title.replace(/\.\w+$/, ''), view, single && `layer${layer + 1}`, ['row', 'column'].includes(view) && look.views.includes('column') && (head < 0 ? 'mean' : `head${head + 1}`)];
     return `${parts.filter(Boolean).join('-').replace(/[^\p{L}\p{N}.-]+/gu, '_')}.${end}`;
   }
 
@@ -70,7 +76,7 @@ export class Save {
     context.fillStyle = '#1b1c1f';
     context.fillText([get('chosen').textContent, get('map-name').textContent, this.layerText()].filter(Boolean).join(' · '), 8, height + 22, width - 16);
     context.fillStyle = '#5d616a';
-    context.fillText(`${viewer.page.title} · ${viewer.page.model.name ?? ''}`, 8, height + 44, width - 16);
+    context.fillText(`${this.title} · ${viewer.page.model.name ?? ''}`, 8, height + 44, width - 16);
     if (!map.weights || map.own.colours) return;
     const [left, right] = [...get('ticks').querySelectorAll('span:not(.even)')].map((node) => node.textContent).filter((_, i, all) => i === 0 || i === all.length - 1);
     const start = context.measureText(left).width + 16;
