@@ -182,7 +182,7 @@ def generate(
     device
         Where to compute.
     precision
-        fp32; bf16; or auto: bf16 where the processor computes in it, which is faster and changes the last digits.
+        fp32; bf16; or auto: bf16 where the processor is measured to be faster in it, which changes the last digits.
         Default: fp32.
     as_json
         As JSON: the settings and the path of each picture.

@@ -72,7 +72,7 @@ def predict(
     device
         Where to compute.
     precision
-        auto: bf16 where the processor computes in it, which is faster and changes the last digits.
+        auto: bf16 where the processor is measured to be faster in it, which changes the last digits.
     as_json
         A JSON list; for videos with the index and the time in seconds of every frame.
     as_csv

@@ -116,7 +116,7 @@ on_error
 device
     Where to compute.
 precision
-    auto: bf16 where the processor computes in it.
+    auto: bf16 where the processor is measured to be faster in it.
 as_json
     Print the scores as JSON.
 """
