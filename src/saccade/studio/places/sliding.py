@@ -41,7 +41,7 @@ def frame_of(table: PlaceTable, places: Tensor) -> Frame | None:
     if constant(places, [0, 1]):
         sides = _sides(table, places[0])
         several = sides is not None and table.grids.parts > 1
-        padded = bool((places == PADDING).any())
+        padded = bool((places[0, 0] == PADDING).any())
         return None if sides is None else Frame(sides[0], (sides[1],) * len(places) if several else (), padded)
     if table.grids.parts == 1 or not constant(places, [1]):
         return None
@@ -50,7 +50,7 @@ def frame_of(table: PlaceTable, places: Tensor) -> Frame | None:
     known = [each for each in found if each is not None]
     if len(known) != len(empty) - sum(empty) or len({sides for sides, _ in known}) != 1:
         return None
-    padded = any(bool((entry == PADDING).any()) for entry, none in zip(places, empty, strict=True) if not none)
+    padded = any(bool((entry[0] == PADDING).any()) for entry, none in zip(places, empty, strict=True) if not none)
     return Frame(known[0][0], tuple(None if each is None else each[1] for each in found), padded)
 
 
