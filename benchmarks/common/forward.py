@@ -1,7 +1,6 @@
 """Forward passes of two networks in turns: batches of 1 and 16, fp32 and bf16, in processor seconds of one thread."""
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -12,7 +11,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import judged, measure, speedup
 from saccade.device import keep_freed_memory
 from saccade.models.vit import ViTConfig
@@ -65,5 +64,4 @@ def compare_forward(ways: Mapping[str, Network], peer: str, options: argparse.Na
                 print(f"  {name} / {peer} {ratio} {judged(ratio, aim)}")
                 case[f"{name} / {peer}"] = ratio.to_dict(aim)
             cases.append(case)
-    if options.json_file:
-        options.json_file.write_text(json.dumps({"machine": machine(), "cases": cases}, indent=1) + "\n")
+    write_json(options.json_file, {"cases": cases})

@@ -1,9 +1,11 @@
-"""The machine that a benchmark runs on: its description, its free memory, and the peak memory of this process."""
+"""The machine that a benchmark runs on: its description beside what was found, and memory."""
 
+import json
 import os
 import platform
 import resource
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +27,12 @@ def machine() -> dict[str, object]:
 
 def print_machine() -> None:
     print("  ".join(f"{key} {value}" for key, value in machine().items()))
+
+
+def write_json(file: Path | None, found: Mapping[str, object]) -> None:
+    """What was found, beside the machine; nothing without a file."""
+    if file is not None:
+        file.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
 
 
 def computes_in_bf16() -> bool:

@@ -15,7 +15,6 @@ Engines that are not installed are left out.
 
 import argparse
 import importlib.util
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -26,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.common.machine import computes_in_bf16, machine, print_machine
+from benchmarks.common.machine import computes_in_bf16, print_machine
 from benchmarks.common.paired import Ratio, elapsed, measure, speedup
 from benchmarks.core.quantized import quantize_onnx, quantize_openvino
 from saccade.data import ImageFolder
@@ -186,9 +185,7 @@ def main() -> None:
     print_machine()
     with TemporaryDirectory() as place:
         found = [measured(model, options, Path(place)) for model in (["cifar"] if options.quick else options.models)]
-    if options.json_file:
-        merged = {key: value for each in found for key, value in each.items()}
-        options.json_file.write_text(json.dumps({"machine": machine(), **merged}, indent=2) + "\n")
+    write_json(options.json_file, {key: value for each in found for key, value in each.items()})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ A text is timed from the sentence to its vector, its tokenizer included. CLIP's 
 longest of their batch and no further: the fewest tokens that CLIP can have. bf16 is autocast over fp32 weights.
 """
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -27,7 +26,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
-from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import Times, judged, measure, speedup
 from saccade.data.scenes import Scenes, draw_caption
 from saccade.data.scenes.stream import Stream
@@ -105,8 +104,7 @@ def main(*, repeats: int = 15, quick: bool = False, only: str = "", json_file: P
     print_machine()
     cases = [case for case in (QUICK if quick else CASES) if only in case.name]
     results = [run(case, 3 if quick else repeats) for case in cases]
-    if json_file:
-        json_file.write_text(json.dumps({"machine": machine(), "cases": results}, indent=1))
+    write_json(json_file, {"cases": results})
 
 
 @torch.no_grad()

@@ -6,7 +6,6 @@
 User and system time on one thread; the commands take turns, and the median of their ratios to the import counts.
 """
 
-import json
 import os
 import resource
 import statistics
@@ -19,7 +18,7 @@ from typing import Annotated
 
 import cyclopts
 
-from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import interleave
 
 PICTURE = Path(__file__).parents[2] / "docs" / "ship.jpg"
@@ -63,8 +62,7 @@ def main(
             f"{name:16} {statistics.median(seconds):6.2f} s   {statistics.median(ratios):.2f}x import torch "
             f"({min(ratios):.2f} to {max(ratios):.2f})"
         )
-    if json_file:
-        json_file.write_text(json.dumps({"machine": machine(), "commands": results}, indent=1))
+    write_json(json_file, {"commands": results})
 
 
 def processor_seconds(arguments: Sequence[str]) -> float:

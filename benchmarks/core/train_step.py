@@ -11,7 +11,6 @@ The share of a step is the time of its matrix products alone (those of the optim
 is a step in which nothing but products takes time.
 """
 
-import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import Times, judged, measure, speedup
 from benchmarks.common.products import products
 from benchmarks.core.classic_vits import CLASSES, Size, hf_vit, logits, saccade_vit, to_hf
@@ -97,8 +96,7 @@ def main(
                 ways, work = steps(case, precision, compile)
                 times = measure(ways, 3 if quick else repeats, 2, process_time if cpu_time else perf_counter)
                 results.append(report(case, precision, times, work))
-    if json_file:
-        json_file.write_text(json.dumps({"machine": machine(), "cases": results}, indent=1))
+    write_json(json_file, {"cases": results})
 
 
 def steps(case: Case, precision: str, compile: bool) -> tuple[dict[str, Step], dict[str, float]]:

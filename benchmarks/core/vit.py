@@ -15,7 +15,6 @@ Before timing, two checks: the outputs agree, and the gradients of all are held 
 all weights), to show that exactness is not traded for speed.
 """
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -28,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import Ratio, Times, measure, speedup
 from benchmarks.core.classic_vits import (
     CLASSES,
@@ -94,8 +93,7 @@ def main(
     for case in QUICK if quick else CASES:
         if only in case.name:
             results.append(run(case, compile, 3 if quick else repeats))
-    if json_file:
-        json_file.write_text(json.dumps({"machine": machine(), "cases": results}, indent=1))
+    write_json(json_file, {"cases": results})
 
 
 def run(case: Case, compile: bool, repeats: int) -> dict[str, Any]:

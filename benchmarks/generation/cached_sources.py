@@ -10,7 +10,6 @@ pictures must be equal to 1e-5. In the sequence: both pictures go through all bl
 only one another, which is how generators read their sources that have no cross-attention to them.
 """
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ import cyclopts
 import torch
 from torch import Tensor
 
-from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import measure
 from benchmarks.generation.generate import GUIDANCE, PROMPT, report, report_difference
 from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources
@@ -92,8 +91,7 @@ def main(*, repeats: int = 7, quick: bool = False, side: int = 64, json_file: Pa
     ratios = [(f"once / {way}", ONCE, way) for way in (EACH_STEP, SEQUENCE)]
     found = report(times, ratios, dict.fromkeys((title for title, _, _ in ratios), FLOOR), 1, "picture")
     found |= report_difference("once and at each step", apart)
-    if json_file:
-        json_file.write_text(json.dumps({"machine": machine(), **found}, indent=1))
+    write_json(json_file, found)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ The rows "going on" paint 8 frames after 9 that are known. Ours computes the key
 in "past each step" it computes them anew at every step, and the frames must be the same to 1e-5.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -33,7 +32,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import measure
 from benchmarks.generation.generate import GUIDANCE, find_peer, padding_to, parameters, report, report_difference
 from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources
@@ -148,8 +147,7 @@ def main(
     cases = [case for case in (QUICK if quick else CASES) if only in case.name]
     modes = ["eager", "compiled"] if compiled and not quick else ["eager"]
     results = [run(case, mode, ltx, 3 if quick else repeats) for case in cases for mode in modes]
-    if json_file:
-        json_file.write_text(json.dumps({"machine": machine(), "cases": results}, indent=1))
+    write_json(json_file, {"cases": results})
 
 
 @torch.no_grad()

@@ -17,7 +17,6 @@ prompt anew at every step, with its text encoder, and the pictures must be the s
 ours takes 4 steps of the sampler mean-flow, with the guidance as an input: one evaluation a step.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,7 +31,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import Times, judged, measure, speedup
 from saccade.models.generator import Generator, GeneratorConfig, Sources
 from saccade.models.sources import SourceTokens
@@ -138,8 +137,7 @@ def main(
     cases = [case for case in (QUICK if quick else CASES) if only in case.name]
     modes = ["eager", "compiled"] if compiled and not quick else ["eager"]
     results = [run(case, mode, pixart, 3 if quick else repeats) for case in cases for mode in modes]
-    if json_file:
-        json_file.write_text(json.dumps({"machine": machine(), "cases": results}, indent=1))
+    write_json(json_file, {"cases": results})
 
 
 def find_peer(packages: Path | None, name: str) -> Any | None:

@@ -11,12 +11,11 @@ one warm-up; memory is the peak resident size of one answer in a fresh process, 
 """
 
 import argparse
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import write_json
 from benchmarks.common.paired import Ratio, interleave, speedup
 from benchmarks.common.worker import NO_HOARDING, serve, worker
 
@@ -107,9 +106,7 @@ def main() -> None:
     }
     for name, ratio in ratios.items():
         print(f"  {name:<28} {ratio}")
-    if args.json_file:
-        written = {"machine": machine(), f"{context} tokens": {name: each.to_dict() for name, each in ratios.items()}}
-        args.json_file.write_text(json.dumps(written, indent=2) + "\n")
+    write_json(args.json_file, {f"{context} tokens": {name: each.to_dict() for name, each in ratios.items()}})
 
 
 if __name__ == "__main__":

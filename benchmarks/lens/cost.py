@@ -9,12 +9,11 @@ process counts, so that the figures hold on a busy machine. Median ratio, with t
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import write_json
 from benchmarks.common.paired import Ratio, measure, speedup
 
 WATCHED = ((192, 12, 224), (384, 12, 224), (768, 12, 224))  # width, layers, pixels
@@ -110,8 +109,7 @@ def main() -> None:
     for name, ratio in views(viewed, 2 if args.quick else 3).items():
         found["view / forward"][name] = ratio.to_dict(f"at most {AIMS[name]:g}" if name in AIMS else "")
         print(f"  {name:<32} {ratio}")
-    if args.json_file:
-        args.json_file.write_text(json.dumps({"machine": machine(), **found}, indent=2) + "\n")
+    write_json(args.json_file, found)
 
 
 if __name__ == "__main__":

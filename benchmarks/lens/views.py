@@ -14,7 +14,6 @@ layers, as `output_attentions=True` does, averages the heads, and multiplies the
 """
 
 import argparse
-import json
 import math
 import statistics
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.machine import available, machine
+from benchmarks.common.machine import available, write_json
 from benchmarks.common.paired import Ratio, interleave, judged, speedup
 from benchmarks.common.worker import NO_HOARDING, serve, worker
 
@@ -194,8 +193,7 @@ def main() -> None:
     if any(math.isqrt(n) ** 2 != n for n in sizes):
         raise SystemExit(f"sizes {sizes}: the view `distance` needs squares, such as 256")
     results = report(sizes, QUICK_ROLLOUT if args.quick else ROLLOUT, args.repeats)
-    if args.json_file:
-        args.json_file.write_text(json.dumps({"machine": machine(), **results}, indent=2) + "\n")
+    write_json(args.json_file, results)
 
 
 if __name__ == "__main__":

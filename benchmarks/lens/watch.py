@@ -12,13 +12,12 @@ than Q and K. On 2 quiet cores the default takes about 5 minutes.
 """
 
 import argparse
-import json
 import statistics
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import write_json
 from benchmarks.common.paired import Ratio, interleave, judged, speedup
 from benchmarks.common.worker import NO_HOARDING, serve, worker
 
@@ -116,8 +115,7 @@ def main() -> None:
         found[f"{size} pixels"] = {
             what: ratio.to_dict(aim if size == AIMS_AT else "") for what, (ratio, aim) in ratios.items()
         }
-    if args.json_file:
-        args.json_file.write_text(json.dumps({"machine": machine(), **found}, indent=2) + "\n")
+    write_json(args.json_file, found)
 
 
 if __name__ == "__main__":
