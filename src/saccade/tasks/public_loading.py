@@ -27,7 +27,7 @@ from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
-from saccade.tasks.own_models import is_generator, open_own, own_folder
+from saccade.tasks.own_models import open_own, own_folder
 from saccade.tasks.saved import kind_in
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.vision import PublicVisionTask
@@ -144,16 +144,14 @@ def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask | Publ
     Raises CheckpointError, in one line, for a model of another task, and as `load` and `load_pipeline` do."""
     if is_pipeline(spec) or str(spec).startswith("hf:"):
         return load_public_generator(spec)
-    if not is_generator(spec):
-        task = open_own(*own) if (own := own_folder(str(spec))) else load_public(spec)
-        kind = getattr(task, "kind", "picture")
-        raise CheckpointError(
-            f"{spec} paints no pictures: it is a {kind} model, and a generator is needed, such as painter or a run of "
-            "saccade train generate"
-        )
     own = own_folder(str(spec))
-    assert own is not None
-    return GenerateTask.open(*own)
+    if own is not None and kind_in(own[0]) == GenerateTask.kind:
+        return GenerateTask.open(*own)
+    kind = getattr(open_own(*own) if own is not None else load_public(spec), "kind", "picture")
+    raise CheckpointError(
+        f"{spec} paints no pictures: it is a {kind} model, and a generator is needed, such as painter or a run of "
+        "saccade train generate"
+    )
 
 
 def load_public_generator(spec: str | Path) -> PublicGenerateTask | PublicFilmTask:
