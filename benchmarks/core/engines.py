@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.common.machine import computes_in_bf16, print_machine
+from benchmarks.common.machine import computes_in_bf16, print_machine, write_json
 from benchmarks.common.paired import Ratio, elapsed, measure, speedup
 from benchmarks.core.quantized import quantize_onnx, quantize_openvino
 from saccade.data import ImageFolder
