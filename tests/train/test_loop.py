@@ -13,12 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from saccade import device as device_module
 from saccade.data.digests import file_digest
 from saccade.data.output import WriteError
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import SaccadeError
 from saccade.train import Interrupted, forward, train
-from saccade.train import loop as loop_module
+from saccade.train import run as run_module
 from saccade.train import state as state_module
 from saccade.train.state import states, write_state
 
@@ -119,6 +120,19 @@ def test_it_ends_early_where_the_score_does_not_rise(tmp_path, capsys):
     assert train(scored(1.0), quick(epochs=6), tmp_path / "run", resume=True)["top1"] == 1.0
 
 
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_resumed_run_keeps_the_precision_that_was_measured(tmp_path, monkeypatch, capsys, measured):
+    monkeypatch.setattr(device_module, "supports_bf16", lambda device: measured)
+    train(Points(), quick(epochs=1, precision="auto"), tmp_path)
+    monkeypatch.setattr(device_module, "supports_bf16", lambda device: not measured)
+    capsys.readouterr()
+    train(Points(), quick(epochs=2, precision="auto"), tmp_path, resume=True)
+    assert f"training on cpu in {'bf16' if measured else 'fp32'}" in capsys.readouterr().out
+    given = "fp32" if measured else "bf16"
+    train(Points(), quick(epochs=3, precision=given), tmp_path, resume=True)
+    assert f"training on cpu in {given}" in capsys.readouterr().out
+
+
 def test_a_run_can_be_resumed_for_more_epochs(tmp_path, capsys):
     train(Points(), quick(epochs=2), tmp_path)
     train(Points(), quick(epochs=5), tmp_path, resume=True)
@@ -195,7 +209,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
-    monkeypatch.setattr(loop_module, "write_state", slow)
+    monkeypatch.setattr(run_module, "write_state", slow)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         train(Stopped(), quick(), tmp_path)
@@ -254,7 +268,7 @@ def test_the_state_is_saved_by_the_clock_and_no_step_waits_for_the_disk(tmp_path
             time.sleep(0.01)
             return super().loss(*given)
 
-    monkeypatch.setattr(loop_module, "write_state", slow)
+    monkeypatch.setattr(run_module, "write_state", slow)
     train(Timed(samples=256), quick(epochs=2, save_every=0.001), tmp_path)
     assert len(written) >= 4  # of 0.64 s: one at a time, every 0.06 s at most
     assert written[-1] == 64

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from saccade.train import loop, train
+from saccade.train import loop, run, train
 
 from .points import Points, quick
 from .test_loop import lines, weights
@@ -98,7 +98,7 @@ def test_no_process_leaves_before_the_state_is_saved(tmp_path, monkeypatch):
     from saccade.device import Device
 
     done = []
-    monkeypatch.setattr(loop, "write_state", lambda folder, state: done.append(state.step))
+    monkeypatch.setattr(run, "write_state", lambda folder, state: done.append(state.step))
     monkeypatch.setattr(Device, "wait", lambda device: done.append("met"))
     train(Points(), quick(epochs=2), tmp_path)
     assert done[-3:] == [16, 16, "met"]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
-from saccade.train import Interrupted, TrainConfig, loop, schedule, train
+from saccade.train import Interrupted, TrainConfig, run, schedule, train
 from saccade.train.schedule import StepSchedule, TimeSchedule
 from saccade.train.state import states
 
@@ -33,7 +33,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     fake = Clock()
-    for module in (schedule, loop):
+    for module in (schedule, run):
         monkeypatch.setattr(module, "time", fake)
     return fake
 
@@ -59,7 +59,7 @@ class Timed(Points):
 @pytest.fixture
 def rates(monkeypatch):
     """The rate of Muon at every update."""
-    found, made = [], loop.optimizers
+    found, made = [], run.optimizers
 
     def optimizers(*arguments):
         found.append(rates := [])
@@ -67,7 +67,7 @@ def rates(monkeypatch):
         muon.register_step_pre_hook(lambda *_: rates.append(muon.param_groups[0]["lr"]))
         return [muon, adam]
 
-    monkeypatch.setattr(loop, "optimizers", optimizers)
+    monkeypatch.setattr(run, "optimizers", optimizers)
     return found
 
 

@@ -12,7 +12,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from saccade.train import Interrupted, train
-from saccade.train import loop as loop_module
+from saccade.train import run as run_module
 from saccade.train.state import states, write_state
 
 from .points import Points, quick
@@ -123,7 +123,7 @@ def test_a_signal_to_the_process_and_to_its_group_is_one(tmp_path, straight, mon
         write_state(folder, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop_module, "write_state", slow)
+        patch.setattr(run_module, "write_state", slow)
         with pytest.raises(Interrupted):
             train(Stopped(), quick(epochs=2), tmp_path)
     assert_resumed_like(tmp_path, straight)
@@ -134,7 +134,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from saccade.device import end
-from saccade.train import Interrupted, loop, train
+from saccade.train import Interrupted, run, train
 from tests.train.points import Points, quick
 
 class Slow(Points):
@@ -145,7 +145,7 @@ class Slow(Points):
         return super().loss(*given)
 
 if sys.argv[3] == "stuck":
-    loop.write_state = lambda *_: time.sleep(600)
+    run.write_state = lambda *_: time.sleep(600)
 try:
     train(Slow(), quick(epochs=1000), Path(sys.argv[2]))
 except Interrupted as stopped:

@@ -93,8 +93,10 @@ class Training:
         return other
 
     def compiled(self, model: nn.Module) -> Any:
-        """The model with `torch.compile` where it pays: the whole of it, unless a task knows better."""
-        return torch.compile(model)
+        """The model with `torch.compile` where it pays: the whole of it, unless a task knows better. Each image size is
+        compiled for itself: for sizes in general, which is PyTorch's default from the second one on, its compiler for
+        the CPU fails (torch 2.13), and the code would be slower."""
+        return torch.compile(model, dynamic=False)
 
     def trained(self, model: nn.Module, name: str) -> TrainedTask:
         """The task around a network."""

@@ -6,7 +6,8 @@ from saccade.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from saccade.train.config import TrainConfig, resume_options
-    from saccade.train.loop import Interrupted, train
+    from saccade.train.loop import train
+    from saccade.train.signals import Interrupted
     from saccade.train.trainable import Trainable
 
 __all__ = ["Interrupted", "TrainConfig", "Trainable", "resume_options", "train"]
@@ -14,7 +15,7 @@ __all__ = ["Interrupted", "TrainConfig", "Trainable", "resume_options", "train"]
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        "Interrupted": ".loop",
+        "Interrupted": ".signals",
         "TrainConfig": ".config",
         "Trainable": ".trainable",
         "resume_options": ".config",

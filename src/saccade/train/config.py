@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from saccade.data.digests import check_digest, with_digest
 from saccade.data.output import write_file
 from saccade.errors import SaccadeError, UsageError, in_one_line
-from saccade.train.durations import parse_duration
+from saccade.train.durations import length_in_words, parse_duration
 
 if TYPE_CHECKING:
     from saccade.device import Device
@@ -139,6 +139,17 @@ def check_same_options(folder: Path, options: dict[str, Any]) -> None:
                 f"{folder} was started with {name} {before[name]}, and is now given {value}: resume it with the "
                 "options it was started with"
             )
+
+
+def take_length(folder: Path, config: TrainConfig, write: bool) -> list[str]:
+    """Give a resumed run the length of `config`, if it had another. Returns notes for the log."""
+    before = saved_options(folder)
+    length = {name: getattr(config, name) for name in ("epochs", "budget")}
+    if length == (old := {name: before.get(name) for name in length}):
+        return []
+    if write:
+        write_options(folder, {**before, **length})
+    return [f"the run has {length_in_words(**length)} now, and had {length_in_words(**old)}"]
 
 
 def check_batch(samples: int, batch: int, device: "Device") -> None:

@@ -28,3 +28,8 @@ def in_words(seconds: float) -> str:
         return f"{math.floor(seconds + 0.5)} s"
     hours, minutes = divmod(math.floor(seconds / 60 + 0.5), 60)
     return " ".join(([f"{hours} h"] if hours else []) + ([f"{minutes} min"] if minutes else []))
+
+
+def length_in_words(epochs: int | None, budget: float | None) -> str:
+    """The length of a run."""
+    return f"{epochs} epochs" if budget is None else in_words(budget)

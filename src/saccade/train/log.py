@@ -35,8 +35,7 @@ class RunLog:
             self.board, why = _open_board(folder, start)
         self.bar = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True, smoothing=0.05)
         self.begun = time.monotonic()
-        if why:
-            self.say(f"note: no TensorBoard files are written ({why})")
+        self.notes(why and f"no TensorBoard files are written ({why})")
 
     def step(self, step: int, loss: float, last: bool, **numbers: float) -> None:
         """Log one update. last: of the run."""
@@ -61,6 +60,11 @@ class RunLog:
         """Print a line above the bar."""
         if self.main:
             self.bar.write(local(line))
+
+    def notes(self, *notes: str) -> None:
+        """Print those that are not empty."""
+        for note in filter(None, notes):
+            self.say(f"note: {note}")
 
     def estimate(self, step: int, line: str, numbers: dict[str, float]) -> None:
         """Print and log how long the run will take."""

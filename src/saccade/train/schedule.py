@@ -193,11 +193,6 @@ class TimeSchedule:
         return max(1 / VALIDATIONS, _TRAINED * self._validation / self.seconds)
 
 
-def length_in_words(epochs: int | None, budget: float | None) -> str:
-    """The length of a run."""
-    return f"{epochs} epochs" if budget is None else in_words(budget)
-
-
 def schedule_of(
     config: TrainConfig, per_epoch: int, device: Device, begun: float | None, calibrations: float
 ) -> Schedule:

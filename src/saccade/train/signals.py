@@ -7,9 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from saccade.errors import SaccadeError
+
 ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 SAVING = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []
 _TWICE = 0.5  # seconds in which SIGTERM and SIGHUP may come twice: to the process, and to its group
+
+
+class Interrupted(SaccadeError):
+    """The run was ended by a signal, and its state is saved."""
+
+    def __init__(self, message: str, number: int):
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 class Stopped(BaseException):
