@@ -39,10 +39,12 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
+import saccade
 from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import watch
 from saccade.studio.look import look
+from saccade.studio.patches.features import record_features
 from saccade.studio.places.calls import placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.packing import NONE, STEP, PlacedLayer
@@ -179,6 +181,34 @@ def test_swins_windows_are_those_that_the_lens_knows():
             found[:, sources[w][real]] = whole[w, :, i, real]
             torch.testing.assert_close(found.view(-1, *placed.sources.grid), placed.call.at(0, row, column))
         assert windows.grid == (1, *placed.targets.grid)
+
+
+@pytest.mark.parametrize("name", ["swin", "hiera"])
+def test_features_of_places_are_those_of_the_model(name):
+    """The states that transformers itself lays out as a map after the last stage: windows undone, units rolled back."""
+    model = liven(MODELS[name]())
+    pixels = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    found = saccade.look(model, pixels)
+    features = found.targets.features
+    assert list(features.layers) == found.targets.names
+    assert not features.normed  # stages have widths of their own
+    with torch.no_grad():
+        stage = model(pixels, output_hidden_states=True).reshaped_hidden_states[-1]
+    stage = stage if name == "hiera" else stage.movedim(1, -1)
+    call = found.targets.names[-1]
+    assert features.grids[call] == stage.shape[1:3]
+    torch.testing.assert_close(features.layers[call], stage[0].flatten(0, 1))
+
+
+def test_features_that_were_written_over_are_left_out():
+    class Block(nn.Module):
+        def forward(self, x):
+            return x.add_(1)
+
+    model = nn.Sequential(Block(), Block())
+    with record_features(model) as recorder:
+        model(torch.zeros(1, 5, 3))
+    assert list(recorder.known()) == ["1"]
 
 
 def test_maps_of_eager_attention(tmp_path):

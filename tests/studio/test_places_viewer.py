@@ -44,3 +44,26 @@ def test_a_place_of_a_window(tmp_path):
         browser.wait("document.querySelector('#map canvas').width === 8")
         assert browser.run(TEXT, "chosen") == "Selected: place at row 1, column 1"
         assert browser.console() == []
+
+
+def test_similarity_of_features(tmp_path):
+    """The most similar place is that of the exact features, on the layer's own grid, and no place is left out."""
+    torch.manual_seed(0)
+    liven(SwinForImageClassification(SwinConfig(**SWIN, num_labels=3))).save_pretrained(tmp_path)
+    ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(tmp_path)
+    found = look(load(tmp_path), PICTURE)
+    features = list(found.targets.features.layers.values())[2]  # 8 x 8
+    with webdriver.Browser(tmp_path / "profile") as browser:
+        browser.open(found.page(tmp_path / "look.html").path, "#view=similarity&layer=3")
+        browser.run(CLICK, "scene", 0.3, 0.7)  # row 6, column 3
+        browser.wait("document.getElementById('readout').textContent.startsWith('Most similar')")
+        cosines = torch.cosine_similarity(features[5 * 8 + 2], features, dim=1)
+        best = int(cosines.index_fill(0, torch.tensor(5 * 8 + 2), -2).argmax())
+        text = f"Most similar: place at row {best // 8 + 1}, column {best % 8 + 1}, cosine "
+        browser.wait(f"document.getElementById('readout').textContent.startsWith('{text}')")
+        assert abs(float(browser.run(TEXT, "readout").removeprefix(text)) - float(cosines[best])) < 0.01
+        assert browser.run(ALPHA) == [8, 8, 64]
+        assert browser.run("return document.getElementById('outside').childElementCount") == 0
+        browser.run("[...document.querySelectorAll('#view button')].find((b) => b.textContent === 'PCA').click()")
+        browser.wait("document.getElementById('readout').textContent.includes('of the variance')")
+        assert browser.console() == []

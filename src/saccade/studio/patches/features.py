@@ -1,7 +1,7 @@
 """Features of the tokens of an image after every block: recorded during a forward pass, and packed for a page."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,17 +27,18 @@ _SAMPLED = 48  # tokens, to measure errors
 class FeatureRecorder:
     """Outputs of blocks (members of lists of modules) during one forward pass, by name, and which norm read each."""
 
-    outputs: dict[str, Float[Tensor, "1 n d"]] = field(default_factory=dict)
+    outputs: dict[str, Float[Tensor, "..."]] = field(default_factory=dict)
     _readers: dict[int, nn.Module] = field(default_factory=dict)
     _repeated: set[str] = field(default_factory=set)
+    _versions: dict[str, int] = field(default_factory=dict)
 
     def keep(self, name: str, _: nn.Module, __: Any, out: Any) -> None:
         """A forward hook of a block."""
         out = out[0] if isinstance(out, tuple) and out else out
-        if isinstance(out, Tensor) and out.ndim == 3 and out.shape[0] == 1 and out.is_floating_point():
+        if isinstance(out, Tensor) and out.ndim in (3, 4) and out.is_floating_point():
             if name in self.outputs:
                 self._repeated.add(name)  # it runs several times: which call is whose is not known
-            self.outputs[name] = out
+            self.outputs[name], self._versions[name] = out, out._version
             self._readers.pop(id(out), None)  # of another tensor, which was freed
 
     def read(self, norm: nn.Module, given: tuple[Any, ...], _: Any) -> None:
@@ -45,21 +46,39 @@ class FeatureRecorder:
         if given:
             self._readers[id(given[0])] = norm
 
+    def known(self) -> dict[str, Float[Tensor, "..."]]:
+        """The outputs of blocks that ran once, and which no later block wrote over."""
+        return {
+            name: out
+            for name, out in self.outputs.items()
+            if name not in self._repeated and self._versions.get(name, out._version) == out._version
+        }
+
+    def reader(self, out: Tensor) -> nn.Module | None:
+        """The normalization that read an output."""
+        return self._readers.get(id(out))
+
     def features(self, calls: Sequence[Call]) -> "Features | None":
         """Of the blocks that hold these self-attention calls; None without that of the last one."""
         tokens = calls[-1].shape[2] if calls else 0
-        known = {n: out for n, out in self.outputs.items() if out.shape[1] == tokens and n not in self._repeated}
-        blocks = {c.name: max((n for n in known if c.name.startswith(f"{n}.")), key=len, default="") for c in calls}
+        known = {name: out for name, out in self.known().items() if out.ndim == 3 and out.shape[:2] == (1, tokens)}
+        blocks = {call.name: block_around(call, known) for call in calls}
         last = known.get(blocks[calls[-1].name]) if calls else None
         if last is None:
             return None
-        norm = self._readers.get(id(last))
-        return Features({call: _normed(known[name], norm) for call, name in blocks.items() if name}, norm is not None)
+        norm = self.reader(last)
+        return Features({call: normed(known[name], norm)[0] for call, name in blocks.items() if name}, norm is not None)
 
 
-def _normed(out: Float[Tensor, "1 n d"], norm: nn.Module | None) -> Float[Tensor, "n d"]:
+def block_around(call: Call, blocks: Iterable[str]) -> str:
+    """The name of the innermost block that holds a call; "" if none does."""
+    return max((name for name in blocks if call.name.startswith(f"{name}.")), key=len, default="")
+
+
+def normed(out: Float[Tensor, "*shape"], norm: nn.Module | None) -> Float[Tensor, "*shape"]:
+    """An output after a normalization, on the CPU."""
     with torch.no_grad():
-        return (out if norm is None else norm(out))[0].detach().cpu()
+        return (out if norm is None else norm(out)).detach().cpu()
 
 
 @contextmanager
@@ -116,20 +135,28 @@ def pack_features(
 
     names: of the attention calls of the page, the layers."""
     layers = {i: [one.layers[n] for one in images] for i, n in enumerate(names) if all(n in o.layers for o in images)}
-    there = list(layers)
-    numbers = max(one.numel() for one in layers[there[-1]])
-    kept = _spread(there, max(1, MOST_NUMBERS // numbers))
-    budget = MOST_BYTES * len(images)
-    rotated = {i: rotate(layers[i], grids) for i in kept}
+    packed = pack_layers(layers, dict.fromkeys(layers, grids))
+    return [packed.get(i) for i in range(len(names))]
+
+
+def pack_layers(
+    layers: Mapping[int, Sequence[Float[Tensor, "n d"]]], grids: Mapping[int, Sequence[tuple[int, int]]]
+) -> dict[int, PackedLayer]:
+    """Pack the layers of one or more images, each on grids of its own, as `pack_features` does; those that fit."""
+    there, images = list(layers), len(next(iter(layers.values())))
+    numbers = sum(max(one.numel() for one in layer) for layer in layers.values()) / len(layers)
+    kept = _spread(there, max(1, int(MOST_NUMBERS // numbers)))
+    budget = MOST_BYTES * images
+    rotated = {i: rotate(layers[i], grids[i]) for i in kept}
     for step in STEPS:
         if step != STEPS[-1] and sum(_estimate(each, step) for each in rotated.values()) > budget:
             continue
-        packed = {i: _pack(rotated[i], grids, step) for i in kept}
+        packed = {i: _pack(rotated[i], grids[i], step) for i in kept}
         if sum(each.size for each in packed.values()) <= budget:
             break
     while len(packed) > 1 and sum(each.size for each in packed.values()) > budget:
         packed = {i: packed[i] for i in _spread(list(packed), len(packed) - 1)}
-    return [packed.get(i) for i in range(len(names))]
+    return packed
 
 
 def _spread(layers: list[int], keep: int) -> list[int]:

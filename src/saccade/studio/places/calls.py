@@ -177,8 +177,10 @@ def _codes(t: Tensor, table: PlaceTable) -> Int[Tensor, "b h n"] | None:
     """The place of each token: that of those of its numbers which have one, nowhere where these differ; None if it is
     not followed."""
     places = table.places(t)
-    if places is None:
-        return None
+    return None if places is None else _one_place(places)
+
+
+def _one_place(places: Int[Tensor, "... k"]) -> Int[Tensor, "..."]:
     codes = places.amax(-1)
     one = ((places == codes[..., None]) | (places < 0)).all(-1)
     return torch.where(one, codes, NOWHERE)
@@ -189,6 +191,25 @@ def in_order(t: Float[Tensor, "1 n d"], grid: Grid, table: PlaceTable) -> bool:
     codes = _codes(t, table)
     side = None if codes is None else _tokens(codes, table.grids)
     return side is not None and side.grid == grid and _row_by_row(side.cells[0], grid)
+
+
+def on_grid(
+    t: Float[Tensor, "..."], table: PlaceTable, values: Float[Tensor, "..."] | None = None
+) -> tuple[Float[Tensor, "n d"], Grid] | None:
+    """The features of the cells of a grid, row by row: of a tensor (b n d), (b y x d) or (b d y x), or of `values`
+    in its shape. None unless each cell is known to be one token of it."""
+    places = table.places(t)
+    for channels in (-1, 1):
+        if places is None or (channels == 1 and t.ndim != 4):
+            continue
+        side = _tokens(_one_place(places.movedim(channels, -1)).flatten()[None], table.grids)
+        if side is None or side.grid is None:
+            continue
+        cells, at = side.cells[0][side.cells[0] >= 0].sort()
+        if torch.equal(cells, torch.arange(side.grid[0] * side.grid[1])):
+            tokens = (t if values is None else values).movedim(channels, -1).flatten(0, -2)
+            return tokens[(side.cells[0] >= 0).nonzero()[:, 0][at].to(tokens.device)], side.grid
+    return None
 
 
 def _windows(targets: Int[Tensor, "b h n"], sources: Int[Tensor, "b h m"]) -> list[list[tuple[int, int]]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from saccade.studio.page.targets import Targets
 from saccade.studio.places.calls import Grid
+from saccade.studio.places.features import PlacedFeatures
 from saccade.studio.places.packing import PlacedLayer
 from saccade.studio.progress import track
 
@@ -16,13 +17,15 @@ BYTES = 1.9  # of a weight on a page, about
 class Places(Targets):
     """The attention of layers between places of a picture, each on its own grid, for the viewer's scene "places".
 
-    tokens: names of tokens without a place, of layers in which such tokens attend: by their number.
+    tokens: names of tokens without a place, of layers in which such tokens attend: by their number. features: of the
+    places after the blocks of the layers.
     """
 
     kind = "places"
 
     layers: Sequence[PlacedLayer]
     tokens: Sequence[str] = ()
+    features: PlacedFeatures | None = None
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -58,12 +61,17 @@ class Places(Targets):
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         packed = [layer.packed() for layer in track(self.layers, "packing weights")]
-        return {
+        content = {
             "kind": self.kind,
             "names": self.names,
             "layers": [meta for _, meta in packed],
             "tokens": list(self.tokens),
-        }, {str(i): data for i, (data, _) in enumerate(packed)}
+        }
+        data = {str(i): data for i, (data, _) in enumerate(packed)}
+        if self.features is None or self.features.layers.keys().isdisjoint(self.names):
+            return content, data
+        features, planes = self.features.content(self.names)
+        return content | {"features": features}, data | planes
 
 
 def finest(layers: Sequence[PlacedLayer]) -> Grid:

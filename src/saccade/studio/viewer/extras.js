@@ -10,13 +10,27 @@ const MARGIN = 0.02; // of an area: one image and a few random maps show no fine
 
 export class Extras {
   constructor(viewer, packed) {
-    const { page } = viewer;
+    const { page, page: { grid, targets } } = viewer;
     Object.assign(this, { viewer, packed, views: extraViews(page) });
-    if (page.features) this.features = new Features(page, packed);
+    if (page.features) this.ofPatches = new Features(page, packed);
+    if (targets?.features) {
+      this.ofPlaces = new Features({ features: targets.features, grid, prefix: [] }, (name) => packed(`targets-${name}`));
+      this.views = [...new Set([...this.views, ...LAYERED])];
+    }
     if (page.other) {
       viewer.state.pair ??= viewer.looks.self.middle - viewer.looks.self.first;
-      this.pair = new Pair(viewer, this.features);
+      this.pair = new Pair(viewer, this.ofPatches);
     }
+  }
+
+  /** Those of the patches, or of the places of layers on grids of their own. */
+  get features() {
+    return this.viewer.state.mode === 'cross' ? this.ofPlaces : this.ofPatches;
+  }
+
+  /** The grid of a view's map of a layer, where that is not the grid of its attention. */
+  gridOf(view, l) {
+    return this.layered(view) ? this.features.gridOf(this.features.nearest(l)) : null;
   }
 
   /** Redraw what depends on the selection, besides the large map. */
@@ -57,14 +71,17 @@ export class Extras {
   async layer(l) {
     const { features, viewer: { say } } = this;
     const nearest = features.nearest(l);
-    return { images: await features.load(nearest), note: nearest === l ? '' : ` ${say('featuresOf', { layer: nearest + 1 })}` };
+    const key = features.known?.[l] === false ? 'featuresNear' : 'featuresOf';
+    return { images: await features.load(nearest), note: nearest === l ? '' : ` ${say(key, { layer: nearest + 1 })}` };
   }
 
   async similarity(token, l) {
     const { viewer: { look, say } } = this;
     const { images: [image], note } = await this.layer(l);
-    const weights = similarity(image, token);
-    const others = [...weights.keys()].filter((i) => i >= look.first && i !== token);
+    const selected = look.placed ? look.cellOn(token, this.gridOf('similarity', l)) : token;
+    if (selected === null) return { weights: null, trouble: say('noFeatures') };
+    const weights = similarity(image, selected);
+    const others = [...weights.keys()].filter((i) => i >= look.first && i !== selected);
     const best = others.reduce((a, b) => (weights[b] > weights[a] ? b : a));
     const text = (at) => say(at === null ? 'mostSimilar' : 'cosineOf', { token: look.spot(at ?? best, say), cosine: cosine(weights[at ?? best]) }) + note;
     const low = others.reduce((least, i) => Math.min(least, weights[i]), 1);

@@ -14,8 +14,8 @@ export function showFacts(viewer) {
   get('facts').textContent = [...words, ...(page.layers.length ? [say('tokens', sizes)] : [])].join(' · ');
   const special = speaker(page, look);
   get('is').textContent = say(page.other ? 'isPair' : 'is');
-  const more = page.features || page.classes ? say('whatExtra') : '';
-  get('what3').textContent = [special && say(special, { name: name(look.speaker) }), looks.self && more].filter(Boolean).join(' ');
+  const more = page.features || page.classes || page.targets?.features ? say('whatExtra') : '';
+  get('what3').textContent = [special && say(special, { name: name(look.speaker) }), (looks.self || page.targets.features) && more].filter(Boolean).join(' ');
   const { before, after } = page.seen ? inputParts(page.seen) : { before: [], after: [] };
   get('predictions').replaceChildren(...before, ...predictions(viewer), ...after);
   get('exact').replaceChildren(...exactness(page, look, say).map((text) => h('p', {}, text)));
@@ -62,6 +62,7 @@ function exactness({ targets, precision, layers, notes, features }, look, say) {
   const count = targets?.count ?? targets?.names.length;
   const facts = targets?.precision ? exactly(targets.precision) : {};
   const maps = targets?.layers.length && count ? [say('exactMaps', { count, ...facts })] : [];
+  if (targets?.features) maps.push(exactlyFeatures(targets.features, say));
   if (!layers.length) return [...maps, ...notes];
   return [
     ...maps,

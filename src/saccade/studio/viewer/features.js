@@ -61,14 +61,21 @@ export class Features {
     this.coming = [];
   }
 
-  /** Layer l if it is on the page, else the next one that is. */
+  /** Layer l if it is on the page, else the next one that is, or the last. */
   nearest(l) {
-    return this.layers.findIndex((layer, i) => i >= l && layer);
+    const next = this.layers.findIndex((layer, i) => i >= l && layer);
+    return next < 0 ? this.layers.findLastIndex(Boolean) : next;
+  }
+
+  /** The grid of the first image in a layer that is on the page. */
+  gridOf(l) {
+    return this.layers[l].grid ?? this.grids[0];
   }
 
   /** [the picture's, the other picture's] of a layer that is on the page. */
   load(l) {
-    this.coming[l] ??= Promise.all(this.grids.map(async (grid, i) => {
+    this.coming[l] ??= Promise.all(this.grids.map(async (whole, i) => {
+      const grid = this.layers[l].grid ?? whole;
       const bytes = await inflate(this.packed(`features-${l}-${i}`));
       return readFeatures(bytes, this.layers[l], i, grid, this.prefix + grid[0] * grid[1]);
     }));

@@ -46,7 +46,7 @@ export class LargeMap {
   }
 
   showExtra(own, still) {
-    return still() ? this.draw(own.weights, '', own) : undefined;
+    return still() ? this.draw(own.weights, own.trouble, own) : undefined;
   }
 
   async showRollout(token, still) {
@@ -67,7 +67,7 @@ export class LargeMap {
     Object.assign(this, { weights, own, low: own.low ?? 0 });
     this.canvas.hidden = !weights;
     this.end = weights && (own.end ?? ((shared && view !== 'rollout' && viewer.maps.common()) || look.peak(weights, viewer.token)));
-    if (own.colours) paintColours(this.canvas, own.colours, look.page.grid);
+    if (own.colours) paintColours(this.canvas, own.colours, look.layerGrid ?? look.page.grid);
     else if (weights) this.paint(weights, this.low ? false : log);
     this.ticks();
     this.readout(trouble);
@@ -76,9 +76,10 @@ export class LargeMap {
   }
 
   paint(weights, log) {
-    const { low, look, viewer } = this;
+    const { low, look, own, viewer } = this;
     const shown = low ? weights.map((x) => x - low) : weights;
-    paint(this.canvas, shown, look.first, look.layerGrid ?? look.page.grid, this.end - low, log, look.hidden?.(viewer.state.layer, viewer.token));
+    const hidden = own.text ? null : look.hidden?.(viewer.state.layer, viewer.token); // features are of all places
+    paint(this.canvas, shown, look.first, look.layerGrid ?? look.page.grid, this.end - low, log, hidden);
   }
 
   /** The map lies over the picture, and so does its colour scale over grey, so that both show the same colours. */

@@ -44,8 +44,8 @@ export class PlacesScene extends Scene {
   }
 
   show() {
-    const { look, viewer, viewer: { token, kind, say, state: { layer } } } = this;
-    Object.assign(look, { layer, kind, token });
+    const { look, viewer, viewer: { token, kind, say, state: { layer, view } } } = this;
+    Object.assign(look, { layer, kind, token, featured: viewer.extras?.gridOf(view, layer) ?? null });
     this.draw();
     get('inside').textContent = look.inside(layer, token, say);
   }

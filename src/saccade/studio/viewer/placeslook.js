@@ -1,5 +1,6 @@
 // What a page of layers on several grids is about: each layer's weights between the places of its own grid.
 import { inflate, mean } from './attend.js';
+import { LAYERED } from './extraviews.js';
 
 const NONE = 65535; // the number of a weight of 0
 const PADDING = -2;
@@ -38,10 +39,13 @@ export function placesRow(data, head, target) {
   return Float32Array.from({ length: data.m }, (_, source) => weight(data, head, target, source));
 }
 
-/** The same face as Look. A token is a place of the finest grid, or past these one that has no place. */
+/**
+ * The same face as Look. A token is a place of the finest grid, or past these one that has no place. featured: the grid
+ * of the large map where that is of features, which may be another than those of the layer's attention.
+ */
 export class PlacesLook {
   constructor(page, packed) {
-    Object.assign(this, { page, packed, first: 0, prefix: [], views: ['row', 'column'], whole: true, placed: true });
+    Object.assign(this, { page, packed, first: 0, prefix: [], views: ['row', 'column', ...(page.targets.features ? LAYERED : [])], featured: null, whole: true, placed: true });
     this.targets = page.targets;
     this.infos = page.targets.layers;
     this.patches = page.grid[0] * page.grid[1];
@@ -70,7 +74,12 @@ export class PlacesLook {
 
   /** That of the large map. */
   get layerGrid() {
-    return this.gridOf(this.layer);
+    return this.featured ?? this.gridOf(this.layer);
+  }
+
+  /** The cell of a grid in which a token lies; null for one without a place. */
+  cellOn(token, grid) {
+    return token < this.patches ? cellIn(token, this.page.grid, grid) : null;
   }
 
   /** The number of the target that a token is in a layer; undefined if it is none. */
@@ -166,7 +175,7 @@ export class PlacesLook {
 
   name(token, say) {
     if (token >= this.patches) return this.tokenName(token - this.patches);
-    const grid = this.infos[this.layer].targets[1] ?? this.infos[this.layer].sources[1];
+    const grid = this.featured ?? this.infos[this.layer].targets[1] ?? this.infos[this.layer].sources[1];
     return this.cellName(cellIn(token, this.page.grid, grid), grid, say);
   }
 
@@ -200,7 +209,7 @@ export class PlacesLook {
   outline(token, grid = this.layerGrid) {
     if (token >= this.patches) return null;
     const info = this.infos[this.layer];
-    const own = (this.kind === 'column' ? info.sources[1] : info.targets[1]) ?? grid;
+    const own = this.featured ?? (this.kind === 'column' ? info.sources[1] : info.targets[1]) ?? grid;
     const cell = cellIn(token, this.page.grid, own);
     const [height, width] = [grid[0] / own[0], grid[1] / own[1]];
     return { x: (cell % own[1]) * width, y: Math.floor(cell / own[1]) * height, width, height };
@@ -208,7 +217,7 @@ export class PlacesLook {
 
   /** What went to tokens without a place, and to padding. */
   outside(weights, say) {
-    if (this.kind === 'column') return [];
+    if (this.kind === 'column' || this.featured) return [];
     const [info, token] = [this.infos[this.layer], this.token ?? this.speaker];
     const [data, lost] = [this.layers[this.layer], 1 - weights.reduce((a, b) => a + b, 0)];
     if (!data || lost < 1e-3 || this.absent(this.layer, token)) return [];

@@ -99,7 +99,8 @@ export class Save {
 
   /** A line a token: its name, its row and column in the grid from 1 on (none for tokens without a place), its numbers. */
   csv() {
-    const { map: { weights, own }, viewer: { look, page: { grid }, say } } = this;
+    const { map: { weights, own }, viewer: { look, page, say } } = this;
+    const grid = look.layerGrid ?? page.grid;
     if (!weights) return this.report(say('nothingToSave'));
     const columns = own.columns ?? { weight: weights };
     const cell = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

@@ -20,7 +20,9 @@ from saccade.errors import SaccadeError, in_one_line, some_of
 from saccade.lens import Trace, watch
 from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.page.page import call_notes
+from saccade.studio.patches.features import record_features
 from saccade.studio.places.calls import PlacedCall, placed_calls
+from saccade.studio.places.features import PlacedFeatures, placed_features
 from saccade.studio.places.given import given_pictures
 from saccade.studio.places.packing import PlacedLayer
 from saccade.studio.places.targets import Places, finest
@@ -56,7 +58,7 @@ class PlacesView(View):
         step("running the model, following its operations")
         for given in given_pictures(prepare, picture.image, pixels, task.name):
             started = time.perf_counter()
-            with given.follower, watch(task.model, values=True) as trace:
+            with record_features(task.model) as recorder, given.follower, watch(task.model, values=True) as trace:
                 out = run(task, inputs)
             seconds = time.perf_counter() - started
             placed, left = placed_calls(trace, given.follower.table)
@@ -65,7 +67,8 @@ class PlacesView(View):
         placed = selected(placed, options.module, task.name)
         if not placed:
             raise SaccadeError(f"{task.name}: no page shows it: {_reasons(trace, left)} (docs/lens.md)")
-        targets = places(placed, Trace([], trace.missed), task)
+        features = placed_features(recorder, placed, given.follower.table)
+        targets = places(placed, Trace([], trace.missed), task, features)
         prediction = _prediction(task, picture, out, options)
         known = prediction if isinstance(prediction, Classification) else None
         return cls(
@@ -162,17 +165,23 @@ def _prediction(
 
 
 def other_layers(
-    task: PublicVisionTask, placed: Sequence[PlacedCall], shown: Trace, options: LookOptions
+    task: PublicVisionTask,
+    placed: Sequence[PlacedCall],
+    shown: Trace,
+    options: LookOptions,
+    features: Callable[[Sequence[PlacedCall]], PlacedFeatures | None],
 ) -> Places | None:
-    """The placed calls that are not in `shown`, as targets of its page."""
+    """The placed calls that are not in `shown`, as targets of its page, with their features."""
     calls = {id(call) for call in shown}
     rest = [each for each in placed if id(each.call) not in calls]
     rest = [each for each in rest if not options.module or fnmatchcase(each.name, options.module)]
-    return places(rest, shown, task) if rest else None
+    return places(rest, shown, task, features(rest)) if rest else None
 
 
-def places(placed: Sequence[PlacedCall], others: Trace, task: PublicVisionTask) -> Places:
-    """Calls as targets of a page."""
+def places(
+    placed: Sequence[PlacedCall], others: Trace, task: PublicVisionTask, features: PlacedFeatures | None
+) -> Places:
+    """Calls as targets of a page, and the features of their places."""
     most = max((each.targets.others for each in placed), default=0)
     cls = any(name.rpartition(".")[2] in ("cls_token", "class_token") for name, _ in task.model.named_parameters())
     same = all(each.targets.others == most for each in placed if each.targets.others)
@@ -183,6 +192,7 @@ def places(placed: Sequence[PlacedCall], others: Trace, task: PublicVisionTask) 
         grid=finest([PlacedLayer(each) for each in placed]),
         notes=call_notes([each.call for each in placed]),
         tokens=names,
+        features=features,
     )
 
 

@@ -22,6 +22,7 @@ from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.page.page import missed_notes
 from saccade.studio.patches.features import record_features
 from saccade.studio.places.calls import PlacedCall, in_order, placed_calls
+from saccade.studio.places.features import placed_features
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.table import PlaceTable
 from saccade.studio.terminal import ROLLOUT, bars, draw_heat
@@ -76,7 +77,9 @@ class VisionView(View):
         layers = unmasked(layers, options.module)
         if not layers:
             return PlacesView.look(task, picture, options)
-        rest = other_layers(task, placed, layers, options)
+        rest = other_layers(
+            task, placed, layers, options, lambda calls: placed_features(recorder, calls, follower.table)
+        )
         outputs = recorder.outputs.items()
         recorder.outputs = {name: out for name, out in outputs if in_order(out, tokens.grid, follower.table)}
         found = (layers, tokens)
