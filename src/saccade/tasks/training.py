@@ -1,6 +1,7 @@
 """The base of the training of every task."""
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from saccade.tasks.balance import balanced_weights, mirrored_classes
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import ChannelStats, channel_stats, digest, floor_to_patches
 from saccade.tasks.saved import TrainedTask
+
+PART_PIXELS = 2**19  # of pictures whose activations are in memory at once; about 1 GB in a small segmenter
 
 
 class Dataset(Protocol):
@@ -84,6 +87,11 @@ class Training:
     def collate(self, batches: list[Any]) -> list[Any]:
         """The batches of one process and step as `loss` takes them."""
         return batches
+
+    def parts(self, batches: list[Any], device: torch.device) -> list[list[Any]]:
+        """The batches of a step, in groups that are computed one after the other; a single one, unless a task knows
+        better."""
+        return [batches]
 
     def sampler(self) -> Self:
         """A copy without networks, which makes batches in a worker process."""
@@ -177,6 +185,17 @@ class SourceTraining(Training):
 
     def _describe_data(self, validation: int) -> None:
         self.about |= {"data": self.source.label, "pictures": len(self.source), "validation pictures": validation}
+
+
+def small_parts(batches: list[Any], device: torch.device) -> list[list[Any]]:
+    """Batches with `pictures` in groups of at most PART_PIXELS, or of one batch, and of equal size: a processor
+    computes these as fast as the whole step, in a fraction of its memory. All together on other devices."""
+    if device.type != "cpu":
+        return [batches]
+    pixels = sum(math.prod(batch.pictures.shape[-2:]) * len(batch.pictures) for batch in batches)
+    sizes = (n for n in range(len(batches), 0, -1) if len(batches) % n == 0)
+    n = next((n for n in sizes if n * pixels <= PART_PIXELS * len(batches)), 1)
+    return [batches[i : i + n] for i in range(0, len(batches), n)]
 
 
 def check_scene_size(size: tuple[int, int], recipe: Any) -> None:

@@ -60,11 +60,20 @@ class Gradients:
     def _backward(self, batches: list[Any], seed: int) -> Tensor:
         torch.manual_seed(seed)
         self.model.train()
+        parts = self.task.parts(batches, self.device.device)
+        losses = []
         with self.stance():
-            with self.device.precision():
-                loss = self.task.loss(self.forward, batches, self.device.device)
-            loss.backward()
-        return loss.detach()
+            for part in parts:
+                with nullcontext() if part is parts[-1] else self._unshared():
+                    with self.device.precision():
+                        loss = self.task.loss(self.forward, part, self.device.device) * (len(part) / len(batches))
+                    loss.backward()
+                losses.append(loss.detach())
+        return torch.stack(losses).sum()
+
+    def _unshared(self) -> AbstractContextManager[object]:
+        """Gradients are added up, and averaged over the processes with the last part only."""
+        return self.forward.no_sync() if isinstance(self.forward, DistributedDataParallel) else nullcontext()
 
 
 def _is_of_compiler(error: Exception) -> bool:

@@ -30,6 +30,10 @@ class Trainable(Sampler, Protocol):
     def sampler(self) -> Sampler:
         """What makes its batches, without the network, to be sent to worker processes."""
 
+    def parts(self, batches: list[Any], device: torch.device) -> list[list[Any]]:
+        """The batches of a step in groups whose forward and backward passes run one after the other, so that memory
+        holds one of them. The loss of the step is the mean of theirs, weighted by their number of batches."""
+
     def loss(self, model: nn.Module, batches: list[Any], device: torch.device) -> Tensor:
         """Mean loss over all samples of the batches."""
 

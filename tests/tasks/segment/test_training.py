@@ -14,6 +14,7 @@ from saccade.errors import DataError, SaccadeError
 from saccade.models import PRESETS
 from saccade.tasks import SegmentRecipe, SegmentTask, SegmentTraining, load
 from saccade.train import TrainConfig, train
+from saccade.train.forward import Gradients
 
 from .. import finder
 
@@ -126,6 +127,27 @@ def test_several_parts_of_a_batch_count_alike():
     parts = [task.batch(torch.arange(n), torch.Generator().manual_seed(n), 0.0) for n in (1, 3, 2)]
     each = [task.loss(task.model, [part], place).item() for part in parts]
     assert task.loss(task.model, parts, place).item() == pytest.approx(sum(each) / 3, rel=1e-5)
+
+
+def test_a_step_in_parts_has_the_gradient_of_the_whole(monkeypatch):
+    """Parts are equal, of whole batches, and hold no more pixels than they may."""
+    task, cpu = scenes(), torch.device("cpu")
+    batches = [task.batch(torch.arange(3) + k, torch.Generator().manual_seed(k), 0.0) for k in range(6)]
+    assert task.parts(batches, cpu) == [batches]
+    monkeypatch.setattr("saccade.tasks.training.PART_PIXELS", 2 * 3 * 40 * 40)
+    assert [len(part) for part in task.parts(batches, cpu)] == [2, 2, 2]
+    assert [len(part) for part in task.parts(batches[:5], cpu)] == [1] * 5
+    assert task.parts(batches, torch.device("meta")) == [batches]
+    found = []
+    for pixels in (1, 2 * 3 * 40 * 40, 2**19):
+        monkeypatch.setattr("saccade.tasks.training.PART_PIXELS", pixels)
+        task.model.zero_grad()
+        device, config = join("cpu", "fp32"), TrainConfig(compile="no")
+        loss = Gradients(task, task.model, config, device, 1, lambda *notes: None)(batches, 0)
+        found.append((loss, *(p.grad for p in task.model.parameters() if p.grad is not None)))
+    assert len(found[0]) > 10
+    torch.testing.assert_close(found[0], found[2], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found[1], found[2], rtol=1e-4, atol=1e-6)
 
 
 def test_scenes_are_seen_whole_and_never_smaller_than_they_can_be():

@@ -36,7 +36,7 @@ from saccade.tasks.detect.scores import detection_scores, relation_scores
 from saccade.tasks.detect.task import MAX_RELATIONS, DetectTask, postprocess
 from saccade.tasks.detect.threshold import Ranking, best_f1
 from saccade.tasks.encoders import encoder_config, floor_to_patches, freeze_encoder, input_size, load_pretrained
-from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes
+from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes, small_parts
 
 MASK_CHANNELS = 16  # features of a pixel, from which masks are made
 UNMOVED = Placement(1.0, 1.0, 0.0, 0.0)  # validation pictures are those of the input
@@ -104,6 +104,9 @@ class DetectTraining(SourceTraining):
             targets = targets._replace(masks=make_mask_targets(objects, generator))
         denoising = make_denoising_queries(targets, self.recipe.denoising_queries, len(self.labels), generator)
         return Batch(self.preprocess.standardize(pictures), targets, *denoising)
+
+    def parts(self, batches: list[Batch], device: torch.device) -> list[list[Batch]]:
+        return small_parts(batches, device)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """The sum of the terms of `detection_loss`."""

@@ -20,7 +20,7 @@ from saccade.tasks.segment.recipe import SegmentRecipe
 from saccade.tasks.segment.sampling import PixelSample, sample_pixels
 from saccade.tasks.segment.scores import SegmentScores
 from saccade.tasks.segment.task import SegmentTask
-from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes
+from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes, small_parts
 
 
 class SegmentTraining(SourceTraining):
@@ -66,6 +66,9 @@ class SegmentTraining(SourceTraining):
         pictures, masks = self.source.samples(self._drawn(indices, generator), self._size_at(progress), generator)
         sample = sample_pixels(masks, self.recipe.boundary_weight, generator)
         return Batch(self.preprocess.standardize(pictures), masks, sample)
+
+    def parts(self, batches: list[Batch], device: torch.device) -> list[list[Batch]]:
+        return small_parts(batches, device)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """The sum of the terms of `segmentation_loss`, averaged over the batches."""
