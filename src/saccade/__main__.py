@@ -1,5 +1,5 @@
 """`python -m saccade`, which torchrun needs."""
 
-from saccade.cli import main_of_torchrun
+from saccade.cli import run
 
-main_of_torchrun()
+run()

@@ -84,6 +84,14 @@ def test_batches_of_a_copy_without_the_network_are_the_same():
         assert torch.equal(batch.chosen, other.chosen)
 
 
+def test_only_what_has_the_same_shape_in_every_batch_is_compiled(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch, "compile", lambda model, **options: calls.append(options) or model)
+    training = MatchTraining(*worlds(), recipe())
+    training.loss(training.compiled(training.model), batches(training), CPU.device).backward()
+    assert calls == [{"dynamic": False}]
+
+
 def test_locked_encoder():
     training = MatchTraining(*worlds(), recipe(lock=True))
     training.loss(training.model, batches(training), torch.device("cpu")).backward()

@@ -94,6 +94,12 @@ class MatchTraining(SourceTraining):
         other.candidates = []
         return other
 
+    def compiled(self, model: nn.Module) -> nn.Module:
+        """The model with its picture encoder compiled: texts are of another length in every batch."""
+        assert isinstance(model, Matcher)
+        model.vit.compile(dynamic=False)
+        return model
+
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """`matching_loss` of all pictures with all captions."""
         (batch,) = batches
