@@ -7,6 +7,7 @@ from PIL import Image
 from torch import nn
 
 import saccade
+from saccade.studio.places.shadow import NOWHERE, PADDING
 from saccade.studio.views.places import PlacesView
 from saccade.studio.views.vision import VisionView
 from tests.studio.test_any_model import PATCH, SIDE, WIDTH, Block, Vit, prepare
@@ -182,10 +183,31 @@ def test_pixels_without_a_patch_are_not_on_the_page(size):
         assert spotted(view) == (row, column)
 
 
+@pytest.mark.parametrize("explicit", [True, False])
+def test_cells_of_an_empty_border_are_not_on_the_page(explicit):
+    class Bordered(Vit):
+        def tokens(self, x):
+            x = F.interpolate(x, (21, 21))
+            if explicit:
+                return super().tokens(F.pad(x, (7, 7, 7, 7)))
+            patches = F.conv2d(x, self.conv_proj.weight, self.conv_proj.bias, PATCH, padding=PATCH).flatten(2).mT
+            return torch.cat([self.class_token.expand(len(x), -1, -1), patches], 1) + self.positions
+
+    view = saccade.look(Bordered(), PICTURE, preprocess=prepare)
+    assert view.grid == (3, 3)
+    assert "16 of 26 tokens are padding around the picture" in view.page_input().targets.notes[0]
+    for layer in view.targets.layers:
+        cells = layer.targets.cells[0]
+        assert cells[0] == NOWHERE  # the class token
+        inner = torch.arange(25).view(5, 5)[1:-1, 1:-1].flatten() + 1
+        assert torch.equal(cells[inner], torch.arange(9))
+        assert int((cells == PADDING).sum()) == 16
+
+
 def test_a_border_that_shifts_all_cells_is_refused():
     class Bordered(Vit):
         def tokens(self, x):
-            return super().tokens(F.pad(F.interpolate(x, (28, 28)), (7, 0, 7, 0)))
+            return super().tokens(F.pad(F.interpolate(x, (29, 29)), (6, 0, 6, 0)))
 
     with pytest.raises(saccade.SaccadeError, match="no token of it is known to be a place of the picture"):
         saccade.look(Bordered(), PICTURE, preprocess=prepare)

@@ -83,14 +83,14 @@ def _fits(begins: int, cells: int, made: int, first: float, step: float) -> bool
 
 
 def _whole_windows(made: Sequence[int], sides: Sides, windows: Sequence[Sequence[int]]) -> Sides | None:
-    """Where the windows lie that hold the frame alone, of a map of which the rest is something else (another picture
-    above it): first and number of rows and of columns. None unless they hold it wholly, and there are others.
+    """Where the windows lie that hold the frame alone, of a map of which the rest is something else (padding, another
+    picture above it): first and number of rows and of columns. None unless they hold it wholly, and there are others.
     """
     found = []
     for (begins, cells), (size, step, padding, dilation) in zip(sides, windows, strict=True):
-        if size != step or padding or dilation != 1 or begins % size or cells % size:
+        if size != step or dilation != 1 or (begins + padding) % size or cells % size:
             return None
-        found.append((begins // size, cells // size))
+        found.append(((begins + padding) // size, cells // size))
     return None if [count for _, count in found] == list(made) else (found[0], found[1])
 
 
@@ -103,9 +103,10 @@ def slid(table: PlaceTable, frame: Frame, out: Tensor, windows: Sequence[Sequenc
         covered = [n * window[1] for n, window in zip(made, windows, strict=True)]
         if table.cover(tuple(cells for _, cells in sides), covered):
             return frame.codes(table, out)
-    if not frame.padded and (part := _whole_windows(made, sides, windows)) is not None:
+    if (part := _whole_windows(made, sides, windows)) is not None:
         (top, rows), (left, columns) = part
-        whole = torch.full(out.shape, NOWHERE, dtype=torch.int32)
+        empty = frame.padded or any(padding for _, _, padding, _ in windows)
+        whole = torch.full(out.shape, PADDING if empty else NOWHERE, dtype=torch.int32)
         inner = whole[..., top : top + rows, left : left + columns]
         inner.copy_(frame.codes(table, inner))
         return whole

@@ -25,6 +25,7 @@ from saccade.studio.places.calls import PlacedCall, placed_calls
 from saccade.studio.places.features import PlacedFeatures, placed_features
 from saccade.studio.places.given import given_pictures
 from saccade.studio.places.packing import PlacedLayer
+from saccade.studio.places.shadow import PADDING
 from saccade.studio.places.targets import Places, finest
 from saccade.studio.progress import step
 from saccade.studio.terminal import bars, draw_heat
@@ -190,10 +191,22 @@ def places(
         layers=[PlacedLayer(each) for each in placed],
         others=others,
         grid=finest([PlacedLayer(each) for each in placed]),
-        notes=call_notes([each.call for each in placed]),
+        notes=[*call_notes([each.call for each in placed]), *_border_notes(placed)],
         tokens=names,
         features=features,
     )
+
+
+def _border_notes(placed: Sequence[PlacedCall]) -> list[str]:
+    """Of layers over the whole picture with tokens around it."""
+    whole = [each.targets.cells for each in placed if len(each.slices) == 1]
+    counts = {(int((cells == PADDING).sum()), cells.numel()) for cells in whole}
+    return [
+        f"{n} of {count} tokens are padding around the picture: they are not on its map, only what goes to them is "
+        "given."
+        for n, count in sorted(counts)
+        if n
+    ]
 
 
 def selected(placed: Sequence[PlacedCall], pattern: str, where: str) -> list[PlacedCall]:
