@@ -7,6 +7,8 @@ import json
 import pytest
 from PIL import Image
 
+from saccade.cli.predict import Inputs
+from saccade.errors import DataError
 from saccade.tasks import load
 
 from ..tasks import tiny
@@ -196,6 +198,26 @@ def test_val_of_a_split_and_of_skipped_pictures(saccade, model, tmp_path):
     failed = saccade("val", "set", "--split", "test", "--model", model, "--on-error", "fail")
     assert failed.code == 1
     assert "red/2.png" in failed.line
+
+
+def test_pictures_are_decoded_ahead_and_each_keeps_its_place(tmp_path, monkeypatch):
+    """More pictures than are decoded at once, some of which cannot be read; large ones wait for the model alone."""
+    for i in range(23):
+        Image.new("RGB", (5 + i, 7)).save(tmp_path / f"{i:02}.png")
+    for i in (0, 11, 22):
+        (tmp_path / f"{i:02}.png").write_bytes(b"not a picture")
+    files = sorted(tmp_path.glob("*.png"))
+    for waiting in (1 << 28, 1):
+        monkeypatch.setattr("saccade.cli.predict.WAITING_BYTES", waiting)
+        inputs = Inputs(files, "skip", keep_pictures=False)
+        for picture in inputs:
+            frame = inputs.pending.popleft()
+            assert (str(frame.file), picture.image.width) == (picture.name, 5 + files.index(frame.file))
+        assert list(inputs.skipped) == [str(files[i]) for i in (0, 11, 22)]
+    read, failing = [], Inputs(files[1:], "fail", keep_pictures=False)
+    with pytest.raises(DataError, match=r"11\.png is not a picture"):
+        read.extend(picture.name for picture in failing)
+    assert read == list(map(str, files[1:11]))
 
 
 def test_val_of_other_classes(saccade, model, tmp_path):

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from saccade.data import Picture
     from saccade.tasks.artifacts import Frame
 
-BATCH, VIDEO_BATCH = 16, 4  # pictures in memory at once; frames of videos can be large
+BATCH, VIDEO_BATCH = 16, 4  # pictures that a model takes at once, and that are decoded meanwhile; frames can be large
+WAITING_BYTES = 1 << 28  # of decoded pictures that wait for the model, from which no other is decoded
 
 
 @with_options(options=task_parameters("predict_options"))
@@ -105,8 +106,7 @@ def predict(
         with place.precision(), ExitStack() as stack:
             for writer in writers:
                 stack.enter_context(writer)
-            batch = VIDEO_BATCH if inputs.has_videos else BATCH
-            for result in commands.predict(task, inputs, task_options, batch):
+            for result in commands.predict(task, inputs, task_options, inputs.batch):
                 frame = inputs.pending.popleft()
                 for writer in writers:
                     writer.add(frame, result)
@@ -126,6 +126,7 @@ class Inputs:
 
     Attributes:
         items: what the files are, in the plural.
+        batch: pictures that the model takes at once. As many of the next ones are decoded while it computes.
         pending: frames whose result is not there yet.
         skipped: file that could not be read -> the reason.
     """
@@ -135,6 +136,7 @@ class Inputs:
         self.files, self.on_error, self.keep_pictures = files, on_error, keep_pictures
         videos = [is_video(file) for file in files]
         self.has_videos = any(videos)
+        self.batch = VIDEO_BATCH if self.has_videos else BATCH
         if self.has_videos:
             from saccade.data.video import pyav
 
@@ -146,28 +148,40 @@ class Inputs:
     def __iter__(self) -> "Iterator[Picture]":
         from tqdm.auto import tqdm
 
+        from saccade.data.threads import read_ahead
+
         single_video = self.has_videos and len(self.files) == 1  # then the bar counts frames
         unit = "files" if self.has_videos else "pictures"
-        for file in tqdm(self.files, unit=unit, delay=1, disable=single_video or None):
-            try:
-                yield from self._frames(file) if is_video(file) else self._picture(file)
-            except DataError as error:
-                if self.on_error == "fail":
-                    raise
-                self.skipped[str(file)] = str(error)
+        with closing(read_ahead(self._read, self.files, self.batch, has_room=_has_room)) as reading:
+            files = tqdm(self.files, unit=unit, delay=1, disable=single_video or None)
+            for file, read in zip(files, reading, strict=True):
+                try:
+                    yield from self._items(file, read.result())
+                except DataError as error:
+                    if self.on_error == "fail":
+                        raise
+                    self.skipped[str(file)] = str(error)
 
-    def _picture(self, file: Path) -> "Iterator[Picture]":
+    def _read(self, file: Path) -> Any:
+        """A picture, in a thread; None for a video, which is decoded frame by frame."""
         from saccade.data.images import read_image
 
-        yield self._enqueue(read_image(file), file)
+        return None if is_video(file) else read_image(file)
+
+    def _items(self, file: Path, read: Any) -> "Iterator[Any]":
+        if read is None:
+            yield from self._frames(file)
+        else:
+            yield self._enqueue(read, file)
 
     def _frames(self, file: Path) -> "Iterator[Picture]":
         from tqdm.auto import tqdm
 
+        from saccade.data.threads import in_background
         from saccade.data.video import VideoReader
 
-        with VideoReader(file, self.on_error) as video:
-            frames = tqdm(video, total=video.count, unit="frames", delay=1, disable=None)
+        with VideoReader(file, self.on_error) as video, closing(in_background(video, self.batch)) as decoded:
+            frames = tqdm(decoded, total=video.count, unit="frames", delay=1, disable=None)
             for i, (time, picture) in enumerate(frames):
                 yield self._enqueue(picture, file, video, i, time)
         for note in video.notes:
@@ -195,18 +209,23 @@ class Clips(Inputs):
         super().__init__(files, on_error, keep_pictures=False)
         self.frames, self.items = frames, "videos"
 
-    def _picture(self, file: Path) -> "Iterator[Any]":
-        yield from self._frames(file)
-
-    def _frames(self, file: Path) -> "Iterator[Any]":
+    def _read(self, file: Path) -> Any:
         from saccade.data.film_frames import read_clip
+
+        return read_clip(file, self.frames, self.on_error)
+
+    def _items(self, file: Path, read: Any) -> "Iterator[Any]":
         from saccade.tasks.artifacts import Frame
 
-        clip = read_clip(file, self.frames, self.on_error)
         self.pending.append(Frame(file, None))
-        yield clip
-        for note in clip.notes:
+        yield read
+        for note in read.notes:
             console.note(console.stderr(), note)
+
+
+def _has_room(pictures: Sequence[Any]) -> bool:
+    """Whether decoded pictures that wait for the model leave room for another one."""
+    return sum(3 * each.image.width * each.image.height for each in pictures if hasattr(each, "image")) < WAITING_BYTES
 
 
 def _check_outputs(files: Sequence[Path], out: Path | None, options: Mapping[str, Any]) -> None:
