@@ -29,7 +29,7 @@ P, Y, X, SIZE = 2, 7, 5, 3
 class SwinBlock(nn.Module):
     """Partition, shift and padding as in the paper, over (b, rows * columns, width) tokens."""
 
-    def __init__(self, shift=0, first=False, sort=None):
+    def __init__(self, shift=0, first=False, sort=lambda windows: windows):
         super().__init__()
         self.attention, self.norm = Attend(width=12), nn.LayerNorm(12)
         self.shift, self.first, self.sort = shift, first, sort
@@ -44,9 +44,7 @@ class SwinBlock(nn.Module):
             x = torch.roll(x, (-self.shift, -self.shift), (1, 2))
         rows, columns = x.shape[1] // SIZE, x.shape[2] // SIZE
         windows = x.reshape(b, rows, SIZE, columns, SIZE, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, SIZE**2, c)
-        if self.sort is not None:
-            windows = windows[:, self.sort]
-        return self.attention(windows * 2)
+        return self.attention(self.sort(windows) * 2)
 
 
 def expected(shift, b=P):
@@ -137,8 +135,15 @@ def test_maps_with_channels_first():
     assert torch.equal(call.windows.places, expected(1))
 
 
+def test_tokens_of_a_window_in_another_order():
+    order = torch.tensor([3, 0, 8, 1, 2, 7, 6, 5, 4])
+    for sort in (lambda windows: windows[:, order], lambda windows: windows.index_select(1, order)):
+        (call,) = run(SwinBlock(sort=sort))
+        assert torch.equal(call.windows.places, expected(0)[:, order])
+
+
 def test_what_cannot_be_followed_has_no_windows():
-    for block in (SwinBlock(sort=torch.arange(9).flip(0)), Attend(width=12)):
+    for block in (SwinBlock(sort=lambda windows: windows.sort(dim=1).values), Attend(width=12)):
         (call,) = run(block)
         assert call.windows is None
         with pytest.raises(SaccadeError, match="no windows that could be found"):

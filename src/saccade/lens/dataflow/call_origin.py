@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from saccade.lens.dataflow.lineage import Lineage
 from saccade.lens.dataflow.windows import LayoutStep, transposed
 from saccade.lens.modules.stack import ModuleStack
 
@@ -13,7 +14,7 @@ class CallOrigin:
     """kind: "self" or "cross". parts: of sequences put together, by name. sources: of the keys of cross-attention, if
     they were put together. steps: by which queries and keys were made of a feature map, where that is followed. before:
     how many tokens the queries of cross-attention were made of, 0 if nothing is known. source: the argument of the
-    module that the keys alone come from, "" if that is not known."""
+    module that the keys alone come from, "" if that is not known. lineage: of the queries."""
 
     kind: str
     parts: dict[str, slice] | None = None
@@ -21,11 +22,13 @@ class CallOrigin:
     steps: tuple[LayoutStep | None, LayoutStep | None] = (None, None)
     before: int = 0
     source: str = ""
+    lineage: Lineage | None = None
 
 
 def find_origin(
-    modules: ModuleStack, given: tuple[Tensor, Tensor] | None, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2
-) -> CallOrigin:
+    modules: ModuleStack, given: tuple[Tensor, Tensor] | None, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2,
+    lineage: Lineage | None = None,
+) -> CallOrigin:  # fmt: skip
     """Where tensors that are multiplied with one another come from. given: query and key of the function of torch.nn
     that is running. alike: they have the same length. axis: along which the sources lie in k; None if that is none of
     the last two."""
@@ -35,7 +38,7 @@ def find_origin(
     parts = modules.parts(q, k, axis) if kind == "self" and alike and axis is not None else None
     sources = modules.sources(q, k, axis) if kind == "cross" and axis is not None else None
     before = modules.tokens_before(q) if kind == "cross" else 0
-    return CallOrigin(kind, parts, sources, laid, before, modules.source(k) if modules.frames else "")
+    return CallOrigin(kind, parts, sources, laid, before, modules.source(k) if modules.frames else "", lineage)
 
 
 def _kind_of(modules: ModuleStack, given: tuple[Tensor, Tensor] | None, q: Tensor, k: Tensor, alike: bool) -> str:

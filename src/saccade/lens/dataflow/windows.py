@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from saccade.errors import SaccadeError
 from saccade.lens.dataflow.operation import Operation
@@ -23,7 +24,8 @@ from saccade.lens.dataflow.tensor_map import TensorMap
 
 SHAPING = {
     "view", "reshape", "flatten", "unflatten", "permute", "transpose", "swapaxes", "movedim", "squeeze", "unsqueeze",
-    "roll", "__getitem__", "chunk", "split", "split_with_sizes", "narrow", "select", "unbind", "expand",
+    "roll", "flip", "index_select", "__getitem__", "chunk", "split", "split_with_sizes", "narrow", "select", "unbind",
+    "expand",
 }  # fmt: skip
 MIXING = {"linear", "layer_norm", "rms_norm", "normalize"}  # over the last axis
 CUTTING = ("window", "swin", "mobilevit", "partition")
@@ -93,7 +95,7 @@ class LayoutStep:
     """What was done to a tensor, as it can be done again to the positions of its tokens.
 
     source: the step before; None for a feature map. kind: "shape" (call `redo`), "token" (each token by itself,
-    over the last axis to `width` numbers), "each" (each number by itself). plain: nothing moved since `source`s began.
+    over the last axis). What leaves each number in its place is none. plain: nothing moved since `source`s began.
     """
 
     def __init__(
@@ -103,7 +105,8 @@ class LayoutStep:
         kind: str = "",
         redo: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.shape, self.source, self.kind, self.redo = tuple(shape), source, kind, redo
+        self.shape: Sequence[int] = shape
+        self.source, self.kind, self.redo = source, kind, redo
         self.placed_since: LayoutStep = (
             self if source is None or kind == "shape" else source.placed_since
         )  # since when tokens lie so
@@ -144,55 +147,66 @@ class LayoutSteps:
         for i, t in enumerate(outs):
             if not isinstance(t, Tensor):
                 continue
-            step = None
+            step, pick = None, i if outs[0] is not out else None
             if len(known) == 1 and args and args[0] is source:
-                step = self._step(op, t, i if outs[0] is not out else None)
+                begins = self._becomes_map(op, source, t)
+                step = LayoutStep(t.shape) if begins else layout_step(op, source, self._of[source], t, pick)
             elif (
                 name in TOKENWISE
                 and t.shape == source.shape
                 and len({id(self._of[k].placed_since) for k in known}) == 1
             ):
-                step = LayoutStep(t.shape, self._of[source], "each")
+                step = self._of[source]
             self._of.pop(t, None)
             if step is not None:
                 self._of[t] = step
 
-    def _step(self, op: Operation, out: Tensor, pick: int | None) -> LayoutStep | None:
-        name, func, given, args, kwargs = op.name, op.func, op.given, op.args, op.kwargs
-        t, rest, step = args[0], args[1:], self._of[args[0]]
-        if name in SHAPING and len(given) == 1 and not _has_dtype(rest, kwargs):
-            whole = out.ndim == 4 and t.ndim == 3 and out.shape[::3] == t.shape[::2] and step.plain
-            if name in ("view", "reshape", "unflatten") and whole:
-                return LayoutStep(out.shape)  # tokens become a feature map
-            func = torch.reshape if name in ("view", "reshape") else func
-            rest = (tuple(rest) if isinstance(rest[0], int) else rest[0],) if func is torch.reshape and rest else rest
-            if func is torch.reshape and not rest:
-                rest, kwargs = (tuple(out.shape),), {}
-            return LayoutStep(out.shape, step, "shape", lambda i: _picked(func(i, *rest, **kwargs), pick))
-        if name == "pad" and not set(kwargs.get("mode", "constant")) - set("constant") and len(rest) < 2:
-            widths = kwargs.get("pad", rest[0] if rest else ())
-            return LayoutStep(out.shape, step, "shape", lambda i: F.pad(i, list(widths), value=PADDED))
-        if name in MIXING:
-            over = kwargs.get("normalized_shape", rest[0] if rest else ()) if "norm" in name[-5:] else ()
-            dim = kwargs.get("dim", rest[1] if len(rest) > 1 else 1) if name == "normalize" else -1
-            last = dim in (-1, t.ndim - 1) and (name in ("linear", "normalize") or len(over) == 1)
-            return LayoutStep(out.shape, step, "token") if last and out.shape[:-1] == t.shape[:-1] else None
-        if name in PLACEWISE and out.shape == t.shape:
-            return LayoutStep(out.shape, step, "each")
-        if (name in TOKENWISE or name.removesuffix("_") in TOKENWISE) and out.shape == t.shape:
-            return LayoutStep(out.shape, step, "each")
+    def _becomes_map(self, op: Operation, t: Tensor, out: Tensor) -> bool:
+        """Whether tokens in their order become a feature map."""
+        laid = out.ndim == 4 and t.ndim == 3 and out.shape[::3] == t.shape[::2] and self._of[t].plain
+        return laid and op.name in ("view", "reshape", "unflatten") and not _has_dtype(op.args[1:], op.kwargs)
+
+
+def layout_step(op: Operation, t: Tensor, step: LayoutStep, out: Tensor, pick: int | None) -> LayoutStep | None:
+    """The step after one, of a tensor t, by an operation of which `out` is the result, or one of them (`pick`); None if
+    it is not followed."""
+    name, args, kwargs = op.name, op.args, op.kwargs
+    same, rest = out.shape == t.shape, args[1:]
+    if same and (name in TOKENWISE or name.removesuffix("_") in TOKENWISE) and name not in MIXING:
+        return step
+    if not args or args[0] is not t:
         return None
+    if name in SHAPING and not _has_dtype(rest, kwargs):
+        indexed = all(other is t or not other.is_floating_point() for other in op.given)
+        return LayoutStep(out.shape, step, "shape", _redo(op, tuple(out.shape), pick)) if indexed else None
+    if name == "pad" and not set(kwargs.get("mode", "constant")) - set("constant") and len(rest) < 2:
+        widths = kwargs.get("pad", rest[0] if rest else ())
+        return LayoutStep(out.shape, step, "shape", lambda i: F.pad(i, list(widths), value=PADDED))
+    if name in MIXING:
+        over = kwargs.get("normalized_shape", rest[0] if rest else ()) if "norm" in name[-5:] else ()
+        dim = kwargs.get("dim", rest[1] if len(rest) > 1 else 1) if name == "normalize" else -1
+        last = dim in (-1, t.ndim - 1) and (name in ("linear", "normalize") or len(over) == 1)
+        if not last or out.shape[:-1] != t.shape[:-1]:
+            return None
+        before = step.source if step.kind == "token" else step  # one after another are one
+        return step if same and before is not step else LayoutStep(out.shape, before, "token")
+    return step if same and name in PLACEWISE else None
+
+
+def _redo(op: Operation, shape: tuple[int, ...], pick: int | None) -> Callable[[Tensor], Tensor]:
+    """The operation on another tensor of the same shape."""
+    func, rest, kwargs = op.func, op.args[1:], op.kwargs
+    if op.name in ("view", "reshape"):
+        return lambda i: i.reshape(shape)
+    if len(op.given) == 1:
+        return lambda i: _picked(func(i, *rest, **kwargs), pick)
+    return lambda i: func(i, *tree_map(lambda each: each.cpu() if isinstance(each, Tensor) else each, rest), **kwargs)
 
 
 def transposed(step: LayoutStep | None) -> LayoutStep | None:
     """The step after one, when its last two axes change places."""
-    return (
-        None if step is None else LayoutStep((*step.shape[:-2], step.shape[-1], step.shape[-2]), step, "shape", _turned)
-    )
-
-
-def _turned(t: Tensor) -> Tensor:
-    return t.mT
+    shape = () if step is None else (*step.shape[:-2], step.shape[-1], step.shape[-2])
+    return None if step is None else LayoutStep(shape, step, "shape", lambda t: t.mT)
 
 
 def may_cut_windows(module: nn.Module) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens.trace.call import Call
+from saccade.lens.watching.sibling_calls import check_layers
 
 
 def relevance(encoder: Sequence[Call], decoder: Sequence[Call], r: Float[Tensor, "b n"]) -> Float[Tensor, "b m"]:
@@ -178,4 +179,7 @@ def parts(calls: Sequence[Call]) -> tuple[list[Call], list[Call]]:
             f"the decoder has as many tokens as the encoder, {n}, so which self-attention is whose is unknown: "
             "choose the calls of one of them, or of the cross-attention alone, first"
         )
+    towers = [[call for call in own if call.shape[2] == size] for size in {m, n}]
+    for tower in towers:
+        check_layers("relevance", tower)
     return [call for call in own if call.shape[2] == m], [call for call in calls if call.shape[2] == n]

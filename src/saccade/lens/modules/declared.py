@@ -22,3 +22,9 @@ def like_attention(kind: str, name: str) -> bool:
     # What comes after an attention (LxmertAttentionOutput) attends to nothing itself.
     of_class = ("attention" in kind or "attn" in kind) and not kind.endswith("output")
     return of_class or CALLED.fullmatch(name.rpartition(".")[2].lower()) is not None
+
+
+def tokens_order(module: nn.Module) -> str:
+    """Whether an attention module of torch.nn takes the batch first, "bn", or the tokens, "nb"."""
+    module = getattr(module, "layers", [module])[0] if isinstance(module, nn.TransformerEncoder) else module
+    return "bn" if getattr(getattr(module, "self_attn", module), "batch_first", False) else "nb"

@@ -66,6 +66,7 @@ class ModuleStack:
         self.following: list[Origins] = []  # those of the running modules that have several inputs
         self.steps = LayoutSteps()
         self.on_leave: Callable[[Frame], None] = lambda frame: None  # called with each module that ends its forward
+        self.on_begin: Callable[[tuple, dict, bool], None] = lambda args, kwargs, anew: None  # with each outermost one
         self.scripted: list[str] = []  # names of modules that show nothing
         self.self_attending: set[str] = set()  # modules that have attended to their own tokens
         self.windowed = 0  # how many of the running modules may cut windows
@@ -156,9 +157,11 @@ class ModuleStack:
             return None
         component = component_of(name, self._components)
         ran = self._ran.setdefault(component, set())
-        if module in ran and not any(frame.component == component for frame in self.frames):
+        if anew := module in ran and not any(frame.component == component for frame in self.frames):
             self._runs[component] += 1
             ran.clear()
+        if not self.frames:
+            self.on_begin(args, kwargs, anew)
         ran.add(module)
         frame = Frame(name, module, component, self._runs[component], args, kwargs)
         self.frames.append(frame)

@@ -13,6 +13,7 @@ from torch import Tensor
 from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens.attention.heads import CROSS_FRAME, share_one_source
+from saccade.lens.dataflow.lineage import CallNode
 from saccade.lens.dataflow.windows import LayoutStep, Windows, layout
 from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.notes import joined
@@ -62,6 +63,8 @@ class Call(TiledMap):
         self.component, self.parts = component, parts
         self.source_parts: dict[str, slice] | None = None
         self.tokens_before = q.shape[2]
+        self.node: CallNode | None = None  # what it was computed from, if that is known
+        self.apart = ""  # why it does not follow the call before, of a trace that was saved
         self._windows: Windows | tuple[LayoutStep, LayoutStep] | None = None
         self.scale = ops.default_scale(q) if scale is None else float(scale)
         self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
@@ -101,6 +104,10 @@ class Call(TiledMap):
     def v(self) -> Shaped[Tensor, "b g m c"] | None:
         """Values of the source, if `watch(model, values=True)` kept them."""
         return None if self._v is None else self._v.value(f"v of {self.name!r}")
+
+    def __getstate__(self) -> dict:
+        _ = self.windows  # found, from steps that cannot be copied
+        return self.__dict__
 
     def __repr__(self) -> str:
         b, h, n, m = self.shape

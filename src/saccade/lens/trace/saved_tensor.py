@@ -20,6 +20,16 @@ class SavedTensor:
         # Below autograd, within a dispatch mode, a detached tensor counts on its own.
         self._version = -1 if self._tensor.is_inference() else self._tensor._version
 
+    def __getstate__(self) -> tuple[Tensor, bool]:
+        return self._tensor, self._version >= 0 and self._tensor._version != self._version
+
+    def __setstate__(self, state: tuple[Tensor, bool]) -> None:
+        """A copy counts its own versions."""
+        self._tensor, written = state
+        self._version = -1 if self._tensor.is_inference() else self._tensor._version
+        if written:
+            self._version += 1
+
     @property
     def tensor(self) -> Tensor:
         """The tensor, also if it was written into since."""

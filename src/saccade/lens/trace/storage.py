@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from saccade.errors import CheckpointError, DataError
+from saccade.lens.dataflow.lineage import broken_link
 from saccade.lens.dataflow.windows import Windows
 from saccade.lens.trace.blocks import check_parts_cover
 from saccade.lens.trace.call import Call
@@ -49,6 +50,8 @@ def save(
             about["tokens_before"] = call.tokens_before
         if call.windows is not None:
             tensors[f"{i}.windows"], about["grid"] = call.windows.places, call.windows.grid
+        if why := _apart(call, calls[:i]):
+            about["apart"] = why
         if call.mask is not None:
             mask = call.mask
             same = (mask.data_ptr(), mask.shape, mask.stride(), mask.dtype)
@@ -128,10 +131,18 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     if "source_parts" in about:
         call.source_parts = {name: slice(int(a), int(z)) for name, (a, z) in about["source_parts"].items()}
     call.tokens_before = max(n, int(about.get("tokens_before", n)))
+    call.apart = str(about.get("apart", ""))
     call.gradient = None if gradient is None else Gradient.of(gradient)
     if "grid" in about:
         call.set_layout(Windows.checked(tensors[f"{i}.windows"], about["grid"], q.shape[0], n))
     return call
+
+
+def _apart(call: Call, before: Sequence[Call]) -> str:
+    """Why a call does not follow the last of those before it that it could be a layer above, "" if it does."""
+    sized = (call.run, call.component, call.shape[0], *call.shape[2:])
+    layers = [c for c in before if c.kind != "cross" and (c.run, c.component, c.shape[0], *c.shape[2:]) == sized]
+    return "" if call.kind == "cross" or not layers else call.apart or broken_link(layers[-1].node, call.node)
 
 
 def _check_lse(i: int, q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, scale: float, causal: bool) -> None:

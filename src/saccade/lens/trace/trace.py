@@ -16,7 +16,7 @@ from saccade.lens.indices import index_of
 from saccade.lens.modules.stack import matches
 from saccade.lens.trace import storage
 from saccade.lens.trace.call import Call
-from saccade.lens.watching.sibling_calls import check_no_siblings
+from saccade.lens.watching.sibling_calls import check_layers, check_no_siblings
 from saccade.lens.watching.stream import ViewStream
 
 
@@ -94,8 +94,7 @@ class Trace(Sequence[Call]):
         """The calls of one forward pass, or of several such as `range(10)`, counted from 0 in each component: of a
         denoiser, the sampling steps. Empty if there are none.
 
-        Raises SaccadeError for what are no whole numbers from 0 on.
-        """
+        Raises SaccadeError for what are no whole numbers from 0 on."""
         given = [which] if isinstance(which, int) else which
         wanted = {index_of(run) for run in given} if isinstance(given, Iterable) else {None}
         if any(run is None or run < 0 for run in wanted):
@@ -135,9 +134,9 @@ class Trace(Sequence[Call]):
         self-attention, R ← R + Ā R over the layers with Ā = mean over heads of (dL/dA ⊙ A)⁺ (eq. 5 and 6), with A the
         attention weights themselves. Where there are cross-attention calls, those of an encoder and a decoder: eq. 7
         to 10, and the result is over the encoder's tokens (an encoder without attention, a convolution, has none to
-        add). token: of the last call, as for `rollout`. Rows do
-        not sum to 1; 0 or more, and of self-attention at least 1 at the token itself. Computed in tiles, as a chain of
-        products with vectors. In a batch, a picture on which the number does not depend has the row of the token alone.
+        add). token: of the last call, as for `rollout`. Rows do not sum to 1; 0 or more, and of self-attention at least
+        1 at the token itself. Computed in tiles, as a chain of products with vectors. In a batch, a picture on which
+        the number does not depend has the row of the token alone.
 
         Raises SaccadeError unless the calls are of one forward pass and one backward pass reached all of them; if
         dropout was on; and if the model does more with weights that it computes itself than to multiply values with
@@ -261,6 +260,7 @@ class Trace(Sequence[Call]):
         orders = {str(call.parts) for call in layers}
         if len(orders) > 1:
             raise SaccadeError(f"{what} needs one sequence of tokens; found {', '.join(sorted(orders))}. {advice}")
+        check_layers(what, layers)
         return layers
 
     def _check_whole(self, what: str, calls: Sequence[Call]) -> None:

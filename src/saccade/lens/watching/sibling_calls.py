@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from saccade.errors import SaccadeError
+from saccade.lens.dataflow.lineage import broken_link, joined_node
 from saccade.lens.trace.call import Call
 
 PIECE = "one of {} calls that its module makes of parts of the same tokens, which could not be put together"
@@ -134,6 +135,7 @@ class SiblingCalls:
             joined([c.lse for c in self.calls]), mask, first.scale, first.causal, first.run, first.note,
             first.component, first.parts,
         )  # fmt: skip
+        whole.node = joined_node([call.node for call in self.calls], whole.shape)
         whole.source_parts, whole.tokens_before = first.source_parts, first.tokens_before
         return whole
 
@@ -148,6 +150,17 @@ def check_no_siblings(what: str, calls: Sequence[Call]) -> None:
             raise SaccadeError(
                 f"{what} of {other!r} and {call.name!r}: one module made both side by side, they are no layers that "
                 f"follow one another; choose the calls of one first, such as trace[{'*#' + part!r}]"
+            )
+
+
+def check_layers(what: str, calls: Sequence[Call]) -> None:
+    """Raise SaccadeError if it is known of one of the calls that it does not take up the tokens of the one before, each
+    in its place."""
+    for earlier, later in pairwise(calls):
+        if why := later.apart or broken_link(earlier.node, later.node):
+            raise SaccadeError(
+                f"{what} needs layers that follow one another; {later.name!r}, after {earlier.name!r}, {why}. Choose "
+                "the calls of one chain of layers first, such as trace[0:2]"
             )
 
 

@@ -9,9 +9,10 @@ from saccade.lens.attention.heads import CHANNELS, attends_over_channels, with_h
 from saccade.lens.attention.kernels import KernelCall
 from saccade.lens.attention.processes import PART, processes_of
 from saccade.lens.dataflow.call_origin import CallOrigin, find_origin
-from saccade.lens.modules.declared import heads_of
+from saccade.lens.dataflow.lineage import CallNode, Lineage, Lineages
+from saccade.lens.modules.declared import heads_of, tokens_order
 from saccade.lens.modules.frame import Frame
-from saccade.lens.modules.stack import OUTSIDE, ModuleStack, in_backward
+from saccade.lens.modules.stack import OUTSIDE, PYTORCH, ModuleStack, in_backward
 from saccade.lens.notes import joined
 from saccade.lens.recognising.resolve import SCORES
 from saccade.lens.trace.call import Call
@@ -49,6 +50,9 @@ class TraceRecorder:
         self._processes: dict[nn.Module, int] = {}
         self.merged: Callable[[Tensor], tuple[int, int] | None] = lambda t: None
         modules.on_leave = self._finish
+        self.lineages = Lineages()
+        self.latest: CallNode | None = None  # of the call that was recorded last
+        modules.on_begin = self.lineages.begin
         self.given: tuple[Tensor, Tensor] | None = None
 
     def miss(self, why: str) -> None:
@@ -59,7 +63,16 @@ class TraceRecorder:
 
     def origin(self, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2) -> CallOrigin:
         """Where tensors that are multiplied with one another come from; see `find_origin`."""
-        return find_origin(self._modules, self.given, q, k, alike, axis)
+        return find_origin(self._modules, self.given, q, k, alike, axis, self.lineage(q))
+
+    def lineage(self, q: Tensor) -> Lineage | None:
+        """That of queries; within functions and modules of torch.nn, of what these were given."""
+        if self.given is not None:
+            return self.lineages.of(self.given[0], "nb")
+        frame = self._modules.frames[-1] if self._modules.frames else None
+        if frame is None or not isinstance(frame.module, PYTORCH):
+            return self.lineages.of(q)
+        return self.lineages.of(frame.inputs[0], tokens_order(frame.module)) if frame.inputs else None
 
     def record(
         self,
@@ -125,6 +138,7 @@ class TraceRecorder:
             self._graph,
         )  # fmt: skip
         call.set_layout(origin.steps)
+        call.node = self.latest = self.lineages.node(origin.lineage, call.shape)
         call.source_parts, call.tokens_before = origin.sources, max(origin.before, call.shape[2])
         given = StridedView.of(q), StridedView.of(k), origin.source
         if frame.siblings is None or not frame.siblings.add_if_sibling(call, *given):

@@ -14,9 +14,10 @@ from saccade.lens.attention.args import ATTENTION_FUNCTIONS, TRANSFORMED, Attent
 from saccade.lens.attention.call_context import CallContext, call_context, current_call
 from saccade.lens.attention.kernels import KernelCall, KernelRecorder
 from saccade.lens.dataflow.call_origin import CallOrigin
-from saccade.lens.dataflow.operation import Operation
+from saccade.lens.dataflow.operation import Operation, name_of
 from saccade.lens.editing.separate import edited_product
 from saccade.lens.modes import Mode, active_blocks, hidden, hidden_no_grad, modes_removed
+from saccade.lens.modules.declared import tokens_order
 from saccade.lens.modules.patch_forward import patch_forward
 from saccade.lens.modules.stack import SCRIPTED, SEPARATE, ModuleStack
 from saccade.lens.recognising import flex, fused
@@ -49,9 +50,9 @@ class Watcher(Mode):
         self._follow_after: list[Callable[[Any], None]] = []
         self.modules = ModuleStack(components, lambda: self.active)
         self._recording = TraceRecorder(self.modules, trace, values, gradients, stream, graph)
-        self._miss = self._recording.miss
-        context = hidden if graph else hidden_no_grad
-        self._eager = Recogniser(self._miss, self._recording.origin, context=context)
+        self._miss, self._lineages = self._recording.miss, self._recording.lineages
+        self._lineages.set_constants(each for module in components.values() for each in module.buffers())
+        self._eager = Recogniser(self._miss, self._recording.origin, context=hidden if graph else hidden_no_grad)
         self._recording.merged = self._eager.merged
         self._in_torch_layer = False  # a kernel recorder is on, around a module of torch.nn
         self._outputs = Outputs()
@@ -78,7 +79,7 @@ class Watcher(Mode):
         if func in BACKWARD:
             self._check_graph(args[0] if args else kwargs.get("outputs"))
         out = func(*args, **kwargs)
-        if type(out) not in METADATA_TYPES and (self._follows or may_begin_attention(func, args, out)):
+        if type(out) not in METADATA_TYPES:
             self._follow(Operation(func, args, kwargs, out))
         return out
 
@@ -91,6 +92,9 @@ class Watcher(Mode):
         """Look at one operation that was just done."""
         made: list[tuple[Product, UnfusedCall]] = []
         try:
+            self._lineages.follow(op)
+            if not (self._follows or may_begin_attention(op.func, op.args, op.out)):
+                return
             if self.modules.follows:
                 self.modules.follow(op)
             made = self._made(self._eager, op)
@@ -99,7 +103,10 @@ class Watcher(Mode):
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
             self._miss(not_followed(op.func, error))
         if made:
+            self._recording.latest = None
             self._outputs.add(op.out, self._add_made(made, op.out))
+            if self._recording.latest is not None:
+                self._lineages.attention(op.out, op.out, self._recording.latest)
 
     def _check_graph(self, loss: Any) -> None:
         """Raise GraphError for a backward pass from numbers without a graph, if maps were read without one."""
@@ -149,8 +156,10 @@ class Watcher(Mode):
         """Record a call that is done and follow its output. Returns what `TraceRecorder.record` does."""
         before = len(self.trace)
         kernel, merged = kernels[0] if len(kernels) == 1 else None, self._eager.merged(call.original.q)
+        self._recording.latest = None
         try:
             gradient = self._recording.record(call.edited, kernel, call.original, origin, merged)
+            self._lineages.attention(call.original.q, out, self._recording.latest)
         except SaccadeError:
             raise
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
@@ -166,7 +175,7 @@ class Watcher(Mode):
             out = func(*args, **kwargs)
             self._flex(args, kwargs, out)
             return out
-        heads = None
+        heads, self._recording.latest = None, None
         if func is F.multi_head_attention_forward:
             given = dict(zip(("query", "key", "value", "embed_dim_to_check", "num_heads"), args, strict=False)) | kwargs
             heads, self._recording.given = given["num_heads"], (given["query"], given["key"])
@@ -176,12 +185,13 @@ class Watcher(Mode):
                 out = func(*args, **kwargs)
             if len(self._follow_after) == 1:
                 self._follow_after[0](out)
+            if self._recording.given is not None:
+                self._lineages.returned(out, self._recording.latest, "nb")
         finally:
             self._follow_after.clear()
             self._recording.given = None
         if self._recording.count == before:
-            name = getattr(func, "__name__", str(func))
-            unknown = f"{name} computed it in a way that shows neither q and k nor their log-sum-exp"
+            unknown = f"{name_of(func)} computed it in a way that shows neither q and k nor their log-sum-exp"
             self._miss(TRANSFORMED if inside_vmap() else unknown)
         return out
 
@@ -218,7 +228,8 @@ class Watcher(Mode):
         if isinstance(found, str):
             self._miss(found)
         else:
-            origin = CallOrigin("self" if found.self_attention else "cross")
+            kind = "self" if found.self_attention else "cross"
+            origin = CallOrigin(kind, lineage=self._recording.lineage(found.q))
             self._recording.add(found.q, found.k, found.v, found.allowed, None, origin)
 
     def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
@@ -231,7 +242,7 @@ class Watcher(Mode):
             frame = self.modules.enter(module, name, args, kwargs)
             if frame is None:
                 return forward(*args, **kwargs)
-            out = None
+            out = self._recording.latest = None
             try:
                 with ExitStack() as scope:
                     if not self._in_torch_layer:
@@ -241,6 +252,7 @@ class Watcher(Mode):
                         if not inside_vmap():  # else it would see pictures one by one, or as heads
                             scope.enter_context(KernelRecorder(self._kernel, self._below(self._heads)))
                     out = forward(*args, **kwargs)
+                self._lineages.returned(out, self._recording.latest, tokens_order(module))
                 if not frame.attended and inside_vmap() and not isinstance(module, nn.TransformerEncoder):
                     self._miss(TRANSFORMED)
                 elif not frame.attended and isinstance(module, nn.MultiheadAttention):
