@@ -81,6 +81,11 @@ def _listing(monkeypatch, *files):
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
 
 
+def test_a_folder_after_the_prefix_is_named(cache, tmp_path):
+    with pytest.raises(CheckpointError, match=f"for the folder, give {tmp_path} without hf:"):
+        load_checkpoint(f"hf:{tmp_path}")
+
+
 def test_repositories_without_safetensors(cache, monkeypatch):
     _listing(monkeypatch, "README.md", "pytorch_model.bin")
     with pytest.raises(CheckpointError, match=r"found only pytorch_model\.bin, a pickle"):

@@ -10,6 +10,7 @@ from saccade.lens import watch
 from saccade.studio.look import look
 from saccade.studio.views import LookOptions
 from saccade.studio.views import match as module
+from saccade.tasks import load
 
 from .detectors import noise
 from .matchers import task
@@ -38,6 +39,16 @@ def test_maps_are_the_weights_of_the_head():
                 torch.testing.assert_close(getattr(layer, weights), call.weights()[0])
         assert [layer.name for layer in one.layers] == [call.name for call in trace if call.kind == "cross"]
     assert float(view.targets.layers[0].weights.std()) > 0.01, "weights of a head that attends everywhere alike"
+
+
+def test_the_bundled_matcher_says_what_it_saw_and_what_it_was_trained_on():
+    view = look(load("matcher"), noise(61, 43), LookOptions(texts=TEXTS[:1]))
+    assert view.seen.how == "it saw the whole picture, enlarged to 64 x 64 pixels"
+    warning = "matcher was trained on drawn scenes: what it answers to a photograph means little"
+    assert list(view.seen.doubts) == [warning]
+    said = str(view)
+    assert said.index(view.seen.how) < said.index("the words of") < said.index(warning)
+    assert not view.page_input().trace.missed  # of the pooling after the encoder
 
 
 def test_words_of_all_texts_best_first():

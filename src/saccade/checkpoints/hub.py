@@ -20,7 +20,10 @@ def fetch(repo: str, tokenizer: bool = False) -> Path:
         if _is_whole(folder) and (not tokenizer or any((folder / name).is_file() for name in TOKENIZERS)):
             return folder
     except HFValidationError as error:
-        raise CheckpointError(f"{repo!r} is not a name on the hub; expected hf:owner/name or timm:name") from error
+        hint = f"; for the folder, give {repo} without hf:" if repo and Path(repo).is_dir() else ""
+        raise CheckpointError(
+            f"{repo!r} is not a name on the hub; expected hf:owner/name or timm:name{hint}"
+        ) from error
     except OSError:  # nothing of it is cached
         pass
     files = _listed(repo)

@@ -111,6 +111,10 @@ def test_a_model_of_transformers_that_takes_pairs(tmp_path):
     assert (view.name, view.grid, len(crossed)) == ("one.png · two.png", (2, 4), 2)
     sides = [{int(cell) % 4 // 2 for cell in side.cells.flatten()} for side in (crossed[0].targets, crossed[0].sources)]
     assert sorted(map(tuple, sides)) == [(0,), (1,)]  # from one picture to the other
+    assert crossed[0].meta()["places"] == [4, 4]  # of 8
+    assert view.seen.how == "the model takes 2 images of 64 x 64 pixels together, drawn here row by row"
+    assert view.text == "the page shows what it attends to, not the matches that it finds"
+    assert "mean of all places, to 4 of 8 places: dark" in str(view)
 
 
 class OfPatches(nn.Module):

@@ -94,6 +94,8 @@ def _parts(prepare: Prepare, image: Image.Image, pixels: Tensor) -> GivenPicture
     like = {part: part if part in made else next(iter(made), part) for part in real}
     pictures = [seen_picture(_only(prepare, pixels, like[part]), image, flat[part, None]) for part in real]
     how = f"the model takes the image as {count} parts of {width} x {height} pixels, drawn here row by row"
+    if len(made) < len(real) == count:
+        how = f"the model takes {count} images of {width} x {height} pixels together, drawn here row by row"
     if len(real) < count:
         how += f"; {count - len(real)} of them are padding, and left out"
     return GivenPicture(follower, pictures, (grids.down * height, grids.across * width), how)

@@ -95,6 +95,7 @@ class PlacedLayer:
             "targets": [self.targets.cells.shape[1], self.targets.grid],
             "sources": [self.sources.cells.shape[1], self.sources.grid],
             "others": self.targets.others,
+            "places": [len(side.cells[side.cells >= 0].unique()) for side in (self.targets, self.sources)],
             "joined": list(self.joined),
             "step": STEP,
             "entropy": rounded(entropy, 4),

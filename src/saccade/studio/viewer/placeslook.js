@@ -228,10 +228,11 @@ export class PlacesLook {
 
   /** What the layer is, in words. */
   inside(l, token, say) {
-    const { windows, targets, sources, joined, others } = this.infos[l];
+    const { windows, targets, sources, joined, others, places } = this.infos[l];
     const size = (grid) => grid?.join(' × ');
-    const facts = { targets: size(targets[1]), sources: size(sources[1]), windows, count: sources[0], joined: Math.max(...joined), others };
-    const kind = !targets[1] ? 'inTokens' : windows > 1 ? 'inWindows' : 'inWhole';
+    const facts = { targets: size(targets[1]), sources: size(sources[1]), windows, count: sources[0], joined: Math.max(...joined), others, real: places[0], seen: places[1] };
+    const whole = [targets[1], sources[1]].every((grid, i) => grid && grid[0] * grid[1] === places[i]);
+    const kind = !targets[1] ? 'inTokens' : windows > 1 ? 'inWindows' : whole ? 'inWhole' : 'inPart';
     return [say(kind, facts), ...(facts.joined > 1 ? [say('joinedPlaces', facts)] : [])].join(' ');
   }
 }

@@ -28,7 +28,7 @@ class ObjectsView(View):
 
     @property
     def click(self) -> str:
-        return "an object"
+        return "an object" if len(self.targets) else "a patch"
 
     def print_summary(self, console: Console) -> None:
         if self.seen is not None:

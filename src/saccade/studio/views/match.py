@@ -15,13 +15,15 @@ from saccade.checkpoints.matchers import PublicMatcher
 from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.language import local
-from saccade.lens import watch
+from saccade.lens import Trace, watch
+from saccade.studio.inputs.summary import InputSummary, described, described_input
 from saccade.studio.page.targets import Targets
 from saccade.studio.terminal import plain_table
 from saccade.studio.views.attribution import AttributionView
 from saccade.studio.views.base import LookOptions, View, to_rows
 from saccade.studio.views.encoder import EncoderView, ForwardPass
 from saccade.studio.views.match_words import MOST, MatchedText, MatchedWords, match_words
+from saccade.tasks.match.commands import COMMANDS
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.match.yardstick import Comparison, compare
@@ -57,7 +59,9 @@ class MatchView(EncoderView):
             features = model.encode_pictures(inputs)
         if inputs.device.type != "cpu":
             torch.accelerator.synchronize(inputs.device)
-        return ForwardPass(trace, features, model.vit.grid(inputs), time.perf_counter() - started)
+        # what the pooling after the encoder attends to is no layer of the page
+        layers = Trace(list(trace), {name: why for name, why in trace.missed.items() if name != "(outside)"})
+        return ForwardPass(layers, features, model.vit.grid(inputs), time.perf_counter() - started)
 
     @classmethod
     def read(
@@ -69,6 +73,13 @@ class MatchView(EncoderView):
         texts = match_words(task.model, run.out, comparison.ranking.texts[:MOST])
         return None, MatchedWords.of(texts, comparison, run.trace, run.grid), []
 
+    @classmethod
+    def input_summary(cls, task: Any, picture: Picture, prediction: Any) -> InputSummary:
+        how, frame = described(task.preprocess, picture.image.size)
+        return described_input(
+            COMMANDS.about(task), how, picture.image, frame, task.preprocess.resize_and_crop(picture.image)
+        )
+
     @property
     def click(self) -> str:
         return "a patch" if self.targets is None else "a word"
@@ -79,10 +90,14 @@ class MatchView(EncoderView):
 
     def print_summary(self, console: Console) -> None:
         """The words of the best text with their scores and where they attend, then the heat map of the encoder."""
+        if self.seen is not None:
+            self.seen.print_before(console)
         if self.targets is not None:
             best = self.targets.texts[0]
             console.print("the words of", Text(escape(best.text), style="bold"))
             console.print(words_table(best, self.grid))
+        if self.seen is not None:
+            self.seen.print_after(console)
         super().print_summary(console)
 
     def to_dict(self) -> dict[str, Any]:

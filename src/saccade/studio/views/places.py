@@ -113,6 +113,8 @@ class PlacesView(View):
 
     @property
     def text(self) -> str:
+        if self.prediction is None and isinstance(self.task, PublicVisionTask) and self.task.vision.takes_pairs:
+            return "the page shows what it attends to, not the matches that it finds"
         known = "" if self.prediction is None or self.predictions else str(self.prediction)
         return known.removeprefix(f"{escape(self.name)}: ")
 
@@ -126,7 +128,16 @@ class PlacesView(View):
         if self.seen is not None:
             self.seen.print_after(console)
         if self.heat is not None:
-            draw_heat(console, self.picture, self.heat, "attention in the last layer, mean of all places")
+            draw_heat(
+                console, self.picture, self.heat, f"attention in the last layer, mean of all places{self._part()}"
+            )
+
+    def _part(self) -> str:
+        """Of a last layer whose sources are a part of the picture: which."""
+        sources = self.targets.layers[-1].sources
+        assert sources.grid is not None
+        seen, count = len(sources.cells[sources.cells >= 0].unique()), sources.grid[0] * sources.grid[1]
+        return "" if seen == count else f", to {seen} of {count} places"
 
 
 def preparation(task: Any) -> Callable[[Image.Image], ModelInput]:
@@ -147,7 +158,8 @@ def run(task: Any, inputs: ModelInput) -> Any:
     except Exception as error:  # whatever a library raises
         names = "a tensor" if isinstance(inputs, Tensor) else ", ".join(inputs)
         raise SaccadeError(
-            f"{task.name} does not run with a picture alone ({names}): {type(error).__name__}: {in_one_line(error)}"
+            f"{task.name} does not run with what its processor makes of the picture alone ({names}): "
+            f"{type(error).__name__}: {in_one_line(error)}"
         ) from error
 
 

@@ -115,6 +115,11 @@ Examples:
 
         return load_matching(model)
 
+    def about(self, task: "MatchTask") -> tuple[str, str]:
+        from saccade.tasks.known_classes import drawn_pictures_only
+
+        return "", drawn_pictures_only(task)
+
     def predict(
         self, task: "MatchTask", pictures: "Iterable[Picture]", options: MatchPredictOptions, batch: int
     ) -> "Iterator[Ranking]":
