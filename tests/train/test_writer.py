@@ -79,3 +79,21 @@ def test_its_thread_ends():
     while threads() and time.monotonic() < end:
         time.sleep(0.01)
     assert not threads()
+
+
+def test_no_thread_is_left_that_could_free_tensors_while_the_interpreter_ends():
+    disk = Disk()
+    disk.go.set()
+    with disk.writer() as writer:
+        writer.finish((1,), {"step": 1})
+    assert not writer._thread.is_alive()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_disk():
+    disk = Disk()
+    writer = disk.writer().__enter__()
+    writer.start((1,), {"step": 1})
+    writer.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert writer._thread.is_alive()
+    disk.go.set()
+    writer._thread.join(10)

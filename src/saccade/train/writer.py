@@ -30,13 +30,16 @@ class StateWriter:
 
     def __enter__(self) -> Self:
         # a daemon holds up no process that a second signal ends
-        Thread(target=self._work, name="state writer", daemon=True).start()
+        self._thread = Thread(target=self._work, name="state writer", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._jobs.put(None)
+        if not isinstance(error, KeyboardInterrupt):
+            self._thread.join()  # a daemon that frees tensors while the interpreter ends aborts the process
 
     def start(self, version: Version, fields: dict[str, Any]) -> bool:
         """Begin to write this version. False if another one is being written.
