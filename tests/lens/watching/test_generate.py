@@ -4,6 +4,8 @@ import pytest
 import torch
 from transformers import (
     CLIPVisionConfig,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -37,6 +39,23 @@ llava = pytest.fixture(made_llava, scope="module", name="llava")
 
 def write(model, given, **options):
     return model.generate(**given, max_new_tokens=WORDS, min_new_tokens=WORDS, do_sample=False, **options)
+
+
+@pytest.mark.parametrize("prompt", [1, 3, 11])
+@pytest.mark.parametrize("heads", [4, 8])
+def test_one_token_over_a_sliding_cache_is_self_attention(prompt, heads):
+    """A full window needs no repeated keys: transformers lays the heads of a group out as targets then."""
+    small = {"hidden_size": 24, "intermediate_size": 19, "num_hidden_layers": 2, "num_attention_heads": heads}
+    layers = {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]}
+    torch.manual_seed(3)
+    config = Gemma3TextConfig(vocab_size=41, num_key_value_heads=1, head_dim=6, **small, **layers)
+    model = Gemma3ForCausalLM(config).eval()
+    ids = torch.arange(3, 3 + prompt)[None]
+    with torch.no_grad(), watch(model) as trace:
+        model.generate(ids, max_new_tokens=7, min_new_tokens=7, do_sample=False)
+    assert {call.kind for call in trace} == {"self"}
+    sliding = [call.shape for call in trace if call.name.endswith("0.self_attn")][1:]
+    assert sliding == [(1, heads, 1, min(prompt + run, 5)) for run in range(1, 7)]
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

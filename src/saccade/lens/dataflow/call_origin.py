@@ -57,3 +57,14 @@ def _kind_of(modules: ModuleStack, given: tuple[Tensor, Tensor] | None, q: Tenso
     if kind == "self":
         modules.self_attending.add(name)
     return kind
+
+
+def kind_of_step(modules: ModuleStack, q: Tensor, k: Tensor) -> str:
+    """The kind of a call of one token, whose heads lie where targets do in q: over a cache of keys it is still
+    self-attention."""
+    name = modules.frames[-1].name
+    first = k.shape[-2] == 1
+    if not (first or name in modules.self_attending) or modules.kind_of_sources(q, k) == "cross":
+        return "cross"
+    modules.self_attending.add(name)
+    return "self"

@@ -8,7 +8,7 @@ from saccade.lens.attention.args import AttentionArgs, heads_as_targets, kernel_
 from saccade.lens.attention.heads import CHANNELS, attends_over_channels, with_heads
 from saccade.lens.attention.kernels import KernelCall
 from saccade.lens.attention.processes import PART, processes_of
-from saccade.lens.dataflow.call_origin import CallOrigin, find_origin
+from saccade.lens.dataflow.call_origin import CallOrigin, find_origin, kind_of_step
 from saccade.lens.dataflow.lineage import CallNode, Lineage, Lineages
 from saccade.lens.modules.declared import heads_of, tokens_order
 from saccade.lens.modules.frame import Frame
@@ -103,7 +103,7 @@ class TraceRecorder:
             targets, keys, values, mask = kernel_inputs(arguments, None if self._graph else kernel)
             if heads_as_targets(frame.module, frame.inputs, q, k) and not self._gradients:
                 targets, lse, mask = with_one_target(targets, lse, mask)
-                found = CallOrigin("self" if keys.shape[2] == 1 else "cross")
+                found = CallOrigin(kind_of_step(self._modules, q, k))
             note = SCORES if arguments.scores else unknown
             call = self.add(targets, keys, values, mask, arguments.scale, found, note, lse, arguments.causal)
             if call is not None and self._gradients:
