@@ -44,7 +44,7 @@ export class FilmWordsScene extends PaintedFilmScene {
       crossWhat2: 'Select a word, and the row of frames shows how much every place attends to it: dark is a low weight, bright a high one. Point at a place, or click it, and read which words it attends to. Choose the evaluation with the slider “Evaluation”. ① and ② show one frame large; choose it with the slider “Frame”. ③ has one small map of this frame for each layer and head.',
       filmTitle: 'The selected word, in every frame', tubes: 'Frames that stand together share their patches; of more than two, the first and the last are drawn.',
       filmWhereWord: 'How much every place attends to “{name}” ({layer}, {head}), in all frames on one scale from 0 to {end}. Click a place to read its words.',
-      chooseObject: 'Select a word, or point at a place', step: 'Evaluation',
+      chooseObject: 'Select a word or a place', step: 'Evaluation',
       exactMaps: 'The maps are stored as logs of weights, as multiples of 0.002: a weight is off by at most 0.2% of itself, and those below one in a billion are shown as that.',
     },
     ko: {
@@ -54,7 +54,7 @@ export class FilmWordsScene extends PaintedFilmScene {
       crossWhat2: '단어를 선택하면 프레임 줄에 모든 위치가 그 단어에 주는 어텐션이 나타납니다. 어두우면 가중치가 낮고, 밝으면 높습니다. 한 위치를 가리키거나 클릭하면 그 위치가 어텐션을 주는 단어가 나타납니다. 계산 순서는 “계산” 슬라이더로 고릅니다. ①과 ②는 한 프레임을 크게 보여 주며 “프레임” 슬라이더로 고릅니다. ③ 층과 헤드마다 이 프레임의 작은 어텐션 맵이 하나씩 있습니다.',
       filmTitle: '모든 프레임에서 선택한 단어', tubes: '붙어 있는 프레임들은 패치를 함께 씁니다. 셋 이상이면 처음과 마지막만 표시합니다.',
       filmWhereWord: '모든 위치가 “{name}”에 주는 어텐션({layer}, {head}). 모든 프레임이 0부터 {end}까지 같은 색상 범위입니다. 한 위치를 클릭하면 그 단어들이 나타납니다.',
-      chooseObject: '단어를 선택하거나 한 위치를 가리키기', step: '계산',
+      chooseObject: '단어 또는 위치 선택', step: '계산',
       exactMaps: '맵은 가중치의 로그를 0.002의 배수로 저장합니다. 가중치의 오차는 그 값의 0.2% 이하이며, 10억분의 1보다 작은 값은 그 값으로 나타냅니다.',
     },
   }).map(([language, texts]) => [language, { ...PaintedFilmScene.texts[language], ...texts }]));

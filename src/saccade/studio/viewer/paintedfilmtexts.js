@@ -14,7 +14,7 @@ export const PAINTED_FILM_TEXTS = {
     acts: 'mean {share}', knownFrame: 'known', known: 'Frames that were known before are attended to; they are not painted, so that they attend to nothing here.',
     crossWhat1: 'The model paints {rows} × {columns} patches for the first frame and for every two frames after it. It starts from noise and predicts the film at every step. In every layer each place attends to the words of the prompt (cross-attention; its weights over all words sum to 100%), and to all places of the film (self-attention; its weights over all places sum to 100%).',
     crossWhat2: 'Select a word, and the row of frames shows how much every place attends to it. Click a place in any frame, and the row of frames shows where this place looks in every frame. Dark is a low weight, bright a high one. The pictures are what the model predicts at this step; choose it with the slider “Step”. ① and ② show one frame large; choose it with the slider “Frame”. ③ has one small map of this frame for each layer and head.',
-    chooseObject: 'Select a word, or a place in this frame', others: 'Words of the prompt', crossName: 'Where the word acts, in this frame',
+    chooseObject: 'Select a word or a place', others: 'Words of the prompt', crossName: 'Where the word acts, in this frame',
     crossHelp: 'The weight of each place on the selected word. Each is from a row of its own: the words of one place sum to 100%, the places of one word do not.',
     wordMean: 'Mean weight of all places on “{name}”: {share}. Uniform is 1/N for N = {words} tokens.',
     wordsTitle: 'Words that a place attends to', wordsWhere: 'For {patch}: its weight on each word, which sum to 100%.',
