@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from saccade.data import Arrays, ImageFolder, Preprocess, Streamed, drop_unreadable, prepare, to_arrays
-from saccade.data.cache import stream
+from saccade.data.cache import prepare_readable, stream
 from saccade.errors import DataError
 
 from .conftest import noise
@@ -43,6 +43,52 @@ def test_streamed_equals_arrays(make_folder: Make):
         assert torch.equal(held[some][1], streamed[some][1])
     assert torch.equal(held[3][0], streamed[3][0])
     assert held[3][1] == streamed[3][1]
+
+
+@pytest.mark.parametrize("on_error", ["skip", "fail"])
+def test_what_fits_is_held_and_the_rest_is_decoded_again(make_folder: Make, monkeypatch, on_error):
+    folder, decoded = make_folder(COUNTS), []
+    if on_error == "skip":
+        spoil(folder)
+    data = ImageFolder(folder, on_error=on_error)
+    whole = prepare(ImageFolder(folder, on_error=on_error), Preprocess((13, 11)))
+    part = prepare(data, Preprocess((13, 11)), budget=17 * 3 * 13 * 11 + 5)
+    assert isinstance(part, Streamed)
+    assert part.held is not None
+    assert len(part.held) == (15 if on_error == "skip" else 17)  # those that cannot be read leave theirs
+    assert part.held.pictures.untyped_storage().nbytes() <= 17 * 3 * 13 * 11
+    assert len(part) == len(whole) == (29 if on_error == "skip" else 31)
+    read = part.decode
+    monkeypatch.setattr(part, "decode", lambda i: decoded.append(i) or read(i))
+    order = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))
+    for _ in range(2):
+        assert all(map(torch.equal, part[order], whole[order]))
+    assert sorted(decoded) == sorted(2 * list(range(len(part.held), len(part))))
+    assert all(torch.equal(part[i][0], whole[i][0]) for i in range(len(part)))
+
+
+def test_items_of_any_kind_are_held_as_far_as_they_fit():
+    class Numbers:
+        names, on_error = [str(i) for i in range(11)], "skip"
+
+        def __init__(self) -> None:
+            self.skipped: dict[str, str] = {}
+
+        def __len__(self) -> int:
+            return 11
+
+    def decode(index: int) -> np.ndarray:
+        if index in (2, 9):
+            raise DataError("unreadable")
+        return np.full((2, 3, 5), index, np.uint8)
+
+    for budget, held in ((0, 0), (29, 0), (4 * 30, 3), (10**6, 9)):
+        data, kept = prepare_readable(Numbers(), "numbers", (2, 3, 5), decode, budget)
+        assert kept == [0, 1, 3, 4, 5, 6, 7, 8, 10]
+        values, places = data[range(9)]
+        assert values[:, 0, 0, 0].tolist() == kept
+        assert places.tolist() == list(range(9))
+        assert len(data if isinstance(data, Arrays) else data.held) == held
 
 
 def test_streamed_in_an_ordinary_loader(make_folder: Make):

@@ -105,6 +105,7 @@ def run_training(task: TaskCommands, run: Run) -> None:
     """Train, and print the scores of the best weights."""
     begun = time.monotonic()  # reading the data is part of the time of a run
     import_library()
+    from saccade.data.dataset import alike_classes
     from saccade.device import is_main_process
     from saccade.tasks.data_sheet import write_data_sheet
     from saccade.tasks.own_data import describe_split
@@ -122,6 +123,8 @@ def run_training(task: TaskCommands, run: Run) -> None:
     trainable: Any = task.training()(*datasets, run.recipe, run.config.seed, pretrained)
     if isinstance(run.data, ClassDataOptions) and run.data.data is not None and run.data.data.exists():
         trainable.about["split"] = describe_split(*datasets, run.data)
+    for alike in alike_classes(training_set.classes):
+        console.note(stderr, f"classes whose names are nearly the same: {alike}; give them one name if they are one")
     read = (note for dataset in datasets for note in dataset.notes if note not in opened)
     for note in dict.fromkeys((*read, *getattr(trainable, "notes", ()))):
         console.note(stderr, note)

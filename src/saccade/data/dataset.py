@@ -1,11 +1,14 @@
 """What all annotated data sets have in common: named pictures, and a policy for those that cannot be read."""
 
 import copy
+import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from saccade.data.images import Picture, read_image
+from saccade.data.files import escape
+from saccade.data.images import FIRST_FRAME, Picture, read_image
 from saccade.data.pixels import PARTLY_USED
 from saccade.data.store import Store, parent_folder
 from saccade.errors import DataError
@@ -46,9 +49,21 @@ def check_on_error(on_error: str) -> None:
         raise DataError(f'on_error={on_error!r} was given; "skip" or "fail" expected')
 
 
-def depth_notes(picture: Picture) -> list[str]:
-    """Notes of a set on a picture whose file uses some of its bits only: other pictures may use more."""
-    return [f"{note}, in some pictures" for note in picture.notes if note.startswith(PARTLY_USED.partition("{")[0])]
+def alike_classes(classes: Sequence[str]) -> list[str]:
+    """Names of classes that differ only in case, spaces, `_`, `-` or the form of their characters: "cat = Cat"."""
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip(), []).append(
+            name
+        )
+    return [" = ".join(map(escape, group)) for group in groups.values() if len(group) > 1]
+
+
+def reading_notes(picture: Picture) -> list[str]:
+    """Notes of a set on a picture of whose file a part is not used: bits, of which other pictures may use more, and
+    frames or pages."""
+    parts = (PARTLY_USED.partition("{")[0], FIRST_FRAME)
+    return [f"{note}, in some pictures" for note in picture.notes if any(part in note for part in parts)]
 
 
 @dataclass(frozen=True)
@@ -143,7 +158,7 @@ class AnnotatedFiles:
         """The picture, upright. `at_least`: see `read_image`. Raises DataError if it cannot be read."""
         name = self._pictures[index].name
         picture = read_image(self._store.read(name), name=self._store.full_name(name), at_least=at_least)
-        for note in depth_notes(picture):
+        for note in reading_notes(picture):
             self._note(note)
         return picture
 

@@ -13,7 +13,7 @@ from saccade.data import class_folders, class_lists, class_tables
 from saccade.data.class_columns import EXPECTED
 from saccade.data.class_folders import ClassFolders, ClassPart, Tree, check_classes
 from saccade.data.class_tables import ClassTables
-from saccade.data.dataset import check_on_error, depth_notes
+from saccade.data.dataset import check_on_error, reading_notes
 from saccade.data.files import escape
 from saccade.data.images import Picture, read_image
 from saccade.data.recognise import describe, recognise
@@ -105,7 +105,7 @@ class ImageFolder(torch.utils.data.Dataset):
         """The picture without its label. `at_least`: see `read_image`. Raises DataError if it cannot be read."""
         name = join(self.root, self.names[index])
         picture = read_image(self.store.read(name), name=self.store.full_name(name), at_least=at_least)
-        self.notes += [note for note in depth_notes(picture) if note not in self.notes]
+        self.notes += [note for note in reading_notes(picture) if note not in self.notes]
         return picture
 
     def subset(self, indices: Sequence[int]) -> "ImageFolder":

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from saccade.data.captions import open_captions
+from saccade.data.captions import caption_splits, open_captions
 from saccade.data.captions.texts import find_texts
 from saccade.data.films.store import FilmStore
 from saccade.errors import DataError
@@ -203,6 +203,22 @@ def test_text_files(tmp_path):
     assert "is not UTF-8 text" in dataset.skipped["b.txt"]
     assert dataset.skipped["d.txt"] == "d.txt lies beside no picture of its name; add the picture or remove it"
     assert len(dataset.skipped) == 3
+
+
+def test_text_files_of_another_suffix(tmp_path):
+    root = write_texts(tmp_path / "set")
+    expected = [open_captions(root).captions(i) for i in range(len(open_captions(root)))]
+    for text in root.glob("images/*.txt"):
+        text.rename(text.with_suffix(".caption"))
+    dataset = open_captions(root)
+    assert [dataset.captions(i) for i in range(len(dataset))] == expected
+
+
+def test_what_holds_no_captions_is_named(tmp_path):
+    save_pictures(tmp_path, ["a.png"])
+    (tmp_path / "d.json").write_text('{"images": [{"filename": "a.png", "sentences": [{"raw": "an ant"}]}]}')
+    with pytest.raises(DataError, match=r"it holds Karpathy JSON of captions \(d.json\), which is not read; write its"):
+        caption_splits(tmp_path)
 
 
 def test_a_text_file_beside_two_pictures(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
+from saccade.data import ImageFolder
 from saccade.data.doctor import CHECKS, examine
 from saccade.data.doctor.boxes import repeated
 from saccade.data.doctor.scan import ScannedImage, scan_images, similar
@@ -226,6 +227,49 @@ def test_class_balance(tmp_path):
         "class rare": ["dog: 1", "fox: 2"],
         "class balance": ["dog: 1 of 21"],
     }
+
+
+def test_names_that_look_alike(tmp_path):
+    for i, name in enumerate(("cat", "Cat ", "caf\u00e9", "cafe\u0301", "hot_dog", "hot  dog", "dog")):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for k in range(11):
+            pixels = np.random.default_rng(100 * i + k).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / name / f"{k}.png")
+    (found,) = examine(tmp_path / "set").report.findings
+    assert found.kind == "class alike"
+    pairs = {frozenset(each.split(" = ")) for each in found.places}
+    assert pairs == {
+        frozenset(("cat", "Cat ")),
+        frozenset(("caf\u00e9", "cafe\u0301")),
+        frozenset(("hot_dog", "hot  dog")),
+    }
+
+
+def test_pictures_of_which_a_part_is_used(tmp_path):
+    for i, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        for k in range(11):
+            pixels = np.random.default_rng(100 * i + k).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
+    frames = [Image.new("RGB", (7, 5), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a" / "x.gif", save_all=True, append_images=frames[1:])
+    Image.fromarray(np.arange(35, dtype=np.uint16).reshape(5, 7) * 100).save(tmp_path / "b" / "x.png")
+    (found,) = examine(tmp_path).report.findings
+    assert found.kind == "picture noted"
+    first, second = found.places
+    assert first == "a/x.gif: GIF: its first frame was taken"
+    assert second.startswith("b/x.png: 16-bit pixels")
+    dataset = ImageFolder(tmp_path)
+    dataset.picture(dataset.names.index("a/x.gif"))
+    assert dataset.notes == ["GIF: its first frame was taken, in some pictures"]
+
+
+def test_an_unknown_kind_is_named(tmp_path):
+    (tmp_path / "data-00000-of-00001.arrow").write_bytes(b"ARROW1")
+    with pytest.raises(
+        DataError, match=r"it holds Arrow \(data-00000-of-00001.arrow\), which is not read; write its rows"
+    ):
+        examine(tmp_path)
 
 
 def test_from_a_tar(tmp_path):

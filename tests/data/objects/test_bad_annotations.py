@@ -427,6 +427,10 @@ FILE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotation><fil
         ("", "is not valid XML"),
         ("<other/>", "holds <other>; <annotation> expected"),
         ("<annotation><object/></annotation>", r"has an object \(object 1\) without a <name>"),
+        (
+            "<annotation><object><name>ant</name><robndbox/></object></annotation>",
+            r"has an object \(object 1\) without a <bndbox> \(it has <name>, <robndbox>\); xmin, ymin, xmax, ymax",
+        ),
         ('<?xml version="1.0" encoding="no-such"?><annotation/>', "is not valid XML"),
     ],
 )

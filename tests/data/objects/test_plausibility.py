@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from saccade.data.doctor import examine, write_clean
 from saccade.data.doctor.findings import MANY_OBJECTS
@@ -242,6 +243,20 @@ def test_yolo_with_pixels_and_with_corners(tmp_path):
         dataset = open_objects(root)
         assert is_right(dataset), name
         assert any("boxes were read as" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("scale", [1, 4])  # boxes in percent end beyond small pictures, and large ones are larger
+def test_yolo_in_percent(tmp_path, scale):
+    root = write_yolo(tmp_path / "set")
+    for name, (height, width) in zip("abcde", SIZES, strict=True):
+        Image.new("RGB", (scale * width, scale * height)).save(root / "images" / f"{name}.png")
+        labels = root / "labels" / f"{name}.txt"
+        rows = [line.split() for line in labels.read_text().splitlines()]
+        labels.write_text("\n".join(" ".join([row[0], *(str(100 * float(v)) for v in row[1:])]) for row in rows))
+    with pytest.raises(
+        DataError, match="above 1 and none is above 100, as percent of the sides are; divide them by 100"
+    ):
+        open_objects(root)
 
 
 def test_boxes_elsewhere_than_their_outlines(tmp_path):

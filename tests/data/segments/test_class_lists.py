@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from saccade.data.segments.class_lists import VOID, is_void, read_list, voc_palette
+from saccade.data.segments.sets import open_segments
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
@@ -98,6 +101,20 @@ def test_json_that_is_something_else(tmp_path):
 def test_broken_lists(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         read(tmp_path, text)
+
+
+def test_lists_of_folders_side_by_side(tmp_path):
+    for i in range(3):  # as labelme_json_to_dataset writes them
+        folder = tmp_path / f"{i}_json"
+        folder.mkdir()
+        Image.new("RGB", (7, 5), (i, 0, 0)).save(folder / "img.png")
+        Image.fromarray(np.eye(5, 7, dtype=np.uint8) * (1 + i // 2)).save(folder / "label.png")
+        (folder / "label_names.txt").write_text("background\nant\n" + "bee\n" * (i // 2))
+    assert open_segments(tmp_path).classes == ["background", "ant", "bee"]
+    (tmp_path / "1_json" / "label_names.txt").write_text("background\nbee\n")
+    message = "0_json/label_names.txt and 1_json/label_names.txt give the number 1 to different classes, ant and bee"
+    with pytest.raises(DataError, match=message):
+        open_segments(tmp_path)
 
 
 def test_one_class_may_have_two_colours(tmp_path):

@@ -362,6 +362,23 @@ def test_unusable_input_is_refused(tmp_path):
         open_segments(root, on_error="fail")
 
 
+def test_masks_of_several_pages(tmp_path):
+    root = tmp_path / "set"
+    for folder, mode in (("images", "RGB"), ("masks", "L")):
+        (root / folder).mkdir(parents=True)
+        for i in range(2):
+            pages = [Image.new(mode, (7, 5), k) for k in range(3)]
+            pages[0].putpixel((1, 1), 1 if mode == "L" else (9, 9, 9))
+            pages[0].save(
+                root / folder / f"{i}.tif", save_all=True, append_images=pages[1:] if i and mode == "L" else []
+            )
+    open_segments(root).mask(0)
+    with pytest.raises(DataError, match=r"masks/1.tif holds 3 frames or pages; one mask a file expected"):
+        open_segments(root).mask(1)
+    Image.new("L", (7, 5), 1).save(root / "masks" / "1.tif", save_all=True, append_images=[Image.new("L", (3, 2))])
+    assert open_segments(root).mask(1).unique().tolist() == [1]  # a smaller copy, as in pyramids
+
+
 def test_lossy_and_transparent_masks(tmp_path):
     root = write(tmp_path / "set", mask_at="masks/{name}.jpg")
     with pytest.raises(DataError, match=r"a.jpg is a mask in JPEG, which changes values as it compresses; save"):

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from saccade.data.captions import coco, tables, texts
 from saccade.data.captions.annotations import Captions, Document, collect, split_rows, uncaptioned_files
 from saccade.data.files import count_suffixes, escape, natural_key
+from saccade.data.recognise import describe, recognise
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, open_store, parent_folder, read_bytes
 from saccade.errors import DataError
@@ -70,7 +71,9 @@ def no_captions(source: str | os.PathLike[str] | Store) -> DataError:
     if faults:
         more = f" (and {len(faults) - 1} more tables)" if len(faults) > 1 else ""
         return DataError(f"{label}: {faults[0]}{more}")
-    return DataError(f"{label} (found: {count_suffixes(store.files)}); {EXPECTED}")
+    known = describe(recognise(store), "match")
+    held = f"it holds {known}; " if known else ""
+    return DataError(f"{label} (found: {count_suffixes(store.files)}); {held}{EXPECTED}")
 
 
 def table_faults(store: Store) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Captions in a text file beside each picture: a.txt describes a.jpg, a caption a line.
+"""Captions in a text file beside each picture: a.txt or a.caption describes a.jpg, a caption a line.
 
 YOLO's labels and lists of files may lie in the same places. A line is a label if it has five values or more of which
 all but the first are numbers, or if it is names of pictures; text files are captions if more of them have words than
@@ -14,6 +14,7 @@ from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.store import Store, join, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError
 
+SUFFIXES = (".txt", ".caption")
 OTHER_TEXTS = ("readme", "license", "licence", "classes", "captions")  # stems of files that describe no picture
 
 
@@ -31,7 +32,7 @@ def find_texts(store: Store) -> list[str]:
     """Text files beside pictures, if they hold captions; none if they hold labels. Files that are not UTF-8 do not
     count."""
     stems = {without_suffix(store, name) for name in store.files if store.is_picture(name)}
-    texts = [name for name in store.files if _is_text(name) and name[:-4] in stems]
+    texts = [name for name in store.files if _is_text(name) and name.rpartition(".")[0] in stems]
     kinds: Counter[str] = Counter()
     for name in texts:
         try:
@@ -49,7 +50,7 @@ def read_texts(store: Store, root: str, texts: list[str]) -> Document:
     for name in store.files:
         if store.is_picture(name):
             pictures.setdefault(without_suffix(store, name), []).append(relative_to(root, name))
-    several = sum(_read(store, root, name, pictures[name[:-4]], document) for name in texts)
+    several = sum(_read(store, root, name, pictures[name.rpartition(".")[0]], document) for name in texts)
     if several:
         document.notes.append(f"{several} text files have several lines; each line was taken as a caption")
     folders, known = {parent_folder(name) for name in texts}, set(texts)
@@ -89,7 +90,7 @@ def _read(store: Store, root: str, name: str, pictures: list[str], document: Doc
 
 def _is_text(name: str) -> bool:
     path = PurePosixPath(name)
-    return path.suffix == ".txt" and not path.name.startswith(".") and path.stem.lower() not in OTHER_TEXTS
+    return path.suffix in SUFFIXES and not path.name.startswith(".") and path.stem.lower() not in OTHER_TEXTS
 
 
 def _is_number(word: str) -> bool:

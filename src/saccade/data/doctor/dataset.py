@@ -24,6 +24,7 @@ from saccade.data.objects import coco, voc
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.sets import Layout, find_layout, read_annotations
+from saccade.data.recognise import describe, recognise
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.files import MaskedSet, SegmentFiles
 from saccade.data.segments.layout import MaskLayout
@@ -91,8 +92,9 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
     store = open_store(source)
     if table_faults(store):
         raise no_captions(source)
+    held = f"it holds {known}; " if (known := describe(recognise(store))) else ""
     raise DataError(
-        f"{store.label} is not a data set of a known kind (found: {count_suffixes(store.files)}); "
+        f"{store.label} is not a data set of a known kind (found: {count_suffixes(store.files)}); {held}"
         "one folder a class, COCO JSON, Pascal VOC, YOLO, pictures beside masks or with captions expected"
     )
 

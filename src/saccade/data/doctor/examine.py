@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from saccade.data.captions.annotations import Captions
-from saccade.data.dataset import PictureSet
+from saccade.data.dataset import PictureSet, alike_classes
 from saccade.data.doctor.boxes import verdicts
 from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
 from saccade.data.doctor.findings import CHECKS, MANY_OBJECTS, Findings, Report, Split
@@ -221,6 +221,7 @@ def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings)
     for each in splits:
         total.update(each.objects)
     findings.extend("class unused", (name for name, count in total.items() if not count))
+    findings.extend("class alike", alike_classes(list(total)))
     train = next((s for p, s in zip(parts, splits, strict=True) if split_role(p.name) == "train"), splits[0])
     there = {name: count for name, count in sorted(train.objects.items(), key=lambda item: item[1]) if count}
     findings.extend("class rare", (f"{name}: {count}" for name, count in there.items() if count < RARE))

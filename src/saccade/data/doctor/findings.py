@@ -149,6 +149,10 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "check the folder: these may be coloured copies of the masks",
         ),
         "mask ignored": ("masks in which all pixels are ignored", "training learns nothing from them; remove them"),
+        "class alike": (
+            "classes whose names differ only in case, spaces or the form of their characters",
+            "give them one name if they are one class",
+        ),
         "class rare": ("classes with fewer than 10 examples", "collect more, or merge it with another class"),
         "class absent": ("classes in validation or test that are not in training", "split the set again"),
     },
@@ -160,6 +164,7 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "fine: they show their style, and are not painted",
         ),
         "picture similar": ("pictures similar to another one", "look at the pairs"),
+        "picture noted": ("pictures of which a part is not used as it is stored", "training reads them so too"),
         "picture turned": (
             "pictures rotated by EXIF, with boxes of the stored pixels",
             "boxes are rotated when they are read",

@@ -22,13 +22,14 @@ from saccade.errors import DataError
 @dataclass(frozen=True)
 class ScannedImage:
     """Scan of one picture. error: why it cannot be decoded, "" if it can. size: (height, width) as stored. orientation:
-    EXIF's 1..8. digest: of the file. thumb: SIDE x SIDE grey pixels."""
+    EXIF's 1..8. digest: of the file. thumb: SIDE x SIDE grey pixels. notes: of the reader."""
 
     error: str = ""
     size: tuple[int, int] = (0, 0)
     orientation: int = 1
     digest: bytes = b""
     thumb: bytes = b""
+    notes: tuple[str, ...] = ()
 
 
 def scan_images(store: Store, names: Sequence[str]) -> dict[str, ScannedImage]:
@@ -50,7 +51,8 @@ def _scan_image(store: Store, name: str) -> ScannedImage:
     except DataError as error:
         return ScannedImage(str(error))
     thumb = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()
-    return ScannedImage("", size, orientation, hashlib.blake2b(data, digest_size=16).digest(), thumb)
+    notes = tuple(note for note in picture.notes if "upright" not in note)
+    return ScannedImage("", size, orientation, hashlib.blake2b(data, digest_size=16).digest(), thumb, notes)
 
 
 def copies(seen: dict[str, ScannedImage]) -> list[list[str]]:
@@ -73,11 +75,10 @@ def similar(seen: dict[str, ScannedImage]) -> list[tuple[str, str]]:
 @dataclass(frozen=True)
 class ScannedFilm(ScannedImage):
     """size: of the first frame. thumb: blank, as films of one scene may differ in all but their first frame. frames:
-    number of them. seconds: how long they last. notes: of the reader."""
+    number of them. seconds: how long they last."""
 
     frames: int = 0
     seconds: Fraction = Fraction(0)
-    notes: tuple[str, ...] = ()
 
 
 def scan_films(store: Store, names: Sequence[str]) -> dict[str, ScannedFilm]:
@@ -86,9 +87,11 @@ def scan_films(store: Store, names: Sequence[str]) -> dict[str, ScannedFilm]:
 
 
 def add_notes(seen: Mapping[str, ScannedImage], findings: Findings) -> None:
-    """What was noted while films were read, and films of a single frame."""
+    """What was noted while pictures and films were read, and films of a single frame."""
     for name, each in seen.items():
-        if isinstance(each, ScannedFilm) and not each.error:
+        if not isinstance(each, ScannedFilm):
+            findings.extend("picture noted", (f"{name}: {note}" for note in each.notes))
+        elif not each.error:
             findings.extend("film noted", each.notes)
             if each.frames == 1:
                 findings.add("film still", name)
@@ -112,4 +115,4 @@ def _scan_film(store: Store, name: str) -> ScannedFilm:
         return ScannedFilm(f"{name} cannot be opened ({error.strerror})")
     except DataError as error:
         return ScannedFilm(str(error))
-    return ScannedFilm("", first.size[::-1], 1, digest.digest(), bytes(SIDE * SIDE), count, seconds, notes)
+    return ScannedFilm("", first.size[::-1], 1, digest.digest(), bytes(SIDE * SIDE), notes, count, seconds)

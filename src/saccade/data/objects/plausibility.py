@@ -5,21 +5,25 @@ it is refused; what is only unlikely is a warning. Training (`data/objects/sets.
 """
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from saccade.data.dataset import Problem
 from saccade.data.files import escape
+from saccade.data.images import read_size
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.box_readings import Evidence, change_reading, gather, other_reading, shares_to_pixels
-from saccade.errors import some_of
+from saccade.errors import DataError, some_of
 
 MANY_CROWDS = 0.1  # share of crowds from which they are mentioned; COCO itself has 0.01
 APART = 0.1  # IoU of a box and its outline below which they contradict each other
 CORNER = 0.67  # share of the sides that no box reaches beyond where boxes may be of smaller copies
 CORNER_OBJECTS, CORNER_PICTURES = 50, 20
 PIXELS_IN_SHARES = 1.5  # a coordinate above it is no share of a side
+PERCENT_SIDE = 200  # pixels; in larger pictures, boxes in pixels reach beyond 100
+SIZES = 16  # pictures of which the size is read
 
 
 def check_plausible(annotations: Annotations, outlines: bool = False) -> None:
@@ -99,6 +103,12 @@ def _check_units(annotations: Annotations, found: Evidence, outlines: bool) -> N
     """Boxes and outlines in shares of the sides where pixels are expected, and the reverse."""
     if annotations.normalized:
         if len(found.written) and _is_pixels(found.boxes(found.form)):
+            if _may_be_percent(annotations, found.boxes(found.form)):
+                text = (
+                    "the numbers of its boxes are above 1 and none is above 100, as percent of the sides are; divide "
+                )
+                _warn(annotations, "boxes implausible", text + "them by 100: shares of the sides expected", fatal=True)
+                return
             annotations.normalized = False
             _reread(annotations, "boxes were read as pixels, not as shares of the sides: they reach far beyond 1")
         return
@@ -140,6 +150,21 @@ def _count_points(boxes: np.ndarray) -> int:
 def _is_pixels(boxes: np.ndarray) -> bool:
     """Whether boxes that are expected in shares are all of pixels."""
     return bool((boxes.max(axis=1) > PIXELS_IN_SHARES).mean() >= 0.9 and (boxes[:, 2:] - boxes[:, :2] > 0.9).all())
+
+
+def _may_be_percent(annotations: Annotations, boxes: np.ndarray) -> bool:
+    """Whether boxes within 0 to 100 are no pixels: some end beyond their pictures, or pictures are much larger."""
+    if boxes.max() > 100.01:  # rounded
+        return False
+    ends = [
+        (each.name, np.max([o.box[2:] for o in each.objects], axis=0)) for each in annotations.pictures if each.objects
+    ]
+    for name, (right, bottom) in ends[:: max(1, len(ends) // SIZES)]:
+        with suppress(DataError):  # reported when it is read
+            (height, width), _ = read_size(annotations.store.read(name), name)
+            if right > width + 1 or bottom > height + 1 or min(height, width) > PERCENT_SIDE:
+                return True
+    return False
 
 
 def _check_outlines(annotations: Annotations, found: Evidence) -> None:

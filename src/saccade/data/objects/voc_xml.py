@@ -71,6 +71,12 @@ def parse(data: bytes) -> Parsed:
         name = (each.findtext("name") or "").strip()
         if not name:
             raise DataError(f"has an object (object {i}) without a <name>")
+        if each.find("bndbox") is None:
+            tags = ", ".join(dict.fromkeys(f"<{escape(part.tag)}>" for part in each))
+            raise DataError(
+                f"has an object (object {i}) without a <bndbox> (it has {tags}); xmin, ymin, xmax, ymax of an upright "
+                "box expected"
+            )
         difficult = (each.findtext("difficult") or "0").strip() not in ("", "0", "false", "False")
         corners = [number(each.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")]
         objects.append((f"object {i}", name, (corners[0], corners[1], corners[2], corners[3]), difficult))

@@ -3,7 +3,7 @@ colours and values of well-known data sets, for copies without a list."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -107,11 +107,37 @@ def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
         if stem in STEMS and path.suffix.lower() in SUFFIXES:
             found.setdefault(parent_folder(name), []).append((STEMS.index(stem), natural_key(name), name))
     places = [root, *sorted((each for each in folders if each != root), key=lambda each: (each.count("/"), each))]
-    for place in places:
-        lists = [read_list(store, name, root) for _, _, name in sorted(found.get(place, []))]
-        if any(each is not None for each in lists):
-            return [each for each in lists if each is not None]
+    for i, place in enumerate(places):
+        lists = [each for name in _in_order(found, place) if (each := read_list(store, name, root)) is not None]
+        if lists:
+            beside = (
+                [other for other in places[i + 1 :] if other.count("/") == place.count("/")] if place != root else []
+            )
+            others = [read_list(store, name, root) for other in beside for name in _in_order(found, other)[:1]]
+            return [_with_others(lists[0], [each for each in others if each is not None]), *lists[1:]]
     return []
+
+
+def _in_order(found: dict[str, list[tuple[int, tuple, str]]], place: str) -> list[str]:
+    """The lists of a folder, best match first."""
+    return [name for _, _, name in sorted(found.get(place, []))]
+
+
+def _with_others(chosen: ClassList, others: list[ClassList]) -> ClassList:
+    """A list of one folder with the classes that only the lists of the folders beside it have.
+
+    Raises DataError if two lists give one number to different classes: the masks of each folder then mean others."""
+    entries = {each.value: each for each in chosen.entries}
+    for other in others:
+        for each in other.entries:
+            known = entries.setdefault(each.value, each)
+            if known.name != each.name:
+                raise DataError(
+                    f"{chosen.where} and {other.where} give the number {each.value} to different classes, "
+                    f"{escape(known.name)} and {escape(each.name)}; number the classes of all masks alike, and list "
+                    "them in one classes.txt above the folders"
+                )
+    return replace(chosen, entries=tuple(entries[value] for value in sorted(entries)))
 
 
 def read_list(store: Store, name: str, root: str) -> ClassList | None:

@@ -59,8 +59,8 @@ def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> Deco
     """Decode a mask. name: for messages. two_levels: also decode formats with losses, as grey: masks of black and white
     can be told from these.
 
-    Raises DataError as `read_image`, and for lossy formats, transparency, and values that are not integers from 0 to
-    65535."""
+    Raises DataError as `read_image`, and for lossy formats, transparency, several frames or pages, and values that are
+    not integers from 0 to 65535."""
     display = escape(name)
     size = check_file(source).stat().st_size if isinstance(source, Path) else len(source)
     if not size:
@@ -73,6 +73,7 @@ def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> Deco
             lossy = image.format in LOSSY or image.info.get("compression") in TIFF_JPEG
             if lossy and not two_levels:
                 raise _lossy(image, display)
+            _check_single(image, display)
             orientation = exif_orientation(image, [])
             scale = SCALED.get(raw_mode(getattr(image, "tile", ())), 1)
             image.load()
@@ -106,6 +107,17 @@ def size_error(mask: str, own: tuple[int, int], picture: str, size: tuple[int, i
         f"{escape(mask)} is a mask of {own[1]} x {own[0]} pixels and its picture {escape(picture)} has "
         f"{size[1]} x {size[0]}; make a mask of the picture's size"
     )
+
+
+def _check_single(image: Image.Image, display: str) -> None:
+    """Raises DataError for several frames or pages of one size; smaller copies beside the mask are no other masks."""
+    if image.format == "MPO" or getattr(image, "n_frames", 1) == 1:
+        return
+    size = image.size
+    image.seek(1)
+    if image.size == size:
+        raise DataError(f"{display} holds {image.n_frames} frames or pages; one mask a file expected: save each as one")
+    image.seek(0)
 
 
 def _lossy(image: Image.Image, display: str) -> DataError:
