@@ -1,5 +1,5 @@
 """`python -m saccade`, which torchrun needs."""
 
-from saccade.cli import run
+from saccade.cli import main_of_torchrun
 
-run()
+main_of_torchrun()

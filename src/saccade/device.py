@@ -156,7 +156,9 @@ def leave(device: Device) -> None:
 
 
 def end(code: int) -> None:
-    """Exit the process immediately with this code."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.flush()
-    os._exit(code)
+    """Exit a process of a distributed run immediately with this code. Threads of gloo outlive their process group and
+    occasionally abort a normal interpreter shutdown."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+        os._exit(code)

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from saccade.cli import models, run
+from saccade.cli import main as main_function
+from saccade.cli import models
 
 COMMANDS = [
     ["look"], ["train", "classify"], ["train", "detect"], ["train", "segment"], ["val"], ["predict"], ["models"],
@@ -242,28 +243,11 @@ def test_the_face_shows_what_it_promises_and_loads_it_late():
     assert (completed.stdout.split(), completed.stderr) == (["True", "True", "True", "False"], "")
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(["models", "--json"], 0), (["predict", "absent.jpg"], 1)])
-@pytest.mark.parametrize("compiled", [True, False])
-def test_a_process_that_compiled_exits_at_once(arguments, code, compiled):
-    """What torch.compile leaves behind could abort it."""
-    program = (
-        "import atexit, sys, types\n"
-        "atexit.register(print, 'a normal exit')\n"
-        f"sys.argv[1:] = {arguments}\n"
-        "from saccade.cli import run\n"
-        f"if {compiled}: sys.modules['torch._inductor'] = types.ModuleType('torch._inductor')\n"
-        "run()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stderr
-    assert ("a normal exit" in done.stdout) is not compiled
-
-
-def test_run_is_what_the_script_calls():
+def test_main_is_what_the_script_calls():
     from importlib.metadata import entry_points
 
     (script,) = entry_points(group="console_scripts", name="saccade")
-    assert script.load() is run
+    assert script.load() is main_function
 
 
 def test_an_interrupt_that_something_wrapped_is_still_one(saccade, monkeypatch):

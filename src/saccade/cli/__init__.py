@@ -3,6 +3,6 @@
 from saccade.cli.interrupt import interruptible
 
 with interruptible():
-    from saccade.cli.main import build_app, main, run
+    from saccade.cli.main import build_app, main, main_of_torchrun
 
-__all__ = ["build_app", "main", "run"]
+__all__ = ["build_app", "main", "main_of_torchrun"]

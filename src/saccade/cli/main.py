@@ -148,22 +148,18 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(code)
 
 
-def run() -> None:
-    """`main`, as the script and `python -m saccade` start it. With several processes, and after torch.compile, the
-    process exits at once when it is done: threads of theirs occasionally abort a normal shutdown of the interpreter."""
+def main_of_torchrun() -> None:
+    """`main`, as torchrun starts it: with several processes, this one exits at once when all are done."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return main()
+    from saccade.device import end
+
+    code = 0
     try:
         main()
     except SystemExit as exit:
-        _end_at_once(exit.code if isinstance(exit.code, int) else 0)
-        raise
-    _end_at_once(0)
-
-
-def _end_at_once(code: int) -> None:
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 or "torch._inductor" in sys.modules:
-        from saccade.device import end
-
-        end(code)
+        code = exit.code if isinstance(exit.code, int) else 1
+    end(code)
 
 
 def _warn(text: str) -> None:
@@ -180,7 +176,7 @@ def _report(error: BaseException) -> tuple[int, str]:
 
             value = " ".join(token.value for token in argument.tokens)
             return 2, f"{argument.name} {value}: {first_message(cause)}"
-        return 2, f"{text} (see saccade --help)"
+        return 2, f"{text} (see {' '.join(['saccade', *(error.command_chain or ())])} --help)"
     if isinstance(error, SaccadeError):
         return error.exit_code, text
     interruption = _interruption(error)
