@@ -22,6 +22,16 @@ def test_a_sound_set(saccade, tmp_path):
     assert "error" not in completed.out
 
 
+def test_the_sheet_overwrites_no_data(saccade, tmp_path):
+    root = write_coco(tmp_path / "set")
+    picture = next(root.glob("images/*"))
+    before = picture.read_bytes()
+    completed = saccade("doctor", root, "--draw", picture)
+    assert completed.code == 1
+    assert f"{picture} is a file of {root}; writing there destroys it: choose another" in completed.err
+    assert picture.read_bytes() == before
+
+
 def test_errors_are_reported_as_text_and_as_json(saccade, tmp_path):
     root = write_voc(tmp_path / "set", {"train": "abc", "val": "de"})
     (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7))]))

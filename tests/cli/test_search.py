@@ -143,6 +143,7 @@ def test_pictures_that_cannot_be_read(saccade, photos, clip):
     [
         ((" ", "photos"), 2, "the text is empty: give the words to look for"),
         (("red", "nosuch"), 1, "nosuch does not exist"),
+        (("photos", "a red star"), 2, "a red star does not exist: the text comes first, then the folder"),
         (("red", "photos/red/0.png"), 1, "0.png is a file: give the folder"),
         (("red", "photos", "--sheet", "sheet.jpg"), 2, "give a name that ends in .png"),
         (("red", "photos", "--sheet", "no/sheet.png"), 1, "no is not a folder"),

@@ -94,7 +94,7 @@ def doctor(
     if data is not None:
         console.check_data(data)
     if draw is not None:
-        check_writable(draw)
+        check_writable(draw, filter(None, (data, *pairs, styles)))
     import_library()
     from saccade.data.doctor import check_empty, examine, open_parts, write_clean
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,10 +113,12 @@ def search(
 def _check(text: str, pictures: Path, sheet: Path | None, index: Path | None) -> list[Path]:
     """The picture files. Raises before anything heavy is imported where there is nothing to do."""
     from saccade.data import output
-    from saccade.data.files import check_file, find_images
+    from saccade.data.files import check_file, escape, find_images
 
     if not text.strip():
         raise UsageError('the text is empty: give the words to look for, such as "a red star"')
+    if not os.path.exists(pictures) and os.path.exists(text):  # Path.exists raises for long names
+        raise UsageError(f"{escape(pictures)} does not exist: the text comes first, then the folder of the pictures")
     if not pictures.is_dir():
         check_file(pictures)
         raise DataError(f"{printable(pictures)} is a file: give the folder of the pictures to search")

@@ -27,15 +27,18 @@ _HERE = -100  # AT_FDCWD: paths are relative to the current folder
 
 def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
     """Check before the work starts that `out` can be written. Raises DataError if it is a folder, its folder does not
-    exist, or it is one of the inputs."""
+    exist, or it is one of the inputs or a file in a folder of them."""
     if out.is_dir():
         raise DataError(f"{escape(out)} is a folder; give a file to write to")
     if not out.parent.is_dir():
         raise DataError(
             f"{escape(out.parent)} is not a folder, so {escape(out.name)} cannot be written there; make it first"
         )
-    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
-        raise DataError(f"{escape(out)} is a picture to read; writing there would destroy it: choose another file")
+    for path in inputs if out.exists() else ():
+        if path.exists() and out.samefile(path):
+            raise DataError(f"{escape(out)} is a picture to read; writing there would destroy it: choose another file")
+        if path.is_dir() and path.resolve() in out.resolve().parents:
+            raise DataError(f"{escape(out)} is a file of {escape(path)}; writing there destroys it: choose another")
 
 
 def write_file(out: Path, content: bytes, durable: bool = True) -> None:

@@ -160,6 +160,8 @@ def read_texts(options: MatchPredictOptions) -> list[str]:
         except OSError as error:
             raise DataError(f"{options.texts} cannot be read: {error.strerror}") from None
         texts += [line for line in lines if line.strip()]
+        if not texts:
+            raise UsageError(f"{options.texts} has no line with a word: a text on each line expected")
     if not texts:
         raise UsageError("there is no text to rank: give --text, once for each text, or --texts FILE")
     return texts
