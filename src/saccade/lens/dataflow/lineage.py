@@ -39,6 +39,7 @@ class Lineage:
 
 
 INPUT = Lineage()
+MAP = "map"  # kind of the first step of a feature map
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,16 @@ class CallNode:
     def __reduce__(self) -> tuple:
         """A copy has the moves in place of the steps that lead to them."""
         queries = None if self.queries is None else Lineage(self.queries.calls, self.queries.last)
-        return CallNode, (self.number, self.bits, queries, self.shape, _moves(self))
+        return CallNode, (self.number, self.bits, queries, self.shape, self.moves_before())
+
+    def moves_before(self) -> Int[Tensor, "tokens"] | None:
+        """For each token, which it was in the last call before; None if that is not known."""
+        queries = self.queries
+        if self.moves is not None or queries is None or queries.last is None or queries.step is None:
+            return self.moves
+        begin = list(steps_of(queries.step))[-1]
+        before = None if begin.kind == MAP else _numbers(begin.shape, queries.last.shape)
+        return None if before is None else replayed(self, queries.step, before)
 
     def places_in(self, earlier: "CallNode") -> Int[Tensor, "tokens"] | None:
         """For each token of the batch, which of an earlier call's it was; None if that is not known."""
@@ -65,7 +75,7 @@ class CallNode:
         while node is not earlier:
             if node.queries is None or node.queries.last is None or node.queries.last.bits < earlier.bits:
                 return None
-            found = _moves(node)
+            found = node.moves_before()
             if found is None:
                 return None
             places = found if places is None else found[places]
@@ -114,8 +124,8 @@ class Lineages:
             self._of, self._pass, self._next = TensorMap(), self._pass + 1, 1
         if self._next == 1:  # else what came about outside may have been made of what it returned before
             for t in tree_leaves((args, kwargs)):
-                if isinstance(t, Tensor) and t not in self._of:
-                    self._of[t] = INPUT
+                if isinstance(t, Tensor) and self._of.get(t, INPUT) is INPUT:
+                    self._of[t] = Lineage(step=LayoutStep(t.shape, None, MAP)) if t.ndim == 4 else INPUT
 
     def of(self, t: Tensor, order: str = "") -> Lineage | None:
         """That of queries, with the tokens on the last axis but one. order: of the batch ("b") and the tokens ("n") if
@@ -166,18 +176,20 @@ class Lineages:
             if known is not None:
                 one = known[1]
                 calls |= one.calls
-                if source is None or _later(one, found):
+                if source is None or _later(one, found) or (one.last is found.last and found.step is None):
                     source, found = t, one
             elif not (type(t) is Parameter or not t.is_floating_point() or t in self._constants):
                 self._forget(op)
                 return
-        if source is None or found.last is None:
+        if op.name == "conv2d" and isinstance(op.out, Tensor) and op.out.ndim == 4:
+            self._of[op.out] = Lineage(calls, found.last, LayoutStep(op.out.shape, None, MAP))
+        elif source is None or (found.last is None and found.step is None):
             made = INPUT if not calls else Lineage(calls)
             for t in op.changed:
                 self._of[t] = made
         else:
             self._carry(op, source, found, calls)
-        if calls and (op.out is None or op.name[-1] == "_" or "out" in op.kwargs):
+        if calls and (op.out is None or _writes(op.name) or "out" in op.kwargs):
             self._written(op, calls)
 
     def _carry(self, op: Operation, source: Tensor, found: Lineage, calls: int) -> None:
@@ -202,6 +214,11 @@ class Lineages:
     def _forget(self, op: Operation) -> None:
         for t in op.changed:
             self._of.pop(t)
+
+
+def _writes(name: str) -> bool:
+    """Whether an operation of this name writes into its first argument: mul_, __imul__."""
+    return name[:3] == "__i" if name[-2:] == "__" else name[-1] == "_"
 
 
 def _later(one: Lineage, other: Lineage) -> bool:
@@ -234,17 +251,10 @@ def _numbers(shape: Sequence[int], call: tuple[int, int, int]) -> Int[Tensor, ".
     return None
 
 
-def _moves(node: CallNode) -> Int[Tensor, "tokens"] | None:
-    """For each token of a call, which it was in the last call before it."""
-    queries = node.queries
-    if node.moves is not None:
-        return node.moves
-    if queries is None or queries.last is None or queries.step is None:
-        return None
-    steps = list(_steps(queries.step))
-    before = _numbers(steps[-1].shape, queries.last.shape)
-    after = _numbers(queries.step.shape, node.shape)
-    if before is None or after is None:
+def replayed(node: CallNode, last: LayoutStep, before: Int[Tensor, "..."]) -> Int[Tensor, "tokens"] | None:
+    """For each token of a call, its number in a tensor to which all steps up to `last`, of its queries, are done."""
+    steps, after = list(steps_of(last)), _numbers(last.shape, node.shape)
+    if after is None:
         return None
     for step in reversed(steps[:-1]):
         if step.kind == "token":
@@ -262,7 +272,7 @@ def _moves(node: CallNode) -> Int[Tensor, "tokens"] | None:
     return places.long() if torch.equal(places[after.long()], before) else None
 
 
-def _steps(last: LayoutStep) -> Iterable[LayoutStep]:
+def steps_of(last: LayoutStep) -> Iterable[LayoutStep]:
     step: LayoutStep | None = last
     while step is not None:
         yield step

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
+from saccade.lens.dataflow.map_places import map_places
 from saccade.lens.trace.call import Call
 from saccade.lens.watching.sibling_calls import check_no_siblings
 
@@ -117,6 +118,12 @@ def _columns(call: Call, places: list[int], heads: Sequence[int] | None) -> Floa
 def _grid(call: Call, grid: Grid | None) -> tuple[int, int]:
     """The grid of one layer's targets: the given one, halved as often as its number of targets says."""
     n = call.shape[2]
+    places = map_places(call.node)
+    if places is not None and not torch.equal(places, torch.arange(len(places))):
+        raise SaccadeError(
+            f"words of {call.name!r}: its {call.shape[0]} x {n} targets do not lie row by row on their feature map, "
+            "picture by picture (windows, a part, another order): compute columns() of the words, and lay them out"
+        )
     if call.tokens_before > n:
         raise SaccadeError(
             f"words of {call.name!r}: its {n} targets were made of {call.tokens_before} tokens, some of which were "
