@@ -182,20 +182,25 @@ def rotate(images: Sequence[Float[Tensor, "n d"]], grids: Sequence[tuple[int, in
     """Rotate features scaled to length 1, so that cosines are unchanged and few axes hold most of what differs: the
     axes of the principal components of the patches."""
     patches = [one[len(one) - rows * columns :] for one, (rows, columns) in zip(images, grids, strict=True)]
-    components, shares, axes = principal_components(torch.cat(patches))
     given = [one.float() for one in images]
+    every = torch.cat(given).double()
+    few = len(every) < every.shape[1]  # then as many axes as tokens hold all of them
+    basis = torch.linalg.qr(every.T).Q if few else None
+    components, shares, axes = principal_components(torch.cat(patches), basis)
     units = [one / one.norm(dim=1, keepdim=True).clamp_min(1e-12) @ axes.float() for one in given]
     return Rotated(units, list(components.split([len(one) for one in patches])), shares)
 
 
 def principal_components(
-    x: Float[Tensor, "m d"],
-) -> tuple[Float[Tensor, "m 3"], list[float], Float[Tensor, "d d"]]:
+    x: Float[Tensor, "m d"], basis: Float[Tensor, "d k"] | None = None
+) -> tuple[Float[Tensor, "m 3"], list[float], Float[Tensor, "d k"]]:
     """Scores of the three components of the largest variance, in this order, the share of the variance that each
-    explains, and all axes. Sign: the entry of an axis that is largest in size is positive."""
+    explains, and all axes. Sign: the entry of an axis that is largest in size is positive. basis: orthonormal, of a
+    space that holds x, in which the axes lie; None for all of it."""
     x = x.double() - x.double().mean(dim=0)
-    power, axes = torch.linalg.eigh(x.T @ x)
-    axes = axes.flip(1)
+    inner = x if basis is None else x @ basis
+    power, axes = torch.linalg.eigh(inner.T @ inner)
+    axes = axes.flip(1) if basis is None else basis @ axes.flip(1)
     axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
     missing = max(COMPONENTS - len(power), 0)
     shares = (power.flip(0)[:COMPONENTS] / power.sum().clamp_min(1e-30)).clamp_min(0)
