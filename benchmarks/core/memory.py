@@ -94,10 +94,10 @@ def cases(quick: bool) -> Iterator[Case]:
     yield Case("train match", ("train", "match", "--data", "captions", *train), small)
     yield Case("train generate", ("train", "generate", "--data", "captions", *train), small)
     height, width = STREET_SIZE
-    limit, held = LIMIT, f"{streets} pictures of {width} x {height}, default settings, steps of 30 s"
+    limit, held = LIMIT, f"{streets} pictures of {width} x {height}, default settings, steps of 90 s"
     yield Case(
         "train on streets",
-        ("train", "segment", "--data", "streets", "--name", "streets", "--budget", "30s"),
+        ("train", "segment", "--data", "streets", "--name", "streets", "--budget", "90s"),
         held,
         limit,
     )

@@ -1,9 +1,11 @@
 """The base of every set of options: the same schema serves the command line, Python and the files of a run."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Zoom = Annotated[float, Field(ge=0.1, le=10)]  # scale factor of a picture in augmentation
 OnError = Literal["skip", "fail"]  # for what cannot be read
@@ -90,6 +92,17 @@ class AnnotatedValOptions(ClassValOptions):
     photos whose size says it, else upright."""
 
 
+def parse_bytes(text: object) -> object:
+    """Bytes of "500MB" or "2.5GB"; what is no text is returned as it is. Raises PydanticCustomError (a ValueError) for
+    other texts."""
+    if not isinstance(text, str):
+        return text
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)(MB|GB)", text, re.IGNORECASE)
+    if found is None:
+        raise PydanticCustomError("bytes", "Expected a size in MB or GB, such as 500MB or 2.5GB")
+    return int(float(found[1]) * {"MB": 10**6, "GB": 10**9}[found[2].upper()])
+
+
 class PictureRecipe(Options):
     """What the recipes of classifiers, detectors and segmenters have in common."""
 
@@ -99,6 +112,9 @@ class PictureRecipe(Options):
     """Leave the encoder of --weights as it is, and train the rest: faster, and better with very few pictures."""
     balance: bool = False
     """Draw pictures of rare classes more often, so that training sees every class as often as the others."""
+    cache: Annotated[Annotated[int, Field(ge=0)], BeforeValidator(parse_bytes)] = 2 * 10**9
+    """Memory for the decoded pictures of a set, such as 500MB or 4GB. Those that do not fit are decoded again for every
+    batch, which changes nothing but the time."""
     hflip: bool = True
     """Random horizontal flips; --no-hflip where left and right matter."""
 

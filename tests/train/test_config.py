@@ -6,8 +6,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from saccade.errors import SaccadeError
+from saccade.options import PictureRecipe
 from saccade.train import TrainConfig, resume_options
-from saccade.train.config import SHARDS
+from saccade.train.config import SHARDS, check_same_options, write_options
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,17 @@ def test_invalid_options_of_a_run(tmp_path, contents, message):
     (tmp_path / "config.json").write_text(contents)
     with pytest.raises(SaccadeError, match=message):
         resume_options(tmp_path, Shape(), "recipe")
+
+
+def test_memory_for_pictures_is_a_size_and_may_change_between_the_parts_of_a_run(tmp_path):
+    assert PictureRecipe(cache="500MB").cache == 500_000_000
+    assert PictureRecipe(cache="2.5gb").cache == 2_500_000_000
+    assert PictureRecipe(cache=7).cache == 7
+    for text in ("4", "GB", "4 TB", "-1GB", "nanGB", ""):
+        with pytest.raises(ValueError, match=r"such as 500MB or 2\.5GB"):
+            PictureRecipe(cache=text)
+    write_options(tmp_path, {"recipe": PictureRecipe(cache="1GB").model_dump()})
+    (tmp_path / "state" / "step-1").mkdir(parents=True)
+    check_same_options(tmp_path, {"recipe": PictureRecipe(cache="2GB").model_dump()})
+    with pytest.raises(SaccadeError, match="started with hflip True"):
+        check_same_options(tmp_path, {"recipe": PictureRecipe(hflip=False).model_dump()})

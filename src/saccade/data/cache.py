@@ -1,4 +1,4 @@
-"""Decoded pictures for training: all in memory where they fit, otherwise decoded batch by batch."""
+"""Decoded pictures for training: in memory as far as a budget allows, the others decoded batch by batch."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -57,25 +57,62 @@ class Arrays(torch.utils.data.Dataset):
 class Streamed(torch.utils.data.Dataset):
     """A set that is decoded when it is indexed; the same items and batches as `Arrays`. Several threads decode a batch.
 
-    names: of the pictures. decode: index -> uint8 picture (c y x) and its target. Raises DataError for a picture that
-    cannot be read.
+    names: of the pictures. decode: index -> uint8 picture (c y x) and its target. held: the first items, which are in
+    memory and not decoded again. Raises DataError for a picture that cannot be read.
     """
 
-    def __init__(self, names: Sequence[str], decode: Callable[[int], tuple[np.ndarray, np.ndarray]]):
-        self.names, self.decode = list(names), decode
+    def __init__(
+        self,
+        names: Sequence[str],
+        decode: Callable[[int], tuple[np.ndarray, np.ndarray]],
+        held: Arrays | None = None,
+    ):
+        self.names, self.decode, self.held = list(names), decode, held
+
+    def _item(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if self.held is not None and 0 <= index < len(self.held):
+            picture, target = self.held[index]
+            return picture.numpy(), target.numpy()
+        return self.decode(index)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
         if isinstance(index, int):
-            picture, target = self.decode(index)
+            picture, target = self._item(index)
             return torch.from_numpy(picture), torch.as_tensor(target)
         # a pool for each batch costs little compared with decoding, and is safe across forks and errors
         with ThreadPoolExecutor(num_threads()) as pool:
-            items = list(pool.map(self.decode, [int(i) for i in index]))
+            items = list(pool.map(self._item, [int(i) for i in index]))
         pictures, targets = (torch.from_numpy(np.stack([item[i] for item in items])) for i in (0, 1))
         return pictures, targets
+
+
+class Memory:
+    """uint8 arrays for the first of `count` items, as many as take at most `budget` bytes.
+
+    shapes: of the arrays of an item. size: how many items they hold.
+    """
+
+    def __init__(self, count: int, shapes: Sequence[tuple[int, ...]], budget: int):
+        self.size = min(count, max(0, budget) // sum(map(math.prod, shapes)))
+        self.arrays = [np.empty((self.size, *shape), np.uint8) for shape in shapes]
+
+    def put(self, index: int, *items: UInt8[np.ndarray, "..."]) -> None:
+        """Keep an item, if it is one of the first."""
+        if index < self.size:
+            for array, item in zip(self.arrays, items, strict=True):
+                array[index] = item
+
+    def take(self, kept: Sequence[int]) -> list[UInt8[Tensor, "n ..."]]:
+        """The items of those of `kept`, in ascending order, that are held. They move up in place."""
+        held = [i for i in kept if i < self.size]
+        for to, i in enumerate(held):
+            if to != i:
+                for array in self.arrays:
+                    array[to] = array[i]
+        return [torch.from_numpy(array[: len(held)]) for array in self.arrays]
 
 
 def to_arrays(
@@ -89,15 +126,10 @@ def to_arrays(
     Raises:
         DataError: an unreadable picture with on_error="fail"; a class without a readable picture.
     """
-    pictures = np.empty((len(dataset), 3, *preprocess.size), dtype=np.uint8)
-
-    def read(index: int) -> None:
-        pictures[index] = _decode(dataset, index, preprocess, draft)
-
-    kept = read_all(dataset, read)
-    _check_classes(dataset, kept)
-    arrays = torch.from_numpy(pictures)
-    return (arrays if len(kept) == len(dataset) else arrays[kept]), dataset.labels[kept]
+    size = 3 * preprocess.size[0] * preprocess.size[1]
+    arrays = prepare(dataset, preprocess, draft, budget=len(dataset) * size)
+    assert isinstance(arrays, Arrays)
+    return arrays.pictures, arrays.targets
 
 
 def drop_unreadable(dataset: ImageFolder) -> ImageFolder:
@@ -116,17 +148,33 @@ def drop_unreadable(dataset: ImageFolder) -> ImageFolder:
 def prepare(
     dataset: ImageFolder, preprocess: Preprocess, draft: bool = False, budget: int = MEMORY_BUDGET
 ) -> Arrays | Streamed:
-    """The set at the model's input size, decoded into memory if that takes at most `budget` bytes, else batch by batch.
+    """The set at the model's input size. As many pictures as take at most `budget` bytes are decoded into memory, the
+    others batch by batch.
 
     draft: decode large JPEGs at 1/2, 1/4 or 1/8 of their size where that is at least twice the input size: several
     times faster, and accurate enough for training, not for evaluation.
 
-    With on_error="skip", unreadable pictures are found beforehand in both cases, left out and recorded in
-    `dataset.skipped`. With "fail" the first one raises.
+    With on_error="skip", unreadable pictures are found beforehand, left out and recorded in `dataset.skipped`. With
+    "fail" the first one raises, if it is in memory; else when it is decoded.
     """
-    if len(dataset) * 3 * preprocess.size[0] * preprocess.size[1] <= budget:
-        return Arrays(*to_arrays(dataset, preprocess, draft))
-    return stream(drop_unreadable(dataset) if dataset.on_error == "skip" else dataset, preprocess, draft)
+    memory = Memory(len(dataset), [(3, *preprocess.size)], budget)
+
+    def read(index: int) -> None:
+        if index < memory.size:
+            memory.put(index, _decode(dataset, index, preprocess, draft))
+        elif dataset.on_error == "skip":
+            dataset.picture(index, at_least=(1, 1))
+
+    kept = read_all(dataset, read)
+    _check_classes(dataset, kept)
+    (pictures,) = memory.take(kept)
+    held = Arrays(pictures, dataset.labels[kept[: len(pictures)]])
+    if len(held) == len(kept):
+        return held
+    part = dataset.subset(kept) if len(kept) < len(dataset) else dataset
+    part.skipped = dataset.skipped
+    streamed = stream(part, preprocess, draft)
+    return Streamed(streamed.names, streamed.decode, held)
 
 
 def stream(dataset: ImageFolder, preprocess: Preprocess, draft: bool = False) -> Streamed:
@@ -179,21 +227,17 @@ def prepare_readable(
     decode: Callable[[int], UInt8[np.ndarray, "c y x"]],
     budget: int = MEMORY_BUDGET,
 ) -> tuple[Arrays | Streamed, list[int]]:
-    """What `decode` makes of every index of a set, in memory if that takes at most `budget` bytes, else decoded batch
-    by batch; and the indices that could be decoded. The target of each is its place in the result.
+    """What `decode` makes of every index of a set, the first in memory, as many as take at most `budget` bytes, the
+    others decoded batch by batch; and the indices that could be decoded. The target of each is its place in the result.
 
     shape: of what `decode` returns. Raises DataError as `read_all_readable` does."""
-    if len(dataset) * math.prod(shape) <= budget:
-        pictures = np.empty((len(dataset), *shape), dtype=np.uint8)
-
-        def read(index: int) -> None:
-            pictures[index] = decode(index)
-
-        kept = read_all_readable(dataset, label, read)
-        arrays = torch.from_numpy(pictures)
-        return Arrays(arrays if len(kept) == len(dataset) else arrays[kept], torch.arange(len(kept))), kept
-    kept = read_all_readable(dataset, label, decode)
-    return Streamed([dataset.names[i] for i in kept], lambda i: (decode(kept[i]), np.array(i))), kept
+    memory = Memory(len(dataset), [shape], budget)
+    kept = read_all_readable(dataset, label, lambda i: memory.put(i, decode(i)))
+    (pictures,) = memory.take(kept)
+    held = Arrays(pictures, torch.arange(len(pictures)))
+    if len(held) == len(kept):
+        return held, kept
+    return Streamed([dataset.names[i] for i in kept], lambda i: (decode(kept[i]), np.array(i)), held), kept
 
 
 def read_or_skip(dataset: Readable, index: int, read: Callable[[int], Result]) -> Result | None:

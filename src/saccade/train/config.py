@@ -22,7 +22,7 @@ SHARDS = 8
 CONFIG, LOCK = "config.json", ".lock"  # in the folder of a run
 
 # Options that may differ when a run is resumed: they change results by rounding only, or not at all.
-_MAY_CHANGE = {"device", "precision", "compile", "workers", "patience", "save_every"}
+_MAY_CHANGE = {"device", "precision", "compile", "workers", "patience", "save_every", "cache"}
 
 _MAY_GROW = {"epochs", "budget"}
 

@@ -1,8 +1,11 @@
 """How a detector is trained: what the loop is given, and that it learns."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from saccade.data import Arrays, open_objects
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import Scenes
 from saccade.device import join
@@ -69,7 +72,8 @@ def test_it_learns_a_few_scenes_by_heart(tmp_path, monkeypatch):
     task = training(n=240)
     same = task.source.samples(torch.arange(8), (40, 40), torch.Generator().manual_seed(0))
     monkeypatch.setattr(task.source, "samples", lambda i, *_: (same[0][i % 8], [same[1][int(j) % 8] for j in i]))
-    task.val_pictures, task.val_objects = (same[0] * 255).round().byte(), same[1]
+    pictures, task.val_objects = (same[0] * 255).round().byte(), same[1]
+    task.val_pictures = Arrays(pictures, torch.arange(len(pictures)))
     config = TrainConfig(epochs=14, batch=8, device="cpu", precision="fp32", compile="no", ema=0.9)
     before = task.evaluate(task.model.eval(), join("cpu", "fp32"))
     scores = train(task, config, tmp_path / "run")
@@ -175,3 +179,20 @@ def test_the_threshold_of_the_best_f1_is_kept_with_the_model(tmp_path):
     assert load(tmp_path / "run").threshold == 0.37
     task.save(task.model, tmp_path / "run" / "model", {"mAP": None, "F1": None, "threshold": None})
     assert load(tmp_path / "run").threshold == 0.5
+
+
+def test_pictures_that_are_not_held_train_alike(tmp_path):
+    """With no memory for them, they are decoded for every batch."""
+    for i in range(5):
+        pixels = np.random.default_rng(i).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+        (tmp_path / f"{i}.txt").write_text("0 0.5 0.5 0.5 0.25\n")
+    (tmp_path / "classes.txt").write_text("block\n")
+    sets = [open_objects(tmp_path) for _ in range(2)]
+    held, decoded = (DetectTraining(*sets, recipe(cache=cache)) for cache in ("1GB", 0))
+    assert isinstance(held.source.pictures, Arrays)
+    assert not isinstance(decoded.source.pictures, Arrays)
+    a, b = (each.batch(torch.arange(4), torch.Generator().manual_seed(3), 0.0) for each in (held, decoded))
+    assert torch.equal(a.pictures, b.pictures)
+    assert torch.equal(a.targets.boxes, b.targets.boxes)
+    assert torch.equal(held.val_pictures[[1, 3]][0], decoded.val_pictures[[1, 3]][0])

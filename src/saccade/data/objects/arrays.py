@@ -1,13 +1,14 @@
 """Annotated pictures decoded into memory for training a detector."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
+from PIL import Image
 from torch import Tensor
 
-from saccade.data.cache import read_all_readable
+from saccade.data.cache import MEMORY_BUDGET, Arrays, Streamed, prepare_readable
 from saccade.data.files import escape
 from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.data.objects.planes import MaskPlanes
@@ -19,7 +20,23 @@ from saccade.errors import DataError
 def to_object_arrays(
     dataset: ObjectSet, fit: Preprocess, masks: bool = True, min_visible: float = 0.1, planes: bool = False
 ) -> tuple[UInt8[Tensor, "n c y x"], list[ObjectAnnotations]]:
-    """Decode a whole set: uint8 pictures at the model's input size, not normalized, and their objects in its pixels.
+    """As `prepare_objects`, with all pictures in memory."""
+    budget = len(dataset) * len(fit.mean) * math.prod(fit.size)
+    data, objects = prepare_objects(dataset, fit, masks, min_visible, planes, budget)
+    assert isinstance(data, Arrays)
+    return data.pictures, objects
+
+
+def prepare_objects(
+    dataset: ObjectSet,
+    fit: Preprocess,
+    masks: bool = True,
+    min_visible: float = 0.1,
+    planes: bool = False,
+    budget: int = MEMORY_BUDGET,
+) -> tuple[Arrays | Streamed, list[ObjectAnnotations]]:
+    """uint8 pictures at the model's input size, not normalized, as many in memory as take at most `budget` bytes and
+    the others decoded batch by batch; and their objects in its pixels. The target of each picture is its place.
 
     masks: False omits masks, which take a byte for each pixel and object. min_visible: fraction 0..1 of an object that
     must remain where the picture is cropped, else the object is removed. planes: masks as `MaskPlanes`. Pictures that
@@ -30,11 +47,16 @@ def to_object_arrays(
         DataError: an unreadable picture under on_error="fail"; no readable picture at all; with `planes`, a picture
             whose objects have no masks.
     """
-    channels = len(fit.mean)
-    pictures = np.empty((len(dataset), channels, *fit.size), dtype=np.uint8)
-    objects: list[ObjectAnnotations | None] = [None] * len(dataset)
+    shape = (len(fit.mean), *fit.size)
+    objects: dict[int, ObjectAnnotations] = {}
 
-    def read(index: int) -> None:
+    def fitted(image: Image.Image) -> UInt8[np.ndarray, "c y x"]:
+        seen = np.asarray(fit.resize_and_crop(image)).reshape(*fit.size, shape[0])
+        return np.ascontiguousarray(seen.transpose(2, 0, 1))
+
+    def read(index: int) -> UInt8[np.ndarray, "c y x"]:
+        if index in objects:  # decoded again
+            return fitted(dataset.picture(index).image)
         found = dataset.objects(index, "planes" if planes else masks)
         found = with_planes(found, escape(dataset.names[index])) if planes else found
         image = dataset.picture(index).image
@@ -45,12 +67,10 @@ def to_object_arrays(
             )
         placement = fit.placement(*found.size)
         objects[index] = place(found, placement, fit.size, min_visible, dataset.relations)
-        seen = np.asarray(fit.resize_and_crop(image)).reshape(*fit.size, channels)
-        pictures[index] = seen.transpose(2, 0, 1)
+        return fitted(image)
 
-    kept = read_all_readable(dataset, dataset.label, read)
-    arrays = torch.from_numpy(pictures)
-    return (arrays if len(kept) == len(dataset) else arrays[kept]), [objects[i] for i in kept]  # type: ignore[misc]
+    data, kept = prepare_readable(dataset, dataset.label, shape, read, budget)
+    return data, [objects[i] for i in kept]
 
 
 def with_planes(objects: ObjectAnnotations, name: str) -> ObjectAnnotations:

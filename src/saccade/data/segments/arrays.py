@@ -1,10 +1,9 @@
 """Pictures and their masks for training a segmentation model: in memory where they fit, otherwise batch by batch."""
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
-from saccade.data.cache import MEMORY_BUDGET, Arrays, Streamed, read_all_readable
+from saccade.data.cache import MEMORY_BUDGET, Arrays, Memory, Streamed, read_all_readable
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
@@ -13,8 +12,8 @@ from saccade.errors import DataError
 
 
 def to_segment_arrays(dataset: SegmentSet, preprocess: Preprocess, budget: int = MEMORY_BUDGET) -> Arrays | Streamed:
-    """A set at the model's input size, not normalized: decoded into memory if that takes at most `budget` bytes, else
-    batch by batch. Targets are masks, uint8 (y x).
+    """A set at the model's input size, not normalized: as much of it as takes at most `budget` bytes is decoded into
+    memory, the rest batch by batch. Targets are masks, uint8 (y x).
 
     Each pixel of a mask takes the class under its centre; the padding is IGNORE_INDEX. Every picture and mask is read
     once beforehand: unreadable ones are left out and recorded in `dataset.skipped`, or raise, depending on
@@ -24,25 +23,18 @@ def to_segment_arrays(dataset: SegmentSet, preprocess: Preprocess, budget: int =
         DataError: an unreadable picture or mask with on_error="fail"; no readable one at all; masks of one class only.
     """
     shape = (len(preprocess.mean), *preprocess.size)
-    n = len(dataset)
-    in_memory = n * preprocess.size[0] * preprocess.size[1] * (shape[0] + 1) <= budget
-    pictures = np.empty((n if in_memory else 0, *shape), np.uint8)
-    masks = np.empty((n if in_memory else 0, *preprocess.size), np.uint8)
-
+    memory = Memory(len(dataset), [shape, preprocess.size], budget)
     census = MaskCensus(dataset.classes)
-
-    def read(index: int) -> None:
-        item = decode(dataset, index, preprocess, census)
-        if in_memory:
-            pictures[index], masks[index] = item
-
-    kept = read_all_readable(dataset, dataset.label, read)
+    kept = read_all_readable(
+        dataset, dataset.label, lambda index: memory.put(index, *decode(dataset, index, preprocess, census))
+    )
     check_census(census, dataset)
     names = [dataset.names[i] for i in kept]
-    if not in_memory:
-        return Streamed(names, lambda index: decode(dataset, kept[index], preprocess))
-    arrays = torch.from_numpy(pictures), torch.from_numpy(masks)
-    return Arrays(*(arrays if len(kept) == n else (arrays[0][kept], arrays[1][kept])), names)
+    pictures, masks = memory.take(kept)
+    held = Arrays(pictures, masks, names)
+    if len(held) == len(kept):
+        return held
+    return Streamed(names, lambda index: decode(dataset, kept[index], preprocess), held)
 
 
 def decode(

@@ -47,12 +47,12 @@ class ClassifyTraining(Training):
         if recipe.freeze_encoder:
             freeze_encoder(self.model, pretrained)
         cached = recipe.cache_size or math.ceil(size * 9 / 8)
-        self.data = prepare(train, Preprocess((cached, cached), "crop"), draft=True)
+        self.data = prepare(train, Preprocess((cached, cached), "crop"), draft=True, budget=recipe.cache)
         mean, std = channel_stats(lambda indices: self.data[indices][0], len(self.data), pretrained)
         detail = cached if cached < size else None
         self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=detail)
         self.sets: tuple[ImageFolder, ImageFolder] | None = train, val
-        self.val: Arrays | Streamed = prepare(val, self.preprocess)
+        self.val: Arrays | Streamed = prepare(val, self.preprocess, budget=recipe.cache)
         self.augmentation = Augmentation(recipe, len(self.labels), self.preprocess)
         if recipe.balance:
             by_name = dict(zip(train.names, train.labels.tolist(), strict=True))

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
+from saccade.data.cache import MEMORY_BUDGET
 from saccade.data.objects import ObjectAnnotations, ObjectSet
-from saccade.data.objects.arrays import to_object_arrays, with_planes
+from saccade.data.objects.arrays import prepare_objects, with_planes
 from saccade.data.objects.augment import ObjectAugment
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
@@ -25,9 +26,16 @@ class ObjectSource:
         objects_per_picture: mean number, without crowds.
     """
 
-    def __init__(self, data: ObjectSet, preprocess: Preprocess, augmentation: dict[str, Any], masks: bool = False):
-        """masks: keep the objects' masks, as `MaskPlanes`."""
-        self.pictures, self.objects = to_object_arrays(data, preprocess, masks=False, planes=masks)
+    def __init__(
+        self,
+        data: ObjectSet,
+        preprocess: Preprocess,
+        augmentation: dict[str, Any],
+        masks: bool = False,
+        budget: int = MEMORY_BUDGET,
+    ):
+        """masks: keep the objects' masks, as `MaskPlanes`. budget: bytes of decoded pictures in memory."""
+        self.pictures, self.objects = prepare_objects(data, preprocess, masks=False, planes=masks, budget=budget)
         self.augmentation = {**augmentation, "relations": data.relations}
         self.label = data.label
         crowds = sum(int(o.crowd.sum()) for o in self.objects if o.crowd is not None)
@@ -45,7 +53,7 @@ class ObjectSource:
     ) -> tuple[Tensor, list[ObjectAnnotations]]:
         """Pictures (b c y x), 0 to 1, of `size` (height, width), and their objects."""
         augment = ObjectAugment(size, **self.augmentation)
-        return augment(self.pictures[indices], [self.objects[i] for i in indices.tolist()], generator)
+        return augment(self.pictures[indices][0], [self.objects[i] for i in indices.tolist()], generator)
 
 
 class SceneObjectSource(SceneSource):

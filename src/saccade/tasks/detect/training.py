@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from saccade.data.objects import ObjectSet
-from saccade.data.objects.arrays import to_object_arrays
+from saccade.data.objects.arrays import prepare_objects
 from saccade.data.objects.plausibility import query_note
 from saccade.data.objects.run_lengths import RunLengths
 from saccade.data.objects.tiles import TiledObjects
@@ -74,12 +74,15 @@ class DetectTraining(SourceTraining):
         if isinstance(train, Scenes):
             self.source = SceneObjectSource(train, recipe.masks)
         else:
-            self.source = ObjectSource(train, Preprocess(self.size, "letterbox"), recipe.augmentation(), recipe.masks)
+            whole = Preprocess(self.size, "letterbox")
+            self.source = ObjectSource(train, whole, recipe.augmentation(), recipe.masks, recipe.cache)
         if recipe.balance:
             self._balance_source()
         mean, std = self._channel_stats(seed)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
-        self.val_pictures, self.val_objects = to_object_arrays(val, self.preprocess, masks=False, planes=recipe.masks)
+        self.val_pictures, self.val_objects = prepare_objects(
+            val, self.preprocess, masks=False, planes=recipe.masks, budget=recipe.cache
+        )
         self.objects_per_picture = max(1.0, self.source.objects_per_picture)
         self._describe_data(len(self.val_objects))
         objects = [*(self.source.objects if isinstance(self.source, ObjectSource) else ()), *self.val_objects]
@@ -140,7 +143,7 @@ class DetectTraining(SourceTraining):
         relations = torch.zeros(count, MAX_RELATIONS, 4, device=device.device)
         masks: list[tuple[RunLengths, ...] | None] = [None] * count
         for indices in list(torch.arange(count).split(50))[device.rank :: device.world]:
-            pictures = self.preprocess.normalize(self.val_pictures[indices].to(device.device))
+            pictures = self.preprocess.normalize(self.val_pictures[indices][0].to(device.device))
             with device.precision():
                 output = model(pictures)
             found = postprocess(output, self.size)

@@ -24,13 +24,13 @@ class Batch(NamedTuple):
 
 
 class SegmentSource:
-    """Pictures with masks, decoded once and augmented for each batch.
+    """Pictures with masks, decoded once as far as `recipe.cache` allows and augmented for each batch.
 
     crop: (height, width) of the training crops at the end of the run; smaller crops show as much of a picture.
     """
 
     def __init__(self, data: SegmentSet, preprocess: Preprocess, crop: tuple[int, int], recipe: SegmentRecipe):
-        self.data = to_segment_arrays(data, preprocess)
+        self.data = to_segment_arrays(data, preprocess, recipe.cache)
         self.label, self.crop, self.recipe = data.label, crop, recipe
 
     def __len__(self) -> int:
