@@ -238,6 +238,24 @@ def test_val_with_an_out_that_cannot_be_made(saccade, model, photos, red):
     assert "red.png" in completed.line
 
 
+def test_val_writes_nothing_into_its_data(saccade, model, tmp_path):
+    tiny.folder(tmp_path / "set", each=1)
+    before = sorted((tmp_path / "set").rglob("*"))
+    for out in ("set", "set/red/scores"):
+        completed = saccade("val", "set", "--model", model, "--out", out)
+        assert completed.code == 1
+        assert f"{out} lies inside set, which is never written to; choose another folder" in completed.err
+    assert sorted((tmp_path / "set").rglob("*")) == before
+
+
+@pytest.mark.parametrize("form", ["--csv", "--json"])
+def test_results_for_a_closed_output_are_not_lost_without_a_word(saccade, model, photos, monkeypatch, form):
+    monkeypatch.setattr("saccade.cli.results.sys.stdout", None)
+    completed = saccade("predict", photos, "--model", model, form)
+    assert completed.code == 2
+    assert "standard output is closed, and the results were to be printed there: give --out FILE" in completed.err
+
+
 def test_doubts_are_in_every_form(saccade, tmp_path):
     Image.new("RGB", (64, 64), "red").save(tmp_path / "plain.png")
     table = saccade("predict", "plain.png", "--model", "cifar").out

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from rich.table import Table
 
 from saccade.cli import console
-from saccade.errors import printable
+from saccade.errors import UsageError, printable
 from saccade.language import local
 from saccade.tasks.commands import TaskCommands
 
@@ -82,6 +82,8 @@ class ResultWriter:
         if out is not None:
             self._save(out)
         elif self.form != "table":
+            if sys.stdout is None:  # closed by the parent process
+                raise UsageError("standard output is closed, and the results were to be printed there: give --out FILE")
             shutil.copyfileobj(self._text, sys.stdout)
         else:
             if self._pictures:

@@ -31,8 +31,11 @@ def val(
     options: dict[str, Any],
 ) -> None:
     console.check_data(data)
+    from saccade.data.output import check_apart, output_errors, write_file
+
+    if out is not None:
+        check_apart(out, data)
     import_library()
-    from saccade.data.output import output_errors, write_file
     from saccade.device import join
     from saccade.tasks.public_loading import is_public_matcher
 

@@ -41,6 +41,12 @@ def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
             raise DataError(f"{escape(out)} is a file of {escape(path)}; writing there destroys it: choose another")
 
 
+def check_apart(out: Path, source: Path) -> None:
+    """Raises DataError for a folder of results in the folder of the data, which they would become a part of."""
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise DataError(f"{escape(out)} lies inside {escape(source)}, which is never written to; choose another folder")
+
+
 def write_file(out: Path, content: bytes, durable: bool = True) -> None:
     """Write `content` to `out`, replacing it only once everything is written: on disk, unless not `durable`."""
     with atomic_write(out, durable) as file:

@@ -19,7 +19,7 @@ from saccade.data.files import escape
 from saccade.data.objects import coco, voc, yolo
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Box, Holed, number
 from saccade.data.objects.voc_xml import Origin
-from saccade.data.output import new_folder
+from saccade.data.output import check_apart, new_folder
 from saccade.data.split_names import split_role
 from saccade.data.store import FolderStore, join, read_bytes, read_text, relative_to
 from saccade.errors import DataError
@@ -80,8 +80,8 @@ def check_empty(out: Path, source: Path | None) -> None:
     """Raises DataError if a clean copy of `source` cannot be written to `out`. source: None if it is not a folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{escape(out)} is not an empty folder; a clean copy is written to a new one")
-    if source is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise DataError(f"{escape(out)} lies inside {escape(source)}, which is never written to; choose another folder")
+    if source is not None:
+        check_apart(out, source)
 
 
 def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]:
