@@ -50,9 +50,9 @@ __all__ = [
     "watch",
 ]
 
-# Rooms, and what the face shows of them, are loaded when first asked for: PyTorch takes a second or two, in which the
-# command line already answers Ctrl-C.
-_ROOMS = {
+# Subpackages and the names exported from them are imported on first use: importing PyTorch takes a second or two, and the
+# command line must handle Ctrl-C before that.
+_SUBPACKAGES = {
     "errors": ("CheckpointError", "DataError", "SaccadeError"),
     "ops": ("attend", "attention_weights"),
     "layers": (),
@@ -67,7 +67,7 @@ _ROOMS = {
     "train": (),
     "studio": (),
 }
-_FUNCTIONS = {"look": "saccade.studio.any_model"}  # of modules that are no rooms
+_FUNCTIONS = {"look": "saccade.studio.any_model"}  # of modules that are not exported themselves
 
 register_display("Trace", "saccade.studio.notebook.calls:calls_html")  # the lens itself knows of no pages
 
@@ -77,13 +77,13 @@ if not TYPE_CHECKING:  # with it, mypy would take any name for one that is there
         if name in _FUNCTIONS:
             globals()[name] = getattr(import_module(_FUNCTIONS[name]), name)
             return globals()[name]
-        for room, shown in _ROOMS.items():
-            if name == room or name in shown:
-                module = import_module(f"saccade.{room}")
-                globals()[name] = module if name == room else getattr(module, name)
+        for package, exported in _SUBPACKAGES.items():
+            if name == package or name in exported:
+                module = import_module(f"saccade.{package}")
+                globals()[name] = module if name == package else getattr(module, name)
                 return globals()[name]
         raise AttributeError(f"module 'saccade' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_ROOMS})
+    return sorted({*globals(), *__all__, *_SUBPACKAGES})

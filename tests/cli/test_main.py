@@ -63,6 +63,7 @@ def test_version(saccade):
         (["train", "classify", "--data", "x", "--adam-lr", "-1"], "--adam-lr -1"),
         (["train", "classify", "--data", "x", "--crop", "round"], "--crop round"),
         (["train", "classify", "--data", "x", "--val-fraction", "1"], "--val-fraction"),
+        (["generate", "a red star", "--look"], "see saccade generate --help"),
         (["train", "detect"], "--data"),
         (["train", "detect", "--data", "x", "--queries", "0"], "--queries 0"),
     ],
