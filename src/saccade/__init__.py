@@ -50,8 +50,8 @@ __all__ = [
     "watch",
 ]
 
-# Subpackages and the names exported from them are imported on first use: importing PyTorch takes a second or two, and the
-# command line must handle Ctrl-C before that.
+# Subpackages and the names exported from them are imported on first use: importing PyTorch takes a second or two, and
+# the command line must handle Ctrl-C before that.
 _SUBPACKAGES = {
     "errors": ("CheckpointError", "DataError", "SaccadeError"),
     "ops": ("attend", "attention_weights"),
