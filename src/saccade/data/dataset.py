@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from saccade.data.files import escape
-from saccade.data.images import FIRST_FRAME, Picture, read_image
+from saccade.data.images import Picture, read_image
 from saccade.data.pixels import PARTLY_USED
 from saccade.data.store import Store, parent_folder
 from saccade.errors import DataError
@@ -62,7 +62,7 @@ def alike_classes(classes: Sequence[str]) -> list[str]:
 def reading_notes(picture: Picture) -> list[str]:
     """Notes of a set on a picture of whose file a part is not used: bits, of which other pictures may use more, and
     frames or pages."""
-    parts = (PARTLY_USED.partition("{")[0], FIRST_FRAME)
+    parts = (PARTLY_USED.partition("{")[0], "its first frame was taken")
     return [f"{note}, in some pictures" for note in picture.notes if any(part in note for part in parts)]
 
 

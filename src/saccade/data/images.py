@@ -37,7 +37,6 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-FIRST_FRAME = "its first frame was taken"  # note on a picture with several frames or pages
 Source = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray | torch.Tensor | Picture
 
 
@@ -144,7 +143,7 @@ def _decode(source: IO[bytes] | Image.Image, name: str, at_least: tuple[int, int
         if at_least is not None and image.format == "JPEG":
             image.draft(None, (max(at_least), max(at_least)))  # EXIF may swap rows and columns
         if image.format != "MPO" and getattr(image, "is_animated", False):
-            notes.append(f"{image.format}: {FIRST_FRAME}")
+            notes.append(f"{image.format}: its first frame was taken")
         tile = list(getattr(image, "tile", ()))
         image.load()  # `verify` would let a truncated file pass
         if not isinstance(source, Image.Image):
