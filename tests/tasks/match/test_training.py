@@ -112,7 +112,7 @@ def test_evaluation_counts_all_candidates():
     scores = training.evaluate(training.model.eval(), CPU)
     assert set(scores) == {
         *(f"recall@{k}{way}" for k in (1, 5, 10) for way in ("", " of pictures")),
-        "towers' recall@1",
+        "towers recall@1",
         "chance recall@1",
     }
     assert scores["chance recall@1"] == pytest.approx(2 / 120)

@@ -123,7 +123,7 @@ class MatchTraining(SourceTraining):
         names = list(scored.head)
         total = device.sum(correct).cpu() / sum(map(len, self.candidates))
         head, towers = (dict(zip(names, row.tolist(), strict=True)) for row in total)
-        return head | {"towers' recall@1": towers["recall@1"], "chance recall@1": self.chance}
+        return head | {"towers recall@1": towers["recall@1"], "chance recall@1": self.chance}
 
     def trained(self, model: nn.Module, name: str) -> MatchTask:
         """The task around a network."""
