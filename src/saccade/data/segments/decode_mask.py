@@ -111,12 +111,13 @@ def size_error(mask: str, own: tuple[int, int], picture: str, size: tuple[int, i
 
 def _check_single(image: Image.Image, display: str) -> None:
     """Raises DataError for several frames or pages of one size; smaller copies beside the mask are no other masks."""
-    if image.format == "MPO" or getattr(image, "n_frames", 1) == 1:
+    frames = getattr(image, "n_frames", 1)
+    if image.format == "MPO" or frames == 1:
         return
     size = image.size
     image.seek(1)
     if image.size == size:
-        raise DataError(f"{display} holds {image.n_frames} frames or pages; one mask a file expected: save each as one")
+        raise DataError(f"{display} holds {frames} frames or pages; one mask a file expected: save each as one")
     image.seek(0)
 
 
