@@ -67,9 +67,6 @@ class Points:
     def collate(self, batches: list[Any]) -> list[Any]:
         return batches
 
-    def parts(self, batches: list[Any], device: torch.device) -> list[list[Any]]:
-        return [batches]
-
     def sampler(self) -> "Points":
         other = copy.copy(self)
         other.model = nn.Identity()

@@ -123,7 +123,7 @@ def run_training(task: TaskCommands, run: Run) -> None:
     trainable: Any = task.training()(*datasets, run.recipe, run.config.seed, pretrained)
     if isinstance(run.data, ClassDataOptions) and run.data.data is not None and run.data.data.exists():
         trainable.about["split"] = describe_split(*datasets, run.data)
-    for alike in alike_classes(training_set.classes):
+    for alike in alike_classes(getattr(training_set, "classes", ())):
         console.note(stderr, f"classes whose names are nearly the same: {alike}; give them one name if they are one")
     read = (note for dataset in datasets for note in dataset.notes if note not in opened)
     for note in dict.fromkeys((*read, *getattr(trainable, "notes", ()))):

@@ -88,11 +88,6 @@ class Training:
         """The batches of one process and step as `loss` takes them."""
         return batches
 
-    def parts(self, batches: list[Any], device: torch.device) -> list[list[Any]]:
-        """The batches of a step, in groups that are computed one after the other; a single one, unless a task knows
-        better."""
-        return [batches]
-
     def sampler(self) -> Self:
         """A copy without networks, which makes batches in a worker process."""
         other = copy.copy(self)

@@ -14,7 +14,7 @@ from saccade.train.selection import Scores
 
 
 class Trainable(Sampler, Protocol):
-    """Interface of a task for the training loop. It may be `Stateful` too."""
+    """Interface of a task for the training loop. It may be `Divisible`, `Calibrated` and `Stateful` too."""
 
     model: nn.Module
     selection_metric: str  # the score by which the best weights are selected; higher is better
@@ -30,10 +30,6 @@ class Trainable(Sampler, Protocol):
     def sampler(self) -> Sampler:
         """What makes its batches, without the network, to be sent to worker processes."""
 
-    def parts(self, batches: list[Any], device: torch.device) -> list[list[Any]]:
-        """The batches of a step in groups whose forward and backward passes run one after the other, so that memory
-        holds one of them. The loss of the step is the mean of theirs, weighted by their number of batches."""
-
     def loss(self, model: nn.Module, batches: list[Any], device: torch.device) -> Tensor:
         """Mean loss over all samples of the batches."""
 
@@ -45,6 +41,15 @@ class Trainable(Sampler, Protocol):
 
     def save(self, model: nn.Module, folder: Path, scores: Scores) -> None:
         """Write the trained model as users load it."""
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A task whose steps need not be computed at once."""
+
+    def parts(self, batches: list[Any], device: torch.device) -> list[list[Any]]:
+        """The batches of a step in groups whose forward and backward passes run one after the other, so that memory
+        holds one of them. The loss of the step is the mean of theirs, weighted by their number of batches."""
 
 
 @runtime_checkable

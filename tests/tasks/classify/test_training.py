@@ -5,12 +5,11 @@ import torch
 from pydantic import ValidationError
 
 from saccade.data import Arrays, ImageFolder
-from saccade.data.cache import stream
+from saccade.data.cache import Streamed
 from saccade.device import Device, join
 from saccade.errors import SaccadeError
 from saccade.models import PRESETS, Classifier, ViT
 from saccade.tasks import ClassifyRecipe, ClassifyTask, ClassifyTraining, Task
-from saccade.tasks.classify import training as training_module
 from saccade.tasks.classify.scores import score
 from saccade.train import TrainConfig, train
 
@@ -174,15 +173,15 @@ def test_pictures_are_flipped_unless_that_is_off(sets):
     assert 0 < sum(turned) < 8
 
 
-def test_balanced_batches_hold_rare_classes_as_often(tmp_path, monkeypatch):
+def test_balanced_batches_hold_rare_classes_as_often(tmp_path):
     root = tiny.folder(tmp_path / "set", each=9, classes=("blue", "green"))
     tiny.folder(root, each=1, classes=("red",))
     data = ImageFolder(root)
     training = ClassifyTraining(data, data, recipe(balance=True, mixup_prob=0.0, smoothing=0.0))
     counts = sum(batch(training, list(range(19)), seed=seed)[1].sum(dim=0) for seed in range(20))
     assert (counts / counts.sum() - 1 / 3).abs().max() < 0.06
-    monkeypatch.setattr(training_module, "prepare", stream)
-    streamed = ClassifyTraining(data, data, recipe(balance=True))
+    streamed = ClassifyTraining(data, data, recipe(balance=True, cache=0))
+    assert isinstance(streamed.data, Streamed)
     assert torch.equal(streamed._weights, training._weights)
 
 
