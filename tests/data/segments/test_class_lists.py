@@ -136,3 +136,17 @@ def test_vocs_palette():
     # from the development kit's table
     assert voc_palette()[:4] == ((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0))
     assert (voc_palette()[20], voc_palette()[255]) == ((0, 64, 128), (224, 224, 192))
+
+
+def test_coco_stuffs_list_is_one_off_from_its_pixel_maps(tmp_path):
+    names = ["unlabeled", "person", "bicycle", *(f"thing {i}" for i in range(3, 183))]
+    names[92], names[182] = "banner", "wood"
+    (tmp_path / "labels.txt").write_text("".join(f"{i}: {name}\n" for i, name in enumerate(names)))
+    for kind, mode in (("images", "RGB"), ("masks", "L")):
+        (tmp_path / kind).mkdir()
+        for i in range(3):
+            Image.new(mode, (7, 5), i if mode == "L" else (i, 0, 0)).save(tmp_path / kind / f"{i}.png")
+    with pytest.raises(DataError, match="one more than those of its pixel maps"):
+        open_segments(tmp_path)
+    (tmp_path / "classes.txt").write_text("0 person\n1 bicycle\n2 car\n")
+    assert open_segments(tmp_path).classes == ["person", "bicycle", "car"]

@@ -11,7 +11,8 @@ from PIL import Image
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.scenes.write import write_scenes
-from saccade.data.segments.class_lists import CAMVID, CITYSCAPES, VOC, VOC_BORDER, voc_palette
+from saccade.data.segments.class_lists import voc_palette
+from saccade.data.segments.known_sets import CAMVID, CITYSCAPES, VOC, VOC_BORDER
 from saccade.data.segments.sets import open_segments, segment_splits
 from saccade.errors import DataError
 

@@ -1,5 +1,4 @@
-"""Parse lists of classes of a segmentation set: names, numbers and colours, in common file formats; and the classes,
-colours and values of well-known data sets, for copies without a list."""
+"""Parse lists of classes of a segmentation set: names, numbers and colours, in common file formats."""
 
 import re
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from saccade.data.files import escape, natural_key, parse_json
 from saccade.data.objects.annotations import check_names
 from saccade.data.scenes.colours import index_picture
 from saccade.data.segments import IGNORE_INDEX
+from saccade.data.segments.known_sets import COCO_STUFF, Colour
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 from saccade.errors import DataError
 
@@ -42,32 +42,6 @@ FORMS = tuple(
         NAME,
     )
 )
-
-Colour = tuple[int, int, int]
-
-# PASCAL VOC 2012 development kit, section 3.2; the border between objects is 255, or this colour where masks are RGB.
-VOC = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
-VOC_BORDER: Colour = (224, 224, 192)
-
-# CamVid with 11 classes, in the order of SegNet (Badrinarayanan et al., arXiv 1511.00561); in its copy of 480 x 360
-# pixels the value 11 is unlabelled and ignored (ignore_label: 11 in its models).
-CAMVID = (
-    "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
-)  # fmt: skip
-CAMVID_SIZE = (360, 480)  # rows, columns
-CAMVID_NAME = re.compile(r"(0001TP_\d+|0006R0_f\d+|0016E5_\d+|Seq05VD_f\d+)(_[LP])?$", re.IGNORECASE)
-
-# Cityscapes' *_labelIds.png: values used for training and scores (cityscapesScripts, helpers/labels.py); others are
-# ignored. *_labelTrainIds.png have the same classes with values from 0.
-CITYSCAPES = {
-    7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light",
-    20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car", 27: "truck",
-    28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
-}  # fmt: skip
-CITYSCAPES_NUMBERS = 34
 
 # Names of pixels without a class.
 VOID = {
@@ -114,8 +88,20 @@ def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
                 [other for other in places[i + 1 :] if other.count("/") == place.count("/")] if place != root else []
             )
             others = [read_list(store, name, root) for other in beside for name in _in_order(found, other)[:1]]
+            _check_numbers(lists[0])
             return [_with_others(lists[0], [each for each in others if each is not None]), *lists[1:]]
     return []
+
+
+def _check_numbers(chosen: ClassList) -> None:
+    """Raises DataError for a list whose numbers are not those in its masks."""
+    names = {each.value: each.name for each in chosen.entries}
+    if all(names.get(value) == name for value, name in COCO_STUFF.items()):
+        raise DataError(
+            f"{chosen.where} is COCO-Stuff's list, whose numbers are one more than those of its pixel maps (0 is "
+            "person, 181 wood, 255 unlabeled); put a classes.txt beside it with a line such as 0 person for each "
+            "number in your masks"
+        )
 
 
 def _in_order(found: dict[str, list[tuple[int, tuple, str]]], place: str) -> list[str]:

@@ -11,7 +11,9 @@ from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import resolve_classes
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
-from saccade.data.segments.class_lists import (
+from saccade.data.segments.class_lists import ClassList, Entry, is_void, voc_palette
+from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_fitting
+from saccade.data.segments.known_sets import (
     CAMVID,
     CAMVID_NAME,
     CAMVID_SIZE,
@@ -19,13 +21,8 @@ from saccade.data.segments.class_lists import (
     CITYSCAPES_NUMBERS,
     VOC,
     VOC_BORDER,
-    ClassList,
     Colour,
-    Entry,
-    is_void,
-    voc_palette,
 )  # fmt: skip
-from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_fitting
 from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
 from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
 from saccade.data.segments.survey import survey
