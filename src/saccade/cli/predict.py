@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from saccade.tasks.artifacts import Frame
 
 BATCH, VIDEO_BATCH = 16, 4  # pictures that a model takes at once, and that are decoded meanwhile; frames can be large
-WAITING_BYTES = 1 << 28  # of decoded pictures that wait for the model, from which no other is decoded
+WAITING_BYTES = 1 << 27  # of decoded pictures that wait for the model, from which no other is decoded
 
 
 @with_options(options=task_parameters("predict_options"))
