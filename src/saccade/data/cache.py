@@ -173,14 +173,13 @@ def prepare(
         return held
     part = dataset.subset(kept) if len(kept) < len(dataset) else dataset
     part.skipped = dataset.skipped
-    streamed = stream(part, preprocess, draft)
-    return Streamed(streamed.names, streamed.decode, held)
+    return stream(part, preprocess, draft, held)
 
 
-def stream(dataset: ImageFolder, preprocess: Preprocess, draft: bool = False) -> Streamed:
-    """The set at the model's input size, decoded batch by batch."""
+def stream(dataset: ImageFolder, preprocess: Preprocess, draft: bool = False, held: Arrays | None = None) -> Streamed:
+    """The set at the model's input size, decoded batch by batch but for the first items, which are held."""
     labels = dataset.labels.numpy()
-    return Streamed(dataset.names, lambda index: (_decode(dataset, index, preprocess, draft), labels[index]))
+    return Streamed(dataset.names, lambda index: (_decode(dataset, index, preprocess, draft), labels[index]), held)
 
 
 def _decode(dataset: ImageFolder, index: int, preprocess: Preprocess, draft: bool) -> UInt8[np.ndarray, "c y x"]:
