@@ -6,7 +6,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor
 
 from saccade.models.generator import Clip
@@ -98,7 +98,7 @@ class NoisedBatch(NamedTuple):
     t: Float[Tensor, "b g"]
     uniform: Float[Tensor, "b 3"]
 
-    def part(self, samples: slice) -> "NoisedBatch":
+    def part(self, samples: slice | Int[Tensor, "n"]) -> "NoisedBatch":
         """Some of the samples."""
         words = replace(self.words, index=self.words.index[samples], word_mask=self.words.word_mask[samples])
         sources = {name: SourcePicture(*(each[samples] for each in source)) for name, source in self.sources.items()}

@@ -1,27 +1,20 @@
 """A generator's training step as one CUDA graph.
 
 A small generator has thousands of small kernels a step, and a GPU is done with each before the next one is launched. A
-graph launches all of them at once, and its parts are compiled into fewer ones; its tensors have fixed shapes, so
-captions are padded to `WORDS`.
+graph launches all of them at once, and its parts are compiled into fewer ones; its tensors have fixed shapes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from saccade.layers import DiTBlock
 from saccade.models.generator import Clip, Generator
 from saccade.models.sources import SourcePicture
 from saccade.ops import WordBatch
-
-WORDS = 48  # of a caption
-DIFFERENT = 512  # words of a batch
-
-Tensors = tuple[Tensor, ...]
+from saccade.tasks.generate.fixed_shapes import DIFFERENT, WORDS, padded
 
 
 class GraphedGenerator(nn.Module):
@@ -49,7 +42,8 @@ class GraphedGenerator(nn.Module):
             return self.generator(z, t, words, present, pictures, past, first)
         if words.ids.shape[0] > DIFFERENT or words.index.shape[1] > WORDS:
             return self.generator(z, t, words, present, pictures)
-        given = (z, t, *padded(words, self.generator.config.text.max_bytes), present)
+        words = padded(words, self.generator.config.text.max_bytes)
+        given = (z, t, words.ids, words.byte_mask, words.index, words.word_mask, present)
         names = tuple(name for name in self.generator.pictures if name in pictures)
         given += tuple(tensor for name in names for tensor in pictures[name])
         if self._graph is None:
@@ -57,16 +51,6 @@ class GraphedGenerator(nn.Module):
         if self._shapes != [each.shape for each in given]:
             return self.generator(z, t, words, present, pictures)
         return self._graph(*given)
-
-
-def padded(words: WordBatch, max_bytes: int) -> Tensors:
-    """ids, byte_mask, index and word_mask of a batch of words, padded to the shapes of the graph."""
-    u, w = words.ids.shape
-    m = words.index.shape[1]
-    ids = F.pad(words.ids, (0, max_bytes - w, 0, DIFFERENT - u))
-    byte_mask = F.pad(words.byte_mask, (0, max_bytes - w, 0, DIFFERENT - u))
-    byte_mask[u:, 0] = True  # a word of no bytes has nothing to attend to
-    return ids, byte_mask, F.pad(words.index, (0, WORDS - m)), F.pad(words.word_mask, (0, WORDS - m))
 
 
 class _Flat(nn.Module):
@@ -84,18 +68,7 @@ class _Flat(nn.Module):
         return self.generator(z, t, words, present, pictures)
 
 
-def compile_parts(generator: Generator) -> None:
-    """Compile the parts that repeat, each once for all its repetitions, for the shapes of the graph."""
-    encoder = generator.caption.encoder
-    encoder.pool.compile(dynamic=False)
-    for block in (*encoder.blocks, *generator.blocks, *([] if generator.refine is None else [generator.refine])):
-        block.compile(dynamic=False)
-    for block in generator.blocks:
-        attention = cast(DiTBlock, block).cross_attention
-        setattr(attention, "keys_values", torch.compile(attention.keys_values, dynamic=False))  # noqa: B010
-
-
-def capture(generator: Generator, given: Tensors, names: Sequence[str]) -> Any:
+def capture(generator: Generator, given: Sequence[Tensor], names: Sequence[str]) -> Any:
     """The generator as graphs, for tensors like those given; names: of the pictures that are."""
     enabled, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
     with torch.autocast("cuda", dtype, enabled, cache_enabled=False):  # a graph must cast the weights every time

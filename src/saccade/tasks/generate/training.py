@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -19,7 +21,7 @@ from saccade.ops import tokenize
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
 from saccade.tasks.generate.batches import ABSENT, Batch, Known, NoisedBatch, draw_known, join, new_batch
-from saccade.tasks.generate.cuda_graph import GraphedGenerator, compile_parts
+from saccade.tasks.generate.cuda_graph import GraphedGenerator
 from saccade.tasks.generate.datasets import (
     PaintingSet,
     PaintingSource,
@@ -29,6 +31,7 @@ from saccade.tasks.generate.datasets import (
     open_source,
     sources_of,
 )
+from saccade.tasks.generate.fixed_shapes import by_sources, compile_parts, padded
 from saccade.tasks.generate.loss import MeanFlow, flow_errors
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.task import GenerateTask
@@ -39,6 +42,8 @@ MAX_WORDS = 128  # of a caption
 MAX_VOCABULARY = 20_000  # words of the captions that the card lists
 VALIDATION_SEED = 5_000_011  # of the noise of validation, and of its scenes
 VALIDATION_BATCH = 50
+
+force_eager = partial(torch.compiler.set_stance, "force_eager")
 
 
 class GenerateTraining(SourceTraining):
@@ -77,6 +82,7 @@ class GenerateTraining(SourceTraining):
         self.val = open_source(val, recipe, self.size, 1)
         self.films, self.val_films = open_films(train, recipe), open_films(val, recipe)
         self.preprocess = Preprocess(self.size, "crop")
+        self.fixed_shapes = False
         self.words: set[str] = set()
         self._describe_data(len(self.val))
         if isinstance(train, Scenes):
@@ -122,9 +128,20 @@ class GenerateTraining(SourceTraining):
         """Mean error of the objective, over all groups of frames."""
         for batch in batches:
             self.words.update(word for word in batch.words.vocabulary() if word != ABSENT)
-        errors = [(self._errors(model, batch.on(device)).mean(), batch.t.numel()) for batch in batches]
+        parts = [part for batch in batches for part in self._parts(batch.on(device))]
+        errors = []
+        for part in parts:
+            films = part.pictures.shape[1] > 1
+            with force_eager() if self.fixed_shapes and films else nullcontext():
+                errors.append((self._errors(model, part).mean(), part.t.numel()))
         groups = sum(n for _, n in errors)
         return torch.stack([each * (n / groups) for each, n in errors]).sum()
+
+    def _parts(self, batch: NoisedBatch) -> list[NoisedBatch]:
+        """A batch as it is computed: on a GPU whole, elsewhere the samples with fewer tokens apart."""
+        if self.fixed_shapes:
+            batch = batch._replace(words=padded(batch.words, self._text.max_bytes))
+        return [batch] if batch.t.device.type == "cuda" or self.mean_flow is not None else by_sources(batch)
 
     def _errors(self, model: nn.Module, batch: NoisedBatch) -> Tensor:
         """Of each sample."""
@@ -136,15 +153,14 @@ class GenerateTraining(SourceTraining):
         return self.mean_flow.errors(model, batch)
 
     def compiled(self, model: nn.Module) -> nn.Module:
-        """On a GPU the step as a CUDA graph; elsewhere the model with its blocks, and the convolutions behind them,
-        compiled: blocks are alike, so one is compiled for all, and captions of any length do not compile the rest
-        anew."""
+        """Its parts, for pictures; on a GPU the step is one CUDA graph. Films have many shapes, by how many of their
+        frames are known, and are not compiled on a CPU."""
         assert isinstance(model, Generator)
         if model.device.type == "cuda" and self.mean_flow is None:
-            compile_parts(model)
+            compile_parts(model, methods=True)
             return GraphedGenerator(model)
-        for module in (*model.blocks, *([] if model.refine is None else [model.refine])):
-            module.compile()
+        compile_parts(model, methods=False)
+        self.fixed_shapes = True
         return model
 
     @torch.no_grad()
