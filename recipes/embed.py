@@ -4,6 +4,7 @@ out-of-distribution score fitted to that size.
     python recipes/embed.py runs/cifar --held-out cifar10-train.tar.gz --hold-out 0.02
     python recipes/embed.py runs/scenes
     python recipes/embed.py src/saccade/weights/cifar --held-out cifar10-train.tar.gz --hold-out 0.02 --keep-size
+    python recipes/embed.py runs/cifar --held-out cifar10-train.tar.gz --hold-out 0.02 --test cifar10-test.tar.gz
 
 hardware: any, half a minute. A classifier trained with growing pictures is often best a little below its last size, at
 which it was trained for the shortest time; so its size is chosen on held-out pictures: those the run validated on
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--held-out", type=Path, help="pictures that choose a classifier's size")
     parser.add_argument("--hold-out", type=float, default=0.1)
+    parser.add_argument("--test", type=Path, help="pictures that a classifier is scored on, for its card")
     parser.add_argument("--keep-size", action="store_true", help="do not choose a classifier's size again")
     parser.add_argument("--out", type=Path, default=Path("src/saccade/weights"))
     args = parser.parse_args()
@@ -42,6 +44,8 @@ def main() -> None:
         if args.held_out is None:
             parser.error("a classifier's size is chosen on pictures: give --held-out")
         task = fitted(task, args.held_out, args.hold_out, args.keep_size)
+        if args.test is not None:
+            task = tested(task, args.test)
     place = args.out / args.run.name
     card = (place / "README.md").read_bytes() if (place / "README.md").exists() else None
     replace(task, model=task.model.half(), name=args.run.name).save(place)  # replaces the whole folder
@@ -59,7 +63,17 @@ def fitted(task: ClassifyTask, data: Path, hold_out: float, keep_size: bool) -> 
         task = replace(task, preprocess=preprocess, card={**task.card, "scores": scores})
     task = calibrate(task, train, held, join("cpu", "fp32"))
     print(task.card["out_of_distribution"])
-    return task
+    named = {key: Path(task.card[key]).name for key in ("data", "validated on") if key in task.card}
+    return replace(task, card={**task.card, **named})
+
+
+def tested(task: ClassifyTask, data: Path) -> ClassifyTask:
+    """With the scores on test pictures, in fp32, on its card."""
+    pictures = ImageFolder(data)
+    scores = {name: round(value, 4) for name, value in held_out(task, task.preprocess, pictures).items()}
+    print(f"{len(pictures)} test pictures: {scores}")
+    about = {"on": f"the {len(pictures):,} pictures of {data.name}, in fp32", "scores": scores}
+    return replace(task, card={**task.card, "test": about})
 
 
 def best_size(task: ClassifyTask, held: ImageFolder) -> tuple[Preprocess, dict[str, float]]:
@@ -78,8 +92,12 @@ def best_size(task: ClassifyTask, held: ImageFolder) -> tuple[Preprocess, dict[s
 @torch.no_grad()
 def held_out(task: ClassifyTask, preprocess: Preprocess, held: ImageFolder) -> dict[str, float]:
     data = prepare(held, preprocess)
-    said = [probabilities(task.model, preprocess.normalize(data[at][0])) for at in torch.arange(len(data)).split(250)]
-    return score(torch.cat(said), data.labels)
+    probs, labels = [], []
+    for at in torch.arange(len(data)).split(250):
+        pictures, truth = data[at]
+        probs.append(probabilities(task.model, preprocess.normalize(pictures)))
+        labels.append(truth)
+    return score(torch.cat(probs), torch.cat(labels))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from saccade.tasks.generate.batches import NoisedBatch
 
 WORDS = 48  # of a caption
 DIFFERENT = 512  # words of a batch
-PARTS = 8  # of a batch, of which some hold the samples that are painted from pictures
+PARTS = 4  # of a batch; some hold the samples that are painted from pictures. Fewer mean fewer shapes to compile
 
 
 def padded(words: WordBatch, max_bytes: int) -> WordBatch:
@@ -31,7 +31,7 @@ def padded(words: WordBatch, max_bytes: int) -> WordBatch:
 
 def by_sources(batch: NoisedBatch) -> list[NoisedBatch]:
     """The samples without pictures to be painted from, whose absent sources are one token each, and the others, whose
-    sources have a token for each patch. The others are filled up to a multiple of an eighth of the batch, at least one:
+    sources have a token for each patch. The others are filled up to a multiple of a quarter of the batch, at least one:
     all processes of a training use all weights."""
     b, sources = len(batch.t), batch.sources.values()
     if not sources or b % PARTS:
