@@ -2,29 +2,28 @@
 
 import pytest
 import torch
+import transformers
 from torch import nn
 
 from saccade.errors import SaccadeError
 from saccade.lens import bias_source, cut, drop_heads, edit, scale_heads, scale_source, watch
 
-from ..recognising.test_eager_models import MODELS, WORDS, tensors
+from ..recognising.test_eager_models import HIERA, MODELS, WORDS, tensors
 from .cases import normal
 
 DEFORMABLE = 12  # points of the deformable attention of Mask2Former, which is of another kind
 SOURCES = [cut(sources=1), bias_source(0, 3.0), scale_source(2, -0.5)]
 
 
-def explicit(w, heads):
+def explicit(w):
     """What SOURCES do to a map, and the first of some heads scaled."""
     if w.shape[-1] == DEFORMABLE:
         return w
     factors, columns = torch.ones(2, w.shape[-1], dtype=w.dtype)
     factors[:2], columns[2] = torch.tensor([3.0, 0.0]), -0.5
     w = normal(w * factors) * columns
-    if heads:
-        four = w.unflatten(0, (-1, 2)) if w.ndim == 3 else w  # two heads folded into the batch
-        w = torch.cat([four[:, :1] * 0.25, four[:, 1:]], dim=1).view_as(w)
-    return w
+    four = w.unflatten(0, (-1, 2)) if w.ndim == 3 else w  # two heads folded into the batch
+    return torch.cat([four[:, :1] * 0.25, four[:, 1:]], dim=1).view_as(w)
 
 
 def build(name, how):
@@ -41,10 +40,10 @@ def build(name, how):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.filterwarnings("ignore")
 def test_edits_under_eager_attention(name, monkeypatch):
-    size, heads = MODELS[name][1], name != "hiera"
+    size = MODELS[name][1]
     given = {"pixel_values": torch.randn(2, *(size if isinstance(size, tuple) else (3, size, size))).double()}
     given |= {"input_ids": WORDS} if name == "blip" else {}
-    edits = [*SOURCES, scale_heads(0.25, 0)] if heads else SOURCES
+    edits = [*SOURCES, scale_heads(0.25, 0)]
     model, outs = build(name, "eager"), {}
     with torch.no_grad():
         plain = tensors(model(**given))
@@ -55,8 +54,8 @@ def test_edits_under_eager_attention(name, monkeypatch):
             assert not done.missed or name == "mask2former"  # deformable attention
             assert not any(call.columns(1).any() for call in trace)
         softmax = torch.Tensor.softmax
-        monkeypatch.setattr(torch.Tensor, "softmax", lambda x, *a, **o: explicit(softmax(x, *a, **o), heads))
-        monkeypatch.setattr(torch, "softmax", lambda x, *a, **o: explicit(softmax(x, *a, **o), heads))
+        monkeypatch.setattr(torch.Tensor, "softmax", lambda x, *a, **o: explicit(softmax(x, *a, **o)))
+        monkeypatch.setattr(torch, "softmax", lambda x, *a, **o: explicit(softmax(x, *a, **o)))
         outs["by hand"] = tensors(model(**given))
     for how in outs:
         for one, other in zip(outs["eager"], outs[how], strict=True):
@@ -66,7 +65,7 @@ def test_edits_under_eager_attention(name, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore")
 def test_heads_that_cannot_be_told_from_windows_are_refused():
-    model = build("hiera", "eager")
+    model = transformers.HieraModel(transformers.HieraConfig(**HIERA, num_heads=[4, 4, 4, 4])).eval().double()
     with (
         pytest.raises(SaccadeError, match="the axis of the heads cannot be distinguished from others"),
         torch.no_grad(),

@@ -10,6 +10,7 @@ transformers = pytest.importorskip("transformers")
 
 TINY = {"hidden_size": 28, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 19}
 STAGES = {"depths": [1, 1, 1, 1], "num_attention_heads": [1, 2, 2, 2], "hidden_sizes": [8, 16, 16, 16]}
+HIERA = {"image_size": [64, 64], "embed_dim": 16, "depths": [1, 1, 1, 1], "masked_unit_size": [8, 8]}
 SWIN = {"image_size": 32, "patch_size": 2, "embed_dim": 12, "depths": [2, 1], "num_heads": [2, 3], "window_size": 4}
 TEXT = {**TINY, "encoder_hidden_size": 28, "vocab_size": 99, "bos_token_id": 1, "pad_token_id": 0, "sep_token_id": 2}
 RESNET = {"embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "layer_type": "basic"}
@@ -53,10 +54,7 @@ MODELS = {
     "swin": (lambda: make("SwinModel", "SwinConfig", **SWIN), 32, ["attentions"]),
     "swinv2": (lambda: make("Swinv2Model", "Swinv2Config", **SWIN), 32, ["attentions"]),
     "hiera": (
-        lambda: make(
-            "HieraModel", "HieraConfig", image_size=[64, 64], patch_stride=[4, 4], embed_dim=16, depths=[1, 1, 1, 1],
-            num_heads=[1, 2, 2, 4], masked_unit_size=[8, 8],
-        ),
+        lambda: make("HieraModel", "HieraConfig", num_heads=[1, 2, 2, 4], **HIERA),
         64, ["attentions"],
     ),
     "pvt": (
@@ -119,7 +117,9 @@ def tensors(out):
 
 
 def distance(w, call):
-    """The largest difference of two maps, which may have windows on an axis of their own or be a mean of heads."""
+    """The largest difference of two maps, which may have windows on an axis of their own, after that of the heads, or
+    be a mean of heads."""
+    w = w.transpose(1, 2) if w.ndim == 5 else w
     if w.ndim == 3 and w.shape == (call.shape[0], *call.shape[2:]):
         call = call.mean(1)
     return float((call.reshape(w.shape) - w).abs().max()) if call.numel() == w.numel() else 1.0

@@ -106,12 +106,12 @@ def test_an_edit_of_one_of_different_attentions():
 
 def test_parts_of_the_same_tokens_that_cannot_be_put_together_are_no_layers():
     class Parts(nn.Module):
-        """A call for each picture of a packed sequence."""
+        """A call for each part of a sequence, of which some share tokens."""
 
         def forward(self, x):
             q = x.unflatten(-1, (2, 3)).transpose(1, 2)
-            parts = (q[:, :, a:z] for a, z in ((0, 4), (4, 11)))
-            return torch.cat([F.scaled_dot_product_attention(each, each, each) for each in parts], dim=2)
+            parts = (q[:, :, a:z] for a, z in ((0, 4), (3, 11)))
+            return [F.scaled_dot_product_attention(each, each, each) for each in parts]
 
     model = Parts()
     with watch(model) as trace:

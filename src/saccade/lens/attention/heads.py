@@ -39,6 +39,14 @@ def with_heads(
     return _each(arguments, lambda t: t.movedim(axis, last) if t.ndim == q.ndim else t), axis, ""
 
 
+def heads_last(arguments: AttentionArgs, count: int | None) -> list[int]:
+    """The axes before the tokens of a call of five or more, with that of the heads last; none if it is not known."""
+    _, axis, unknown = with_heads(arguments, count, None, ())
+    lead = range(arguments.q.ndim - 2)
+    axis = lead[-1] if axis is None else axis
+    return [] if unknown else [*(i for i in lead if i != axis), axis]
+
+
 def attends_over_channels(q: Tensor, k: Tensor, given: Sequence[Tensor]) -> bool:
     """Whether queries (b h n k) are channels: as the module was given its picture, h·n of them and k places, and not
     the other way round."""

@@ -1,11 +1,12 @@
 """Where the queries and keys of a call come from, as far as the operations before it tell."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from saccade.lens.dataflow.layout_steps import LayoutStep, folded, transposed
 from saccade.lens.dataflow.lineage import Lineage
-from saccade.lens.dataflow.windows import LayoutStep, transposed
 from saccade.lens.modules.stack import ModuleStack
 
 
@@ -23,6 +24,11 @@ class CallOrigin:
     before: int = 0
     source: str = ""
     lineage: Lineage | None = None
+
+    def folded(self, order: Sequence[int]) -> "CallOrigin":
+        """The same of a call whose axes before its tokens were brought into an order and folded to (b h n m)."""
+        q, k = self.steps
+        return replace(self, steps=(folded(q, order), folded(k, order)))
 
 
 def find_origin(

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.utils._pytree import tree_leaves
 
+from saccade.lens.dataflow.layout_steps import LayoutStep, layout_step
 from saccade.lens.dataflow.operation import Operation
 from saccade.lens.dataflow.origins import memory
 from saccade.lens.dataflow.tensor_map import TensorMap
-from saccade.lens.dataflow.windows import LayoutStep, layout_step
 
 BESIDE = "does not come from it: they attend side by side, and are no layers that follow one another"
 MOVED = "counts its tokens in other places: they are windows, rows or frames of the same tokens, cut in different ways"
@@ -262,8 +262,9 @@ def replayed(node: CallNode, last: LayoutStep, before: Int[Tensor, "..."]) -> In
             if not bool((before == first).all()):
                 return None
             before = first.expand(step.shape)
+        elif step.redo is None:  # tokens were pooled
+            return None
         else:
-            assert step.redo is not None
             before = step.redo(before)
     if before.shape != after.shape:
         return None

@@ -51,7 +51,7 @@ class Editor(Mode):
     def __init__(self, components: Mapping[str, nn.Module], edits: dict[str, list[Edit]]) -> None:
         super().__init__()
         self.edits, self.done, self.modules = edits, Edits(), ModuleStack(components, lambda: self.active)
-        self._eager = Recogniser(self._miss, lambda *_: CallOrigin("self"), context=hidden)
+        self._eager = Recogniser(self._miss, lambda *_: CallOrigin("self"), frames=self.modules.frames, context=hidden)
         self._sites: WeakKeyDictionary[ResolvedSoftmax, Site] = WeakKeyDictionary()  # of maps already multiplied
         self._returned = EditedSoftmaxes(self._eager)
         self._calls: dict[str, int] = {}  # attention calls so far, by module name

@@ -252,6 +252,8 @@ def _like(arguments: AttentionArgs, call: Call) -> AttentionArgs:
         # autograd keeps no tensor that was made in inference mode
         return t.clone() if t.is_inference() and not torch.is_inference_mode_enabled() else t
 
+    if call.lengths:
+        raise SaccadeError(f"{call.name!r} holds {len(call.lengths)} windows in one call, which cannot be put in place")
     mask = call.mask
     if mask is not None:
         mask = mask.to(arguments.v.device) if mask.dtype == torch.bool else like(mask)

@@ -21,6 +21,11 @@ class Frame:
         self.learned: LatentQueryOrigins | None = None  # in place of them
         self._args, self._kwargs = args, kwargs
 
+    @property
+    def batch(self) -> int:
+        """The length of its first input, -1 if it has none."""
+        return self.inputs[0].shape[0] if self.inputs else -1
+
     def argument(self, i: int) -> str:
         """The name that the module's forward has for its i-th input."""
         own = self.inputs[i]

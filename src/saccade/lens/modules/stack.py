@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
+from saccade.lens.dataflow.layout_steps import LayoutSteps, may_cut_windows
 from saccade.lens.dataflow.operation import Operation
 from saccade.lens.dataflow.origins import LatentQueryOrigins, Origins, address, learned_tokens
 from saccade.lens.dataflow.parts import Parts, slices
-from saccade.lens.dataflow.windows import LayoutSteps, may_cut_windows
 from saccade.lens.modules.components import component_of, named_modules
 from saccade.lens.modules.declared import like_attention
 from saccade.lens.modules.frame import Frame
@@ -173,7 +173,7 @@ class ModuleStack:
             )
         if module in self._may_cut:
             self.windowed += 1
-            self.steps.begin(frame.inputs, self.frames[0].inputs[0].shape[0] if self.frames[0].inputs else -1)
+            self.steps.begin(module, args, kwargs, frame.inputs, self.frames[0].batch)
         return frame
 
     def display_name(self, name: str) -> str:

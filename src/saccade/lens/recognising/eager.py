@@ -5,7 +5,7 @@ is decided, and checked, what its weights are (`resolve`); when those are multip
 Nothing that the model computes is touched: all this is computed separately, on detached tensors.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,8 @@ from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.meanings import MEANINGS
 from saccade.lens.dataflow.operation import Operation, name_of
 from saccade.lens.modes import hidden_no_grad
+from saccade.lens.modules.declared import heads_of
+from saccade.lens.modules.frame import Frame
 from saccade.lens.recognising import patterns, scoring
 from saccade.lens.recognising.products import Product, reason_unknown, weights_product
 from saccade.lens.recognising.propagation import READING, Propagation
@@ -36,7 +38,8 @@ class Recogniser(Propagation):
 
     missed: called with the reason. origin: says where q and k come from, by them, whether they have the same length,
     and the axis of k along which the sources lie. heads: how many there are where batch and heads are one axis, if that
-    is known. context: the context in which it computes (`hidden_no_grad`, or `hidden`, which keeps gradients).
+    is known. frames: the running modules, of which the last may say how many heads it has. context: the context in
+    which it computes (`hidden_no_grad`, or `hidden`, which keeps gradients).
     """
 
     def __init__(
@@ -44,10 +47,11 @@ class Recogniser(Propagation):
         missed: Callable[[str], None],
         origin: Callable[[Tensor, Tensor, bool, int | None], CallOrigin],
         heads: Callable[[], int | None] = lambda: None,
+        frames: Sequence[Frame] = (),
         context: Callable[[], AbstractContextManager] = hidden_no_grad,
     ) -> None:
         super().__init__(missed, context)
-        self._find_origin, self._heads = origin, heads
+        self._find_origin, self._heads, self._frames = origin, heads, frames
 
     def product(self, op: Operation) -> list[Product] | None:
         """The products of weights with values that an operation, done or not yet, is: one for each softmax whose
@@ -174,7 +178,7 @@ class Recogniser(Propagation):
         axis = patterns.softmax_axis(args, kwargs, out.ndim)
         resolved: ResolvedSoftmax | str
         if isinstance(given, Tensor) and given in self._scores and axis is not None:
-            resolved = resolve(self._get(given), given, out, axis, self._heads())
+            resolved = resolve(self._get(given), given, out, axis, self._heads(), self._count)
             if isinstance(resolved, ResolvedSoftmax):
                 resolved.node = out.grad_fn
         elif out.ndim >= 3:
@@ -184,6 +188,11 @@ class Recogniser(Propagation):
         if kwargs.get("out") is not None:
             resolved = f"softmax of {tuple(out.shape)} written into another tensor"
         self._set_weights(out, Weights(tuple(out.shape), axis, resolved))
+
+    @property
+    def _count(self) -> int | None:
+        """How many heads the running module says it has."""
+        return heads_of(self._frames[-1].module) if self._frames else None
 
     def _gumbel(self, op: Operation, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = args[0] if args else kwargs.get("logits")

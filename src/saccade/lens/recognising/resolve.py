@@ -58,13 +58,19 @@ class ScoreLayout:
 
     shape: of the scores. lead, targets: axes. source: the axis that the softmax runs over. The last lead axis is the
     heads and all before it the batch; the last two are the heads where keys are constant over the last (grouped
-    queries). A single lead axis is the batch, unless `heads` = (batch, heads) says that both were merged into it.
+    queries). Of three or more, the heads are the only one after the first that has `count`, if there is one. A single
+    lead axis is the batch, unless `heads` = (batch, heads) says that both were merged into it.
     """
 
     def __init__(
-        self, shape: Sequence[int], targets: Sequence[int], source: int, heads: tuple[int, int] | None, grouped: bool
-    ) -> None:
+        self, shape: Sequence[int], targets: Sequence[int], source: int, heads: tuple[int, int] | None, grouped: bool,
+        count: int | None = None,
+    ) -> None:  # fmt: skip
         lead = [i for i in range(len(shape)) if i not in targets and i != source]
+        counted = [i for i in lead[1:] if shape[i] == count]
+        self.known = len(lead) < 3 or len(counted) == 1  # which axis is that of the heads
+        if len(lead) > 2 and len(counted) == 1 and not grouped:
+            lead.append(lead.pop(lead.index(counted[0])))
         self.order = [*lead, *targets, source]
         self.full = tuple(shape[i] for i in self.order)
         self.lead, own = len(lead), len(lead) + len(targets)
@@ -124,16 +130,19 @@ class ScoreLayout:
 
 @lru_cache(maxsize=256)
 def score_layout(
-    shape: tuple[int, ...], targets: tuple[int, ...], source: int, heads: tuple[int, int] | None, grouped: bool
-) -> ScoreLayout:
+    shape: tuple[int, ...], targets: tuple[int, ...], source: int, heads: tuple[int, int] | None, grouped: bool,
+    count: int | None,
+) -> ScoreLayout:  # fmt: skip
     """The layout of scores of this shape, made once: the layers of a model have few."""
-    return ScoreLayout(shape, targets, source, heads, grouped)
+    return ScoreLayout(shape, targets, source, heads, grouped, count)
 
 
-def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | None = None) -> ResolvedSoftmax | str:
+def resolve(
+    scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | None = None, count: int | None = None
+) -> ResolvedSoftmax | str:
     """What the softmax of `given` over an axis was, of which `scores` is the record; or why it is no attention.
 
-    heads: how many there are in a single lead axis, if that is known.
+    heads: how many there are in a single lead axis, if that is known. count: how many the module says there are.
     """
     role = scores.roles[axis]
     if role not in "st" or any(r == role and i != axis and out.shape[i] > 1 for i, r in enumerate(scores.roles)):
@@ -144,7 +153,11 @@ def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | 
     q, k = (scores.q, scores.k) if role == "s" else (scores.k, scores.q)
     lead = [i for i in range(out.ndim) if i not in targets and i != axis]
     grouped = not scores.why and len(lead) > 2 and k.shape[lead[-1]] == 1 < out.shape[lead[-1]]
-    layout = score_layout(tuple(out.shape), tuple(targets), axis, merged, grouped)
+    layout = score_layout(tuple(out.shape), tuple(targets), axis, merged, grouped, count)
+    origin = scores.origin
+    if layout.lead > 2:  # windows or frames beside the heads
+        plain = layout.known and not (scores.moved or grouped) and sorted(layout.order[: layout.lead]) == lead
+        origin = origin.folded(layout.order[: layout.lead]) if plain and lead == list(range(layout.lead)) else origin
     why = scores.why or ("" if unmodified(scores.versions) else OVERWRITTEN)
     if not why:
         q, k, *added = (layout.permuted(t) for t in (q, k, *scores.added))
@@ -154,7 +167,7 @@ def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | 
             mask = None if mask is None else layout.folded(mask)
             q, k = layout.queries(q), layout.keys(k)
             return ResolvedSoftmax(
-                q, k, mask, scores.scale, scores.origin, scores.note, layout, tuple(out.shape), scores.versions
+                q, k, mask, scores.scale, origin, scores.note, layout, tuple(out.shape), scores.versions
             )
     nothing = given.new_zeros(1, 1, 1, 1)
     b, h, n, m = layout.b, layout.h, layout.n, layout.m
@@ -162,7 +175,7 @@ def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | 
     note = AS_SCORES.format(n=n, m=m, why=why)
     q, k = nothing.expand(b, h, n, 1), nothing.expand(b, h, m, 1)
     versions = ((given, version_of(given)),)
-    return ResolvedSoftmax(q, k, kept, 1.0, scores.origin, note, layout, tuple(out.shape), versions)
+    return ResolvedSoftmax(q, k, kept, 1.0, origin, note, layout, tuple(out.shape), versions)
 
 
 def why_unfollowed(out: Tensor) -> str:

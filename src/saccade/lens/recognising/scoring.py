@@ -45,6 +45,7 @@ class Scores:
     note: str = ""
     heads: tuple[int, int] | None = None  # (batch, heads), if it is known that they were merged into one axis
     versions: Versions = ()  # of what was used, to notice if it is written into
+    moved: bool = False  # its axes are no longer those of the product
 
     def invalidated(self, why: str) -> "Scores":
         """The same after something that is not followed. The axes are still known."""
@@ -128,10 +129,11 @@ class Scores:
         """With its axes in another order."""
         shape = tuple(self.shape[i] for i in order)
         roles = "".join(self.roles[i] for i in order)
+        known = replace(self, shape=shape, roles=roles, moved=True)
         if self.why:
-            return replace(self, shape=shape, roles=roles)
+            return known
         q, k = (t.permute(*order, len(order)) for t in (self.q, self.k))
-        return replace(self, shape=shape, roles=roles, q=q, k=k, added=tuple(a.permute(*order) for a in self.added))
+        return replace(known, q=q, k=k, added=tuple(a.permute(*order) for a in self.added))
 
     def reshaped(self, shape: Sequence[int]) -> "Scores | None":
         """Viewed with another shape; None if that mixes targets with sources, or either with the rest."""
@@ -148,7 +150,7 @@ class Scores:
             roles.append(role * len(new))
             if role == "b" and len(old) == 2 and len(new) == 1:
                 heads = (self.shape[old[0]], self.shape[old[1]])
-        known = replace(self, shape=shape, roles="".join(roles), heads=heads)
+        known = replace(self, shape=shape, roles="".join(roles), heads=heads, moved=True)
         if self.why:
             return known
         q, k = (regrouped(t, self.shape, parts, shape) for t in (self.q, self.k))

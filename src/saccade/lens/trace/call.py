@@ -4,6 +4,7 @@ Row i of the map is exp(s q_i·K + mask_i − lse_i), so each view walks over ti
 a row and never the n x m map, which only `weights` makes.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -14,7 +15,8 @@ from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens.attention.heads import CROSS_FRAME, share_one_source
 from saccade.lens.dataflow.lineage import CallNode
-from saccade.lens.dataflow.windows import LayoutStep, Windows, layout
+from saccade.lens.dataflow.replay import Pair, layout
+from saccade.lens.dataflow.windows import Windows
 from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.notes import joined
 from saccade.lens.trace.blocks import Block, block_of
@@ -35,8 +37,9 @@ class Call(TiledMap):
     cross-attention were made of, more than n where tokens were merged or left out. component: that of a pipeline,
     else "". run: which forward pass of it within the block, from 0. q (b h n k), k (b g m k), and v (b g m c) if it
     was kept: as the kernel saw them, in its dtype (under autocast not that of the model). mask: as given,
-    broadcastable to (b h n m), or None. scale: factor of q·k. causal: target i saw sources 0 to i only. note: what must
-    be known to read it, "" as a rule.
+    broadcastable to (b h n m), or None. scale: factor of q·k. causal: target i saw sources 0 to i only. lengths: of the
+    sequences that lie one after another in its tokens, each of which attends to itself only; None if there is one.
+    note: what must be known to read it, "" as a rule.
 
     Views are computed in fp32 (fp64 for fp64 inputs) from those q and k, and are the weights before dropout. They are
     part of the graph if the call is differentiable (`watch(model, differentiable=True)`).
@@ -58,14 +61,15 @@ class Call(TiledMap):
         component: str = "",
         parts: dict[str, slice] | None = None,
         differentiable: bool = False,
+        lengths: Sequence[int] | None = None,
     ) -> None:
         self.name, self._kind, self.causal, self.run, self._note = name, kind, causal, run, note
-        self.component, self.parts = component, parts
+        self.component, self.parts, self.lengths = component, parts, None if lengths is None else tuple(lengths)
         self.source_parts: dict[str, slice] | None = None
         self.tokens_before = q.shape[2]
         self.node: CallNode | None = None  # what it was computed from, if that is known
         self.apart = ""  # why it does not follow the call before, of a trace that was saved
-        self._windows: Windows | tuple[LayoutStep, LayoutStep] | None = None
+        self._windows: Windows | Sequence[Pair] | None = None
         self.scale = ops.default_scale(q) if scale is None else float(scale)
         self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
         given = [t for t in (q, k, v) if t is not None]
@@ -159,31 +163,37 @@ class Call(TiledMap):
         SaccadeError if there are none of these names."""
         return block_of(self, targets, sources)
 
-    def set_layout(self, windows: Windows | tuple[LayoutStep | None, LayoutStep | None]) -> None:
-        """Note `windows`, or how q and k were made of a feature map, from which they can be found."""
-        if isinstance(windows, Windows):
-            self._windows = windows
-        elif windows[0] is not None and windows[1] is not None:
-            self._windows = windows[0], windows[1]
+    def set_layout(self, windows: Windows | Sequence[Pair] | None) -> None:
+        """Note `windows`, or how q and k were made of a feature map, from which they can be found: one pair of steps,
+        or one for each of `lengths`."""
+        self._windows = windows
 
     @property
     def windows(self) -> Windows | None:
         """Where the tokens of attention in windows lie in the pictures; None if it is not in windows, or that could
         not be found."""
-        if isinstance(self._windows, tuple):
+        if self._windows is not None and not isinstance(self._windows, Windows):
             b, _, n, m = self.shape
-            self._windows = layout(*self._windows, b, n) if n == m else None
+            self._windows = layout(self._windows, b, n, m)
         return self._windows
+
+    @property
+    def steps(self) -> Sequence[Pair]:
+        """By which q and k were made of a feature map, until `windows` are asked for; none if that is not known."""
+        return () if self._windows is None or isinstance(self._windows, Windows) else self._windows
 
     def at(self, picture: int, row: int, column: int) -> Float[Tensor, "h y x"]:
         """What the token at a place of a picture attends to, on the grid of the picture: 0 outside its window.
 
-        It sums to less than 1 by what goes to padding. Raises SaccadeError if `windows` is None or has no such place.
+        row, column: on the grid of the targets, which is coarser than that of the sources where queries were pooled.
+        picture: of the batch; of patches given as one list (Qwen2.5-VL), the frame, counted over all pictures and
+        films. It sums to less than 1 by what goes to padding. Raises SaccadeError if `windows` is None or has no such
+        place.
         """
         if self.windows is None:
             raise SaccadeError(f"{self.name!r} has no windows that could be found: use rows(), which counts tokens")
         folded, token = self.windows.find(picture, row, column)
-        return self.windows.row(folded, next(self.tiles(torch.tensor([token])))[1][folded, :, 0])
+        return self.windows.row(folded, next(self.tiles(torch.tensor([token])))[1][folded, :, 0], picture)
 
     def distance(self, grid: tuple[int, int], prefix: int | None = None) -> Float[Tensor, "b h"]:
         """Mean attention distance of each head, in patches: the reach of its receptive field.

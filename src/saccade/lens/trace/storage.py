@@ -1,13 +1,16 @@
 """Traces as safetensors files: the tensors of each call by number, and a JSON header that says what they are.
 
 tensors   "0.q" (b h n k), "0.k" (b g m k), "0.lse" (b h n), "0.v" and "0.gradient" (b h n c) if kept,
-          "mask.0" (shared by calls), "0.windows" (b n 3) if its tokens lie in windows
+          "mask.0" (shared by calls), "0.windows" (b n 3) if its tokens lie in windows, "0.source_windows" (b m 3) if
+          its sources lie on another grid
 metadata  format "saccade.trace", version "1", calls (JSON list), missed (JSON object), skipped (JSON object, if any)
 """
 
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 
@@ -48,8 +51,12 @@ def save(
             about["source_parts"] = {name: [part.start, part.stop] for name, part in call.source_parts.items()}
         if call.tokens_before > call.shape[2]:
             about["tokens_before"] = call.tokens_before
+        if call.lengths:
+            about["lengths"] = list(call.lengths)
         if call.windows is not None:
             tensors[f"{i}.windows"], about["grid"] = call.windows.places, call.windows.grid
+            if (sources := call.windows.sources) is not None:
+                tensors[f"{i}.source_windows"], about["source_grid"] = sources.places, sources.grid
         if why := _apart(call, calls[:i]):
             about["apart"] = why
         if call.mask is not None:
@@ -122,19 +129,31 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     name, kind, scale, causal, run = (about[key] for key in ("name", "kind", "scale", "causal", "run"))
     if not math.isfinite(float(scale)):
         raise ValueError(f"the scale of call {i} is {scale}")
-    _check_lse(i, q, k, lse, mask, float(scale), bool(causal))
+    lengths = tuple(int(length) for length in about["lengths"]) if "lengths" in about else None
+    if lengths is not None and (min(lengths, default=0) < 1 or not sum(lengths) == n == m):
+        raise ValueError(f"the lengths of call {i} do not make up its tokens")
+    _check_lse(i, q, k, lse, mask, float(scale), bool(causal), lengths)
     parts = None
     if kind == "joint":
         parts = check_parts_cover({name: slice(int(a), int(z)) for name, (a, z) in about["parts"].items()}, n)
     note, component = (str(about.get(key, "")) for key in ("note", "component"))
-    call = Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run), note, component, parts)
+    call = Call(
+        str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run), note, component, parts,
+        lengths=lengths,
+    )  # fmt: skip
     if "source_parts" in about:
         call.source_parts = {name: slice(int(a), int(z)) for name, (a, z) in about["source_parts"].items()}
     call.tokens_before = max(n, int(about.get("tokens_before", n)))
     call.apart = str(about.get("apart", ""))
     call.gradient = None if gradient is None else Gradient.of(gradient)
     if "grid" in about:
-        call.set_layout(Windows.checked(tensors[f"{i}.windows"], about["grid"], q.shape[0], n))
+        windows = Windows.checked(tensors[f"{i}.windows"], about["grid"], q.shape[0], n)
+        if "source_grid" in about:
+            sources = Windows.checked(tensors[f"{i}.source_windows"], about["source_grid"], q.shape[0], m)
+            windows = Windows(windows.places, windows.grid, sources)
+        elif n != m:
+            raise ValueError(f"the windows of call {i} are those of its targets only")
+        call.set_layout(windows)
     return call
 
 
@@ -145,7 +164,10 @@ def _apart(call: Call, before: Sequence[Call]) -> str:
     return "" if call.kind == "cross" or not layers else call.apart or broken_link(layers[-1].node, call.node)
 
 
-def _check_lse(i: int, q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, scale: float, causal: bool) -> None:
+def _check_lse(
+    i: int, q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, scale: float, causal: bool,
+    lengths: tuple[int, ...] | None,
+) -> None:  # fmt: skip
     """Refuse a log-sum-exp under which the weights of a row would not sum to 1. Rows that may attend to nothing, or
     whose scores are not finite, have none."""
     b, h, n, _ = q.shape
@@ -155,9 +177,11 @@ def _check_lse(i: int, q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, s
         picture, head, target = row // (h * n), row // n % h, row % n
         one = (slice(picture, picture + 1), slice(head, head + 1), slice(target, target + 1))
         group = head * k.shape[1] // h
-        sources = min(m, target + 1) if causal else m
-        keys = k[one[0], group : group + 1, :sources]
-        seen = None if mask is None else mask.expand(b, h, n, m)[one][..., :sources]
+        ends = [0, *accumulate(lengths or (m,))]
+        own = bisect_right(ends, target) if lengths else 1
+        sources = slice(ends[own - 1], min(ends[own], target + 1) if causal else ends[own])
+        keys = k[one[0], group : group + 1, sources]
+        seen = None if mask is None else mask.expand(b, h, n, m)[one][..., sources]
         # A call of one row, without its lse, computes it itself.
         alone = Call("", "cross", q[one], keys, mask=seen, scale=scale)
         true, found = float(alone.lse), float(lse[picture, head, target])

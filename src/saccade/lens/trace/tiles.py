@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from saccade import ops
@@ -28,6 +28,7 @@ class TiledMap:
     shape: tuple[int, int, int, int]
     scale: float
     causal: bool
+    lengths: tuple[int, ...] | None
     _q: SavedTensor
     _k: SavedTensor
     _mask: SavedTensor | None
@@ -74,7 +75,7 @@ class TiledMap:
         plain = (
             not self._graph
             and self.mask is None
-            and not self.causal
+            and not (self.causal or self.lengths)
             and rest is None
             and bool((share > 0).any(dim=1).all())
         )
@@ -122,10 +123,20 @@ class TiledMap:
     def _scores(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
         with full_precision(k.device, self._graph):
             s = ops.score(self.q[:, :, targets].to(k.dtype), k, self._mask_at(targets, sources), self.scale)
-            if self.causal:
-                of = torch.arange(self.shape[3], device=k.device) if sources is None else sources
-                s = s.masked_fill(of > targets[:, None], -math.inf)
-            return s
+            seen = self.seen(targets, sources)
+            return s if seen is None else s.masked_fill(~seen, -math.inf)
+
+    def seen(self, targets: Int[Tensor, "t"], sources: Int[Tensor, "i"] | None = None) -> Bool[Tensor, "t i"] | None:
+        """Which sources some targets may attend to, beside `mask`: None for all. Default: of all sources."""
+        if not (self.causal or self.lengths):
+            return None
+        of = torch.arange(self.shape[3], device=targets.device) if sources is None else sources
+        seen = of <= targets[:, None] if self.causal else of.new_ones(len(targets), len(of), dtype=torch.bool)
+        if self.lengths:
+            own = torch.tensor(self.lengths, device=of.device)
+            own = torch.arange(len(own), device=of.device).repeat_interleave(own)
+            seen = seen & (own[of] == own[targets][:, None])
+        return seen
 
     def _mask_at(self, targets: Tensor, sources: Tensor | None) -> Tensor | None:
         mask = self.mask

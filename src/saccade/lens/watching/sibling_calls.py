@@ -81,12 +81,12 @@ class SiblingCalls:
         self.sources.append(source)
         return True
 
-    def merge(self, batch: int | None) -> list[Call]:
-        """One call of all slices where that is exact, else the calls apart, by names of their own. batch: of the input
-        of the module, if it has one."""
+    def merge(self, given: Sequence[int]) -> list[Call]:
+        """One call of all slices where that is exact, else the calls apart, by names of their own. given: the shape of
+        the input of the module, if it has one."""
         if len(self.calls) == 1:
             return self.calls
-        whole = self._joined(batch)
+        whole = self._joined(given)
         if whole is not None:
             return [whole]
         same = all(query == self.queries[0] for query in self.queries)
@@ -97,10 +97,15 @@ class SiblingCalls:
                 call.add_note(PIECE.format(len(self.calls)))
         return self.calls
 
-    def _along(self, axis: int, batch: int | None) -> bool:
-        """Whether the calls are slices along the batch or along the heads, and all of them."""
+    def _along(self, axis: int, given: Sequence[int]) -> bool:
+        """Whether the calls are slices along the batch, along the heads or along the tokens, and all of them."""
         if not _consecutive(self.queries, axis) or not _consecutive(self.keys, axis):
             return False
+        batch = given[0] if given else None
+        if axis == 2:  # each window attends to itself
+            own = all(c.kind == "self" and c.shape[2] == c.shape[3] and c.mask is None for c in self.calls)
+            every = (*self.calls[0].shape[:1], sum(c.shape[2] for c in self.calls))
+            return own and not self.calls[0].causal and every == ((1, *given[:1]) if len(given) == 2 else given[:-1])
         if axis == 1:
             return self.calls[0].shape[0] == batch
         return self._folded() or sum(call.shape[0] for call in self.calls) == batch
@@ -110,12 +115,12 @@ class SiblingCalls:
         total = sum(call.shape[0] for call in self.calls)
         return self.merged is not None and math.prod(self.merged) == total and self.calls[0].shape[1] == 1
 
-    def _joined(self, batch: int | None) -> Call | None:
+    def _joined(self, given: Sequence[int]) -> Call | None:
         first = self.calls[0]
         alike = all(c.scale == first.scale and c.causal == first.causal and c.gradient is None for c in self.calls)
         if not alike or any((c.mask is None) != (first.mask is None) for c in self.calls):
             return None
-        axis = next((i for i in (0, 1) if self._along(i, batch)), None)
+        axis = next((i for i in (0, 1, 2) if self._along(i, given)), None)
         if axis is None:
             return None
         folded = axis == 0 and self._folded()
@@ -133,8 +138,10 @@ class SiblingCalls:
         whole = Call(
             first.name, first.kind, joined([c.q for c in self.calls]), joined([c.k for c in self.calls]), v,
             joined([c.lse for c in self.calls]), mask, first.scale, first.causal, first.run, first.note,
-            first.component, first.parts,
+            first.component, first.parts, lengths=[c.shape[2] for c in self.calls] if axis == 2 else None,
         )  # fmt: skip
+        if axis == 2 and all(call.steps for call in self.calls):
+            whole.set_layout([pair for call in self.calls for pair in call.steps])
         whole.node = joined_node([call.node for call in self.calls], whole.shape)
         whole.source_parts, whole.tokens_before = first.source_parts, first.tokens_before
         return whole

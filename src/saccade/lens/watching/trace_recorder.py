@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from saccade.lens.attention.args import AttentionArgs, heads_as_targets, kernel_inputs, why_not_kept, with_one_target
-from saccade.lens.attention.heads import CHANNELS, attends_over_channels, with_heads
+from saccade.lens.attention.heads import CHANNELS, attends_over_channels, heads_last, with_heads
 from saccade.lens.attention.kernels import KernelCall
 from saccade.lens.attention.processes import PART, processes_of
 from saccade.lens.dataflow.call_origin import CallOrigin, find_origin, kind_of_step
@@ -98,6 +98,8 @@ class TraceRecorder:
             lse = None if kernel is None else kernel.lse
             frame = self._modules.frames[-1]
             laid, _, unknown = with_heads(arguments, heads_of(frame.module), merged, frame.inputs)
+            if q.ndim > 4 and (order := heads_last(original or arguments, heads_of(frame.module))):
+                found = found.folded(order)
             if laid is not arguments:
                 arguments, kernel, lse = laid, None, None  # no fused kernel takes three axes or five
             targets, keys, values, mask = kernel_inputs(arguments, None if self._graph else kernel)
@@ -137,7 +139,8 @@ class TraceRecorder:
             name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, origin.parts,
             self._graph,
         )  # fmt: skip
-        call.set_layout(origin.steps)
+        q_step, k_step = origin.steps
+        call.set_layout(None if q_step is None or k_step is None else [(q_step, k_step)])
         call.node = self.latest = self.lineages.node(origin.lineage, call.shape)
         call.source_parts, call.tokens_before = origin.sources, max(origin.before, call.shape[2])
         given = StridedView.of(q), StridedView.of(k), origin.source
@@ -167,7 +170,7 @@ class TraceRecorder:
             return
         calls = list(siblings.calls)
         given = frame.inputs[0] if frame.inputs else None
-        found = siblings.merge(None if given is None or given.is_nested else len(given))
+        found = siblings.merge(() if given is None or given.is_nested else given.shape)
         if self._stream.views is not None:
             for call in found:
                 self._stream.view(call)

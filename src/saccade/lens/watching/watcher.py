@@ -52,10 +52,10 @@ class Watcher(Mode):
         self._recording = TraceRecorder(self.modules, trace, values, gradients, stream, graph)
         self._miss, self._lineages = self._recording.miss, self._recording.lineages
         self._lineages.set_constants(each for module in components.values() for each in module.buffers())
-        self._eager = Recogniser(self._miss, self._recording.origin, context=hidden if graph else hidden_no_grad)
+        look = hidden if graph else hidden_no_grad
+        self._eager = Recogniser(self._miss, self._recording.origin, frames=self.modules.frames, context=look)
         self._recording.merged = self._eager.merged
-        self._in_torch_layer = False  # a kernel recorder is on, around a module of torch.nn
-        self._outputs = Outputs()
+        self._outputs, self._in_torch_layer = Outputs(), False  # a kernel recorder is on, around a module of torch.nn
 
     def attach(self, undo: ExitStack) -> None:
         """Follow the modules until `undo` is closed."""

@@ -77,8 +77,8 @@ def _weights(call: Call, targets: list[int]) -> Float[Tensor, "h t m"]:
     """Of some targets of the first picture, as a call of these alone: for other rows nothing is computed."""
     q, k, mask = call.q, call.k, call.mask
     mask = None if mask is None else mask.expand(call.shape)[:1, :, targets]
-    if call.causal:
-        past = torch.arange(call.shape[3], device=q.device) <= torch.tensor(targets, device=q.device)[:, None]
+    past = call.seen(torch.tensor(targets, device=q.device))
+    if past is not None:
         bias = torch.zeros(past.shape, device=q.device).masked_fill(~past, -torch.inf)
         mask = past if mask is None else past & mask if mask.dtype == torch.bool else mask + bias
     return Call(call.name, "cross", q[:1, :, targets], k[:1], mask=mask, scale=call.scale).weights()[0].float().cpu()
