@@ -179,9 +179,8 @@ def look_at(model: nn.Module, subject: Subject, truth: Finder) -> Look:
     look.coarse = any(call.q.dtype in COARSE for call in trace)
     tolerance = 2e-3 if look.coarse else 1e-4
     left, others = list(truth.maps), list(truth.softmaxes)
-    for call in trace:
+    for call, weights in [(each, weights) for each in trace for weights in maps_of(each)]:
         look.kinds[call.name] = call.kind
-        weights = call.weights()
         match = next((m for m in left if alike(m.value, weights, tolerance)), None)
         if match is None and weights.shape[-1] == 1:  # a single source has weight 1, and its product is skipped
             match = Map(weights, call.name, weights)
@@ -190,7 +189,7 @@ def look_at(model: nn.Module, subject: Subject, truth: Finder) -> Look:
             look.noted += bool(match and call.note)
             look.learned += bool(match and not call.note)
         if match is None:
-            look.differing.append(f"{call.name} {tuple(call.shape)}")
+            look.differing.append(f"{call.name} {tuple(weights.shape)}")
         else:
             look.matched += 1
             if match in left:
@@ -204,6 +203,17 @@ def look_at(model: nn.Module, subject: Subject, truth: Finder) -> Look:
     look.silent += [name for name in _other_attention(attending, truth.ran) if not _is_named(name, look.named, root)]
     look.otherwise = [name for name in look.named if not any(_nested(name, one.name) for one in left)]
     return look
+
+
+def maps_of(call: saccade.lens.Call) -> list[Tensor]:
+    """The weights of a call; of one whose sequences attend each to itself, those of each, unless one sees another."""
+    weights = call.weights()
+    if call.lengths is None:
+        return [weights]
+    ends = [sum(call.lengths[: i + 1]) for i in range(len(call.lengths))]
+    parts = [weights[..., z - n : z, z - n : z] for z, n in zip(ends, call.lengths, strict=True)]
+    inside = sum(float(part.sum()) for part in parts)
+    return parts if abs(inside - float(weights.sum())) < 1e-3 * inside else [weights]
 
 
 def _before(weights: Tensor, left: list[Map], others: list[Tensor]) -> Map | None:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 import saccade
-from benchmarks.coverage.compare import COARSE, true_maps
+from benchmarks.coverage.compare import COARSE, maps_of, true_maps
 from benchmarks.coverage.families.cases import Subject
 from benchmarks.coverage.stand_in import PICTURES, in_cell
 from benchmarks.coverage.true_maps import Finder, alike
@@ -96,13 +96,13 @@ def unmatched(calls: list[Call], truth: Finder) -> list[Call]:
     left = [*(one.value for one in truth.maps), *(one.softmax for one in truth.maps), *truth.softmaxes]
     missing = []
     for call in calls:
-        weights = call.weights()
         tolerance = 2e-3 if call.q.dtype in COARSE else 1e-4
-        match = next((i for i, one in enumerate(left) if alike(one, weights, tolerance)), None)
-        if match is None:
-            missing.append(call)
-        else:
-            del left[match]
+        for weights in maps_of(call):
+            match = next((i for i, one in enumerate(left) if alike(one, weights, tolerance)), None)
+            if match is not None:
+                del left[match]
+            elif call not in missing:
+                missing.append(call)
     return missing
 
 
