@@ -15,6 +15,7 @@ becomes the default of `look`, `predict` and `val` by its name in DEFAULT_CLASSI
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -63,7 +64,7 @@ def fitted(task: ClassifyTask, data: Path, hold_out: float, keep_size: bool) -> 
         task = replace(task, preprocess=preprocess, card={**task.card, "scores": scores})
     task = calibrate(task, train, held, join("cpu", "fp32"))
     print(task.card["out_of_distribution"])
-    named = {key: Path(task.card[key]).name for key in ("data", "validated on") if key in task.card}
+    named: dict[str, Any] = {key: Path(task.card[key]).name for key in ("data", "validated on") if key in task.card}
     return replace(task, card={**task.card, **named})
 
 

@@ -43,7 +43,7 @@ class GraphedGenerator(nn.Module):
         if words.ids.shape[0] > DIFFERENT or words.index.shape[1] > WORDS:
             return self.generator(z, t, words, present, pictures)
         words = padded(words, self.generator.config.text.max_bytes)
-        given = (z, t, words.ids, words.byte_mask, words.index, words.word_mask, present)
+        given: tuple[Tensor, ...] = (z, t, words.ids, words.byte_mask, words.index, words.word_mask, present)
         names = tuple(name for name in self.generator.pictures if name in pictures)
         given += tuple(tensor for name in names for tensor in pictures[name])
         if self._graph is None:
