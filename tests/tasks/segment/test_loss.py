@@ -88,3 +88,12 @@ def test_the_right_answer_costs_next_to_nothing():
     sure = 50 * torch.nn.functional.one_hot(truth.long(), 3).movedim(-1, 1).float()
     predicted = SegmenterOutput(sure, sure[:, :, ::4, ::4])
     assert sum(loss_of_all_pixels(predicted, truth).values()) < 1e-4
+
+
+def test_areas_are_summed_in_float32_under_autocast():
+    """They are counted by index_add, whose parts must be of one type."""
+    predicted, truth = example()
+    expected = loss_of_all_pixels(predicted, truth)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss_of_all_pixels(predicted, truth)
+    assert torch.equal(found["dice"], expected["dice"])

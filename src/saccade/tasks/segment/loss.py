@@ -38,7 +38,8 @@ def _dice_loss(
 ) -> Float[Tensor, ""]:
     """1 - Dice over all pictures of the batch (Milletari et al. 2016, eq. 2, without the squares), averaged over the
     classes that occur: rare classes have the same weight as frequent ones. true: labelled pixels of each class."""
-    predicted = torch.einsum("bcp,bp->c", probabilities, area)
+    with torch.autocast(area.device.type, enabled=False):  # which would sum areas in bf16
+        predicted = torch.einsum("bcp,bp->c", probabilities, area)
     own = probabilities.gather(1, target[:, None])[:, 0] * area  # of the true class
     intersection = torch.zeros_like(predicted).index_add(0, target.flatten(), own.flatten())
     present = true > 0
