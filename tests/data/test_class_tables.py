@@ -1,12 +1,14 @@
 """Classes and splits that stand in tables and lists."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from saccade.data import ImageFolder, splits
+from saccade.data.doctor import examine
 from saccade.errors import DataError
 
 from .conftest import noise
@@ -228,3 +230,32 @@ def test_a_hundred_text_files_of_pictures_do_not_hide_the_table(make_folder: Mak
     for i in range(99):
         (root / "images" / f"note{i}.txt").write_text("some words\n")
     assert len(ImageFolder(root)) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("file,cat,dog\n1.png,1,1\n2.png,1,0\n3.png,0,1\n4.png,0,0\n", r"line 2 has 2 classes \(cat, dog\)"),
+        ("file,cat,dog\n1.png,1,1\n2.png,1,-1\n3.png,-1,1\n4.png,-1,-1\n", r"line 2 has 2 classes \(cat, dog\)"),
+        ("file,label\n1.png,cat|dog\n2.png,cat\n3.png,dog\n4.png,cat\n", r"line 2 has the classes 'cat\|dog'"),
+    ],
+    ids=["0 and 1", "-1 and 1", "in a column"],
+)
+def test_multi_label_tables_are_named(make_folder: Make, text: str, first: str):
+    root = write(make_folder({"images": 4}), labels_csv=text)
+    expected = (
+        rf"labels\.csv is multi-label: 1 of its 4 rows give a picture several classes \(such as {first}\)\. Saccade"
+    )
+    with pytest.raises(DataError, match=expected):
+        ImageFolder(root, on_error="skip")
+    assert re.search(expected, examine(root).report.findings[0].places[0])
+
+
+def test_a_row_of_two_classes_is_left_out(make_folder: Make):
+    """A slip among other rows is no multi-label table, and no missing picture."""
+    lines = "".join(f"{i}.png,{i % 2},{1 - i % 2}\n" for i in range(1, 12))
+    root = write(make_folder({"images": 12}), labels_csv=f"file,cat,dog\n{lines}12.png,1,1\n")
+    assert list(ImageFolder(root, on_error="skip").skipped) == ["labels.csv, line 13"]
+    kinds = {each.kind: each.places for each in examine(root).report.findings}
+    assert kinds["annotation broken"] == ["labels.csv, line 13 has 2 classes (cat, dog); one class a picture expected"]
+    assert "picture missing" not in kinds

@@ -79,3 +79,27 @@ def test_names():
     assert sorted(["b10", "B2", "a", "b1"], key=natural_key) == ["a", "b1", "B2", "b10"]
     assert escape("a\x1b[1m\n강") == r"a\x1b[1m\n강"
     assert len(escape("x" * 5000)) < 300
+
+
+def test_runs_inside_a_set_are_left_out(tmp_path: Path):
+    for name in ("cat/1.png", "dog/1.png", "runs/a/data.png", "runs/a/model/x.png", "runs/val-a/confusion.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "runs/a/config.json").write_text('{"epochs": 1, "recipe": {}, "source": {"data": "."}}')
+    (tmp_path / "runs/a/log.jsonl").touch()
+    for name in ("scores.json", "pictures.csv"):
+        (tmp_path / "runs/val-a" / name).touch()
+    store = open_store(tmp_path)
+    assert (sorted(store.files), store.folders) == (["cat/1.png", "dog/1.png"], {"cat", "dog"})
+    assert len(store.notes) == 1
+    assert store.notes[0].startswith("2 folders of runs of Saccade inside the set were left out: runs/")
+    assert "data.png" in open_store(tmp_path / "runs" / "a").files  # a run that is given itself
+
+
+@pytest.mark.parametrize("text", ["{}", "[", '{"recipe": 1, "source": {}}', "[" * 100_000])
+def test_other_configs_are_no_runs(tmp_path: Path, text: str):
+    (tmp_path / "a").mkdir()
+    for name in ("1.png", "log.jsonl"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "a" / "config.json").write_text(text)
+    assert "a/1.png" in open_store(tmp_path).files

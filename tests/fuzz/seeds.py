@@ -182,7 +182,15 @@ def segments() -> list[Tree]:
     lossy = {f"img_dir/{i}.png": picture(i) for i in (1, 2)} | {f"ann_dir/{i}.jpg": levels(i, "JPEG") for i in (1, 2)}
     by_class = {f"images/{i}.png": picture(i) for i in (1, 2)}
     by_class |= {f"masks/{name}/{i}.png": mask(i) for name in ("red", "green") for i in (1, 2)}
-    return [pairs, coloured, listed, objects, greys, lossy, by_class]
+    ade = {f"{folder}/1.png": (picture if folder == "images" else mask)(1) for folder in ("images", "annotations")}
+    ade["objectInfo150.txt"] = (
+        b"Idx\tRatio\tTrain\tVal\tStuff\tName\n1\t.1\t3\t1\t1\tred\n2\t.1\t3\t1\t0\tlime, green\n"
+    )
+    nnunet = {"imagesTr/1_0000.png": picture(1), "labelsTr/1.png": mask(1)}
+    nnunet["dataset.json"] = b'{"modality": {"0": "R"}, "labels": {"back": 0, "red": 1, "green": 2}}'
+    vistas = {"training/images/1.png": picture(1), "training/v1.2/labels/1.png": mask(1)}
+    vistas["config_v1.2.json"] = b'{"labels": [{"name": "back", "readable": "B"}, {"name": "red", "readable": "R"}]}'
+    return [pairs, coloured, listed, objects, greys, lossy, by_class, ade, nnunet, vistas]
 
 
 def classes() -> list[Tree]:
@@ -198,7 +206,8 @@ def classes() -> list[Tree]:
     listed = {f"images/{c}/{i}.png": picture(i) for c in ("red", "green") for i in (1, 2, 3)} | {
         "meta/train.txt": b"red/1\nred/2\ngreen/1.png\n", "meta/test.txt": b"/home/x/red/3.png 0\ngreen/2 1\n",
     }  # fmt: skip
-    return [tree, table, marked, lines, names, inside, listed]
+    beside = {f"{i}.png": picture(i) for i in (1, 2, 3)} | {f"{i}.cls": b"%d" % (i % 2) for i in (1, 2, 3)}
+    return [tree, table, marked, lines, names, inside, listed, beside]
 
 
 def captions() -> list[Tree]:
@@ -210,6 +219,8 @@ def captions() -> list[Tree]:
         files | {"data.tsv": rows.replace(b",", b"\t")},
         files | {"metadata.jsonl": lines},
         files | {f"{i}.txt": b"a red star\nleft of it\n" for i in (1, 2, 3)},
+        files | {f"{i}.json": b'{"caption": "a red star"}' for i in (1, 2, 3)},
+        files | {"results.csv": b"image_name| comment_number| comment\n1.png| 0| a , b\n2.png| 0| c\n"},
     ]
 
 

@@ -42,6 +42,10 @@ class UnknownColumns(DataError):
     """A table names pictures, and which of its columns is their class is not certain."""
 
 
+class SeveralClasses(DataError):
+    """A row gives its picture more than one class."""
+
+
 @dataclass(frozen=True)
 class Labels:
     """Where a table holds classes or splits. columns: their places. of: the class or split of a row; raises DataError,
@@ -186,21 +190,24 @@ def _class(value: object, several: str) -> str:
     if re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*(e[-+]?\d+)?", text):
         raise DataError(f"has the number {escape(text)} for its class; the name or number of a class expected")
     if re.search(several, text):
-        raise DataError(f"has the classes '{escape(text)}'; one class a picture expected")
+        raise SeveralClasses(f"has the classes '{escape(text)}'; one class a picture expected")
     return re.sub(r"^(\d+)\.0+$", r"\1", text)
 
 
 def _marked(values: Sequence[object], columns: list[int], names: list[str]) -> str:
     marked = [i for i in columns if float(str(values[i]).strip() or 0) == 1]
-    if len(marked) != 1:
-        raise DataError(f"has {len(marked)} classes; one class a picture expected")
+    if len(marked) > 1:
+        several = some_of(escape(names[i]) for i in marked)
+        raise SeveralClasses(f"has {len(marked)} classes ({several}); one class a picture expected")
+    if not marked:
+        raise DataError("has no class; one class a picture expected")
     return names[marked[0]]
 
 
 def _one_hot(table: Table, columns: list[int]) -> bool:
-    """Whether all values are 0 or 1, and there is a 1 in most rows."""
+    """Whether all values are 0 or 1 (or -1 for 0, as in CelebA), and there is a 1 in most rows."""
     numbers = [[str(values[i]).strip() for i in columns] for _, values in table.rows if len(values) > max(columns)]
-    known = all(re.fullmatch(r"[01]?(\.0*)?", value) for row in numbers for value in row)
+    known = all(re.fullmatch(r"(-?1|0?)(\.0*)?", value) for row in numbers for value in row)
     marked = sum(any(value.startswith("1") for value in row) for row in numbers)
     return known and 2 * marked >= len(numbers) > 0 and all(table.columns[i] for i in columns)
 

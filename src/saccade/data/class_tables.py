@@ -9,7 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from posixpath import splitext
 
-from saccade.data.class_columns import EXPECTED, UnknownColumns, file_column, known_classes, label_columns, split_column
+from saccade.data.class_columns import (
+    EXPECTED,
+    SeveralClasses,
+    UnknownColumns,
+    file_column,
+    known_classes,
+    label_columns,
+    split_column,
+)
 from saccade.data.class_folders import ClassPart
 from saccade.data.files import escape, has_control_characters, is_picture, natural_key
 from saccade.data.split_names import is_trainval, split_role
@@ -18,6 +26,8 @@ from saccade.data.tabular import SUFFIXES, TEXT_SUFFIXES, PictureIndex, load
 from saccade.errors import DataError, some_of
 
 MOST_TABLES = 64  # files of a set that are looked at
+MULTI_LABEL = 0.1  # share of rows with several classes above which these are no slips
+NOT_THERE = "which is not there; add or remove it"
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,7 @@ def _read(
     if others:
         result.notes.append(f"columns of {escape(name)} that are not read: {some_of(map(escape, others), 8)}")
     splits: dict[str, tuple[str, str]] = {}  # picture -> its split, and where it says so
+    several: list[str] = []
     for line, values in table.rows:
         where = f"{escape(name)}, line {line}"
         try:
@@ -211,6 +222,7 @@ def _read(
             named = _split_by_name(name, picture) if split is None else split.of(values)
         except DataError as error:
             result.problems[where] = f"{where} {error}"
+            several += [f"line {line} {error}"] if isinstance(error, SeveralClasses) else []
             continue
         result.rows.append((named, Row(where, picture, label)))
         other, before = splits.setdefault(picture, (named, where))
@@ -219,6 +231,12 @@ def _read(
                 f"{escape(picture)} is in the splits {escape(other)} ({before}) and {escape(named)} ({where}); put it "
                 "into one"
             )
+    if len(several) > MULTI_LABEL * len(table.rows):
+        raise UnknownColumns(
+            f"{escape(store.full_name(name))} is multi-label: {len(several)} of its {len(table.rows)} rows give a "
+            f"picture several classes (such as {several[0].partition(';')[0]}). Saccade classifies one label a "
+            "picture: write a column label with one class, or leave such rows out"
+        )
     if not result.rows:
         raise DataError(next(iter(result.problems.values()), f"{escape(name)} has no rows"))
     return result
@@ -227,8 +245,8 @@ def _read(
 def _only(found: list[str], value: object) -> str:
     if len(found) == 1:
         return found[0]
-    what = f"may mean {some_of(map(escape, found))}" if found else "is not there; add or remove it"
-    raise DataError(f"names {escape(value)}, which {what}")
+    what = f"which may mean {some_of(map(escape, found))}" if found else NOT_THERE
+    raise DataError(f"names {escape(value)}, {what}")
 
 
 def _split_by_name(table: str, picture: str) -> str:

@@ -8,7 +8,7 @@ import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ VIDEO_SUFFIX = re.compile(
     r"\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|divx|mpe?g|m[12]v|vob|m?ts|m2ts|mxf|flv|f4v|wmv|asf|og[vm])$",
     re.IGNORECASE,
 )
+
+RUN_OPTIONS = 1 << 20  # bytes of a run's options at most
 
 
 def find_images(
@@ -116,10 +118,21 @@ def check_file(path: Path) -> Path:
 @dataclass
 class Walked:
     """What is to be said of a folder that was searched. outside: links that lead out of it. closed: folders that may
-    not be entered, with the reason."""
+    not be entered, with the reason. runs: folders of training runs that were left out."""
 
     outside: list[str] = field(default_factory=list)
     closed: dict[str, str] = field(default_factory=dict)
+    runs: list[str] = field(default_factory=list)
+
+    def around_runs(self, names: Collection[str]) -> set[str]:
+        """The folders around runs (`runs/`) that hold nothing else. names: of all other files and folders."""
+        found = set[str]()
+        for run in self.runs:
+            folder = run.rpartition("/")[0]
+            while folder and not any(name.startswith(f"{folder}/") and name not in found for name in names):
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+        return found
 
     @property
     def notes(self) -> list[str]:
@@ -130,14 +143,17 @@ class Walked:
         if self.closed:
             names = some_of(f"{escape(name)} ({reason})" for name, reason in self.closed.items())
             found.append(f"{len(self.closed)} folders could not be entered and are left out: {names}")
+        if self.runs:
+            names = some_of(map(escape, self.runs))
+            found.append(f"{len(self.runs)} folders of runs of Saccade inside the set were left out: {names}")
         return found
 
 
-def walk(folder: Path, walked: Walked | None = None) -> Iterator[tuple[str, list[str]]]:
+def walk(folder: Path, walked: Walked | None = None, runs: bool = True) -> Iterator[tuple[str, list[str]]]:
     """(relative folder, file names) for a folder and its subfolders; links are followed, each folder once.
 
     Pipes, devices and sockets are skipped: reading them may block. Broken links are included, so that reading reports
-    them. walked: what was met is added."""
+    them. walked: what was met is added. runs: whether to enter folders of training runs below `folder`."""
     walked = Walked() if walked is None else walked
     top = os.path.realpath(folder)
 
@@ -151,6 +167,10 @@ def walk(folder: Path, walked: Walked | None = None) -> Iterator[tuple[str, list
             folders.clear()
             continue
         seen.add(real)
+        if not runs and real != top and _is_run(here, names):
+            walked.runs.append(os.path.relpath(here, folder))
+            folders.clear()
+            continue
         folders[:] = [f for f in folders if not is_hidden(f)]
         for name in (*folders, *names):
             target = os.path.realpath(path) if os.path.islink(path := f"{here}/{name}") else top
@@ -158,6 +178,20 @@ def walk(folder: Path, walked: Walked | None = None) -> Iterator[tuple[str, list
                 walked.outside.append(f"{os.path.relpath(path, folder)} -> {target}")
         relative = os.path.relpath(here, folder).replace(os.sep, "/")
         yield ("" if relative == "." else relative), [name for name in names if not _is_special_file(f"{here}/{name}")]
+
+
+def _is_run(folder: str, names: list[str]) -> bool:
+    """Whether a folder is of a training run (`train/config.py`) or of scores (`val`), which hold drawings."""
+    if {"scores.json", "pictures.csv"} <= set(names):
+        return True
+    if "config.json" not in names or not {"log.jsonl", ".lock"} & set(names):
+        return False
+    try:
+        with open(f"{folder}/config.json", "rb") as file:
+            options = json.loads(file.read(RUN_OPTIONS))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(options, dict) and all(isinstance(options.get(part), dict) for part in ("recipe", "source"))
 
 
 def _is_special_file(path: str) -> bool:

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from saccade.data import class_folders, class_lists, class_tables
+from saccade.data import class_files, class_folders, class_lists, class_tables
 from saccade.data.class_columns import EXPECTED
 from saccade.data.class_folders import ClassFolders, ClassPart, Tree, check_classes
 from saccade.data.class_tables import ClassTables
 from saccade.data.dataset import check_on_error, reading_notes
 from saccade.data.files import escape
 from saccade.data.images import Picture, read_image
-from saccade.data.recognise import describe, recognise
+from saccade.data.recognise import describe, recognise, without_suffix
 from saccade.data.split_names import splits_by_role
 from saccade.data.splitting import random_split, select_split, split_train_val
 from saccade.data.store import Store, join, open_store
@@ -146,8 +146,8 @@ def _hold_out(train: ImageFolder, val_fraction: float, seed: int) -> tuple[Image
 
 
 def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
-    """The classes of a set: of its folders, or of its tables if its folders are not those of classes, or if it is the
-    file of a table.
+    """The classes of a set: of files beside its pictures, of its folders, or of its tables if its folders are not those
+    of classes, or if it is the file of a table.
 
     Raises DataError for a set without classes, and for one whose folders and tables say different classes."""
     if isinstance(source, str | os.PathLike) and Path(source).is_file():
@@ -158,6 +158,8 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
                 raise DataError(f"{escape(path)} has no row with a picture and its class; {EXPECTED}")
             return table
     store = open_store(source)
+    if (beside := class_files.find(store)) is not None:
+        return beside
     table, faults = class_tables.find(store)
     try:
         layout = class_folders.find(store)
@@ -202,7 +204,7 @@ def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassPart) -> N
 
 def _no_classes(problem: str, store: Store) -> DataError:
     """The error for a set without classes, which names the annotations that it holds."""
-    found = recognise(store)
+    found, problem = recognise(store), "; ".join(filter(None, [problem, without_suffix(store)]))
     return DataError(f"{problem}; it holds {describe(found, 'classify')}" if found else problem)
 
 

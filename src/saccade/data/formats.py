@@ -103,6 +103,8 @@ BINARY = {
     ".arrow": "Arrow",
     ".pkl": "pickle",
     ".pickle": "pickle",
+    ".tar": "archives in the set",
+    ".zip": "archives in the set",
 }
 
 _EXPORT = "export it as COCO JSON"
@@ -161,6 +163,7 @@ FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "ODGT": ((), "the fbox (x, y, width, height) of its lines' gtboxes are to be written as COCO JSON"),
     "MATLAB annotations": ((), "write its annotations as COCO JSON, or as one mask a picture"),
     "Parquet": ((), "write its rows as pictures and COCO JSON; `datasets` reads it"),
+    "archives in the set": ((), "give one of them (.tar, .zip), or unpack them, those of WebDataset into one folder"),
     "pickle": ((), "reading a pickle runs the code in it; write its annotations as COCO JSON"),
     "Arrow": ((), "write its rows as pictures and COCO JSON; `datasets` reads it"),
 }

@@ -13,12 +13,13 @@ from posixpath import basename, splitext
 
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.formats import BINARY, CSV, FORMATS, JSON, TEXT, XML
-from saccade.data.store import Store, parent_folder
+from saccade.data.store import Store, look_at, parent_folder
 from saccade.errors import DataError
 
 SAMPLE = 4  # files of a folder and suffix that are looked at
 HEAD, TAIL = 1 << 18, 1 << 14  # bytes of a file that are looked at
 NAMES = 64  # of pictures that are looked for in files of an unknown kind
+STARTS = ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"BM", ".bmp"), (b"RIFF", ".webp"))
 UNKNOWN = {".json": "JSON of an unknown kind", ".jsonl": "JSON of an unknown kind", ".xml": "XML of an unknown kind"}
 MARKS = dict.fromkeys((".json", ".jsonl", ".ndjson", ".manifest"), JSON) | dict.fromkeys((".csv", ".tsv"), CSV)
 MARKS |= {".xml": XML, ".txt": TEXT}
@@ -74,6 +75,15 @@ def recognise(store: Store) -> list[AnnotationFiles]:
 def describe(found: Sequence[AnnotationFiles], task: str | None = None) -> str:
     """What was recognised, in one line, for messages; "" if nothing was."""
     return "; ".join(each.describe(task) for each in found[:3])
+
+
+def without_suffix(store: Store) -> str:
+    """A text on pictures whose names have no suffix, by the first bytes of a few; "" if there are none."""
+    names = [name for name in store.files if "." not in basename(name)]
+    kinds = [next((end for start, end in STARTS if look_at(store, n).startswith(start)), "") for n in names[:SAMPLE]]
+    if not names or not all(kinds):
+        return ""
+    return f"{len(names)} files without a suffix, such as {escape(names[0])}, are pictures: name them *{kinds[0]}"
 
 
 def _formats(

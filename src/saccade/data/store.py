@@ -135,10 +135,11 @@ class FolderStore:
         self.files: list[str] = []
         self.folders: set[str] = set()
         walked = Walked()
-        for at, names in walk(root, walked):
+        for at, names in walk(root, walked, runs=False):
             if at:
                 self.folders.add(at)
             self.files += [f"{at}/{name}" if at else name for name in names]
+        self.folders -= walked.around_runs({*self.files, *self.folders})
         self.notes = walked.notes
 
     def read(self, name: str) -> Path:

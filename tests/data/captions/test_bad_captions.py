@@ -125,7 +125,7 @@ def test_pictures_without_captions_are_named(tmp_path):
         ("file_name,label", "has the columns file_name, label; file_name (or image, filename, path) and caption"),
         ("name,text", "has the columns name, text; file_name"),
         ("images/a.png,a star", "has the columns images/a.png, a star; file_name"),
-        ("file_name;text", "has the columns file_name;text; file_name"),
+        ("file_name:text", "has the columns file_name:text; file_name"),
         ("file_name,text,caption", "has the columns text, caption, any of which could be meant; keep one"),
         ("file_name,text,text", "has the columns text, text, any of which could be meant; keep one"),
         ("file_name,image,text", "has the columns file_name, image, any of which could be meant; keep one"),

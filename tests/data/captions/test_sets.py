@@ -216,3 +216,33 @@ def test_names_relative_to_another_folder(tmp_path):
     dataset = open_captions(root)
     assert contents(dataset) == {"images/a.png": ("a star",), "images/b.png": ("a ring",)}
     assert "file names of captions.txt are relative to images/" in dataset.notes
+
+
+def test_flickr30k(tmp_path):
+    save_pictures(tmp_path)
+    lines = ["image_name| comment_number| comment"]
+    lines += [f'{name}.png| {k}| A "{name}" , seen {k} times .' for name in "abc" for k in (0, 1)]
+    (tmp_path / "results.csv").write_text("\n".join(lines) + "\n")
+    dataset = open_captions(tmp_path)
+    assert dataset.names == ["images/a.png", "images/b.png", "images/c.png"]
+    assert dataset.captions(1) == ('A "b" , seen 0 times .', 'A "b" , seen 1 times .')
+
+
+def test_semicolons(tmp_path):
+    save_pictures(tmp_path)
+    text = 'file_name;caption\nimages/a.png;"a; b"\nimages/b.png;c, d\n'
+    (tmp_path / "metadata.csv").write_text(text)
+    dataset = open_captions(tmp_path)
+    assert [dataset.captions(i) for i in range(len(dataset))] == [("a; b",), ("c, d",)]
+
+
+def test_json_beside_the_pictures(tmp_path):
+    save_pictures(tmp_path)
+    for name in "abc":
+        (tmp_path / f"images/{name}.json").write_text(json.dumps({"url": "x", "caption": f"thing {name}"}))
+    (tmp_path / "stats.json").write_text('{"count": 3}')
+    dataset = open_captions(tmp_path)
+    assert [dataset.captions(i) for i in range(3)] == [("thing a",), ("thing b",), ("thing c",)]
+    (tmp_path / "images/b.json").write_text('{"url": "x"}')
+    with pytest.raises(DataError, match=r"b\.json has no caption"):
+        open_captions(tmp_path, on_error="fail")

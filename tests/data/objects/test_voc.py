@@ -176,3 +176,19 @@ def test_xml_files_of_others_are_not_voc(tmp_path):
     (root / "project.xml").write_text("<project><name>ants</name></project>")
     (root / "Annotations" / "a.xml").write_text(f"<!-- <annotations><image name='x'/> -->{xml(0)}")
     assert boxes(root) == BOXES
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda b: (b[2], b[3], b[0] + 1, b[1] + 1), lambda b: (b[2], b[1] + 1, b[0] + 1, b[3])],
+    ids=["both", "left and right"],
+)
+def test_swapped_corners_are_not_read_as_sizes(tmp_path: Path, change: Callable[[tuple], tuple]):
+    """Widths and heights may fit as well, so neither is taken."""
+    save_pictures(tmp_path / "JPEGImages")
+    (tmp_path / "Annotations").mkdir()
+    for i, name in enumerate(NAMES):
+        box = change((2, 3, 5, 6))
+        (tmp_path / "Annotations" / f"{name}.xml").write_text(xml(i, [("cat", box), ("cat", box)], (40, 50)))
+    with pytest.raises(DataError, match=r"and as corners in the wrong order \(xmin > xmax or ymin > ymax\)"):
+        open_objects(tmp_path)

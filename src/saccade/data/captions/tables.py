@@ -7,7 +7,8 @@ Several rows may describe one picture; in JSON lines a list is several captions.
 A column stem, code or key names pictures without their folder and suffix (`1f600` for `noto/1f600.png` and
 `openmoji/1f600.png`): the row describes all of them. In such a table the caption may be in a column name, too.
 
-CSV and TSV are read with or without quotes (`delimited_rows`).
+CSV and TSV are read with or without quotes (`delimited_rows`). CSV may be separated by semicolons, as spreadsheets of
+many countries write it, or by vertical bars, as Flickr30k's results.csv, of which the columns are known, too.
 """
 
 import csv
@@ -28,6 +29,7 @@ FILE_COLUMNS = ("file_name", "image", "filename", "path", "filepath")
 STEM_COLUMNS = ("stem", "code", "key")
 TEXT_COLUMNS = ("caption", "text")
 STEM_TEXT_COLUMNS = ("name",)
+FLICKR30K = ("image_name", "comment_number", "comment")
 SPLIT_COLUMN = "split"
 EXPECTED = "file_name (or image, filename, path) and caption (or text)"
 SUFFIXES = (".csv", ".tsv", ".jsonl")
@@ -56,7 +58,7 @@ def is_for_captions(store: Store, name: str) -> bool:
     if PurePosixPath(name).stem.lower() in CAPTION_TABLES:
         return True
     try:
-        return any(each.lower() in TEXT_COLUMNS for each in columns(store, name))
+        return any(each.lower() in (*TEXT_COLUMNS, FLICKR30K[-1]) for each in columns(store, name))
     except DataError:
         return False
 
@@ -82,6 +84,8 @@ def caption_columns(names: Sequence[str], display: str) -> Columns:
     """Places of the columns with the file name, the caption and the split.
 
     Raises DataError, naming the columns, if one of the first two is missing or there are several of one kind."""
+    if tuple(map(str.lower, names)) == FLICKR30K:
+        return Columns(0, 2, None, by_stem=False)
     file = _only_column(names, FILE_COLUMNS, display)
     by_stem = file is None and (file := _only_column(names, STEM_COLUMNS, display)) is not None
     text = _only_column(names, TEXT_COLUMNS, display)
@@ -215,7 +219,7 @@ def delimited_header(store: Store, name: str) -> list[str]:
     if _is_tsv(name):
         fields = next((line.split("\t") for line in _lines(text) if line), [])
         return [field if (inner := _unquote(field)) is None else inner for field in fields]
-    return next(_quoted(text, ",", display), (0, list[str]()))[1]
+    return next(_separated(text, display), (0, list[str]()))[1]
 
 
 def delimited_rows(store: Store, name: str) -> tuple[Rows, list[str]]:
@@ -228,7 +232,7 @@ def delimited_rows(store: Store, name: str) -> tuple[Rows, list[str]]:
     Raises DataError for a file that is not UTF-8, and for unbalanced quotes in CSV."""
     text, display = read_text(store, name), escape(store.full_name(name))
     if not _is_tsv(name):
-        return list(_quoted(text, ",", display)), []
+        return list(_separated(text, display)), []
     plain = [(number, line.split("\t")) for number, line in enumerate(_lines(text), start=1) if line]
     if not any(field.startswith('"') for _, row in plain for field in row):
         return plain, []
@@ -258,6 +262,18 @@ def _is_tsv(name: str) -> bool:
 
 def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _separated(text: str, display: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV. Its separator is that of the header; vertical bars come without quotes and with spaces."""
+    header = next((line for line in _lines(text) if line.strip()), "")
+    if "," in header or not (";" in header or "|" in header):
+        yield from _quoted(text, ",", display)
+    elif ";" in header:
+        yield from _quoted(text, ";", display)
+    else:
+        lines = enumerate(_lines(text), start=1)
+        yield from ((number, [field.strip() for field in line.split("|")]) for number, line in lines if line.strip())
 
 
 def _quoted(text: str, delimiter: str, display: str) -> Iterator[tuple[int, list[str]]]:

@@ -1,4 +1,5 @@
-"""Captions in a text file beside each picture: a.txt or a.caption describes a.jpg, a caption a line.
+"""Captions in a text file beside each picture: a.txt or a.caption describes a.jpg, a caption a line; or a.json with a
+text as its "caption" or "text", as in the tars of WebDataset.
 
 YOLO's labels and lists of files may lie in the same places. A line is a label if it has five values or more of which
 all but the first are numbers, or if it is names of pictures; text files are captions if more of them have words than
@@ -10,11 +11,13 @@ from pathlib import PurePosixPath
 
 from saccade.data.captions.annotations import Document, Row
 from saccade.data.dataset import Problem
-from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.files import escape, is_picture, natural_key, parse_json
 from saccade.data.store import Store, join, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError
 
 SUFFIXES = (".txt", ".caption")
+JSON_KEYS = ("caption", "text")
+SAMPLE = 8  # JSON files that are looked at
 OTHER_TEXTS = ("readme", "license", "licence", "classes", "captions")  # stems of files that describe no picture
 
 
@@ -40,7 +43,11 @@ def find_texts(store: Store) -> list[str]:
         except DataError:
             continue
         kinds["words" if "words" in lines else "label" if "label" in lines else ""] += 1
-    return sorted(texts, key=natural_key) if kinds["words"] > kinds["label"] else []
+    if kinds["words"] > kinds["label"]:
+        return sorted(texts, key=natural_key)
+    objects = [n for n in store.files if n.endswith(".json") and n.rpartition(".")[0] in stems] if not texts else []
+    some = objects[:: max(1, len(objects) // SAMPLE)]
+    return sorted(objects, key=natural_key) if 2 * sum(bool(_json_caption(store, n)) for n in some) > len(some) else []
 
 
 def read_texts(store: Store, root: str, texts: list[str]) -> Document:
@@ -54,7 +61,7 @@ def read_texts(store: Store, root: str, texts: list[str]) -> Document:
     if several:
         document.notes.append(f"{several} text files have several lines; each line was taken as a caption")
     folders, known = {parent_folder(name) for name in texts}, set(texts)
-    for name in store.files:
+    for name in store.files if not texts[0].endswith(".json") else ():  # JSON may be of anything
         if _is_text(name) and name not in known and parent_folder(name) in folders:
             where = escape(relative_to(root, name))
             text = f"{where} lies beside no picture of its name; add the picture or remove it"
@@ -68,6 +75,9 @@ def _read(store: Store, root: str, name: str, pictures: list[str], document: Doc
     if len(pictures) > 1:
         text = f"{where} lies beside {' and '.join(map(escape, pictures))}; which it describes is unknown: rename one"
         document.problems.append(Problem("caption broken", where, text))
+        return False
+    if name.endswith(".json"):
+        document.rows.append(Row(where, pictures[0], [_json_caption(store, name)]))
         return False
     try:
         # str.splitlines would split at control characters, too, and hide them
@@ -86,6 +96,16 @@ def _read(store: Store, root: str, name: str, pictures: list[str], document: Doc
         else:
             document.rows.append(Row(place, pictures[0], [line]))
     return len(found) > 1
+
+
+def _json_caption(store: Store, name: str) -> str:
+    """The caption in a JSON object; "" for a file without one."""
+    try:
+        found = parse_json(read_text(store, name), escape(name))
+    except DataError:
+        return ""
+    texts = [found[key] for key in JSON_KEYS if isinstance(found.get(key), str)] if isinstance(found, dict) else []
+    return texts[0] if texts else ""
 
 
 def _is_text(name: str) -> bool:

@@ -15,6 +15,7 @@ from saccade.data.captions.annotations import Captions
 from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions, table_faults
 from saccade.data.captions.sets import CaptionSet
 from saccade.data.captions.tables import is_for_captions, is_table
+from saccade.data.class_tables import NOT_THERE
 from saccade.data.dataset import PictureSet
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import count_suffixes, is_picture, is_video
@@ -24,7 +25,7 @@ from saccade.data.objects import coco, voc
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.sets import Layout, find_layout, read_annotations
-from saccade.data.recognise import describe, recognise
+from saccade.data.recognise import describe, recognise, without_suffix
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.files import MaskedSet, SegmentFiles
 from saccade.data.segments.layout import MaskLayout
@@ -90,9 +91,10 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
             findings.extend("assumed", subject.store.notes)
             return subject
     store = open_store(source)
-    if table_faults(store):
+    held = "; ".join(filter(None, [describe(recognise(store)), without_suffix(store)]))
+    if table_faults(store) and not without_suffix(store):
         raise no_captions(source)
-    held = f"it holds {known}; " if (known := describe(recognise(store))) else ""
+    held = f"it holds {held}; " if held else ""
     raise DataError(
         f"{store.label} is not a data set of a known kind (found: {count_suffixes(store.files)}); {held}"
         "one folder a class, COCO JSON, Pascal VOC, YOLO, pictures beside masks or with captions expected"
@@ -242,7 +244,8 @@ def _by_class(source: str | os.PathLike[str], split: str | None, findings: Findi
             findings.add("structure", str(error))
             continue
         findings.extend("assumed", dataset.notes)
-        findings.extend("picture missing", dataset.skipped.values())
+        for text in dataset.skipped.values():
+            findings.add("picture missing" if text.endswith(NOT_THERE) else "annotation broken", text)
         files = [join(dataset.root, each) for each in dataset.names]
         labels = [dataset.classes[label] for label in dataset.labels.tolist()]
         label_of = dict(zip(files, labels, strict=True))

@@ -26,6 +26,7 @@ FORMS: dict[str, Callable[[Boxes], Boxes]] = {
     ),
 }
 CORNERS, SIZED, CENTRED = FORMS
+SWAPPED = "corners in the wrong order (xmin > xmax or ymin > ymax)"
 # Units of the numbers beside that of the format, in parts of a side.
 UNITS = {"": 0.0, "percent of the sides": 100.0, "thousandths of the sides": 1000.0}
 FORMAT_FORMS = {"COCO": SIZED, "YOLO": CENTRED}
@@ -152,10 +153,23 @@ def _by_pictures(found: Evidence) -> tuple[Reading | None, str]:
     fitting = [form for form in FORMS if form != found.form and not wrong[form].any()]
     if count < LEAST or share < BEYOND_LEAST or not fitting:
         return None, ""
+    if _may_be_swapped(found):
+        fitting.append(SWAPPED)
     if len(fitting) == 1:
         return Reading(fitting[0]), f"so all lie in their pictures, and otherwise {count} of {int(known.sum())} do not"
     text = f"{count} of {int(known.sum())} boxes do not lie in their pictures as {found.form}, and all do as "
-    return None, (text + " and as ".join(fitting)) if share >= 0.5 else ""
+    return None, (text + " and as ".join(fitting)) if share >= 0.5 or SWAPPED in fitting else ""
+
+
+def _may_be_swapped(found: Evidence) -> bool:
+    """Whether boxes of corners that end before they begin may have these the wrong way round: all such boxes in the
+    same directions, as a tool writes them, where widths and heights are below left and top in some and not in
+    others."""
+    low, high = found.written[:, :2], found.written[:, 2:]
+    inverted = high < low
+    patterns = np.unique(inverted[inverted.any(axis=1)], axis=0)
+    ordered = np.concatenate([np.minimum(low, high), np.maximum(low, high)], axis=1)
+    return found.form == CORNERS and len(patterns) == 1 and not _beyond(ordered, found.sizes).any()
 
 
 def _beyond(boxes: Boxes, sizes: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n"]:

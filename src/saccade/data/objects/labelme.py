@@ -55,6 +55,8 @@ def load(store: Store, files: list[str]) -> Drawn:
             name, why = (beside[stem], "") if stem in beside else known.find(_path(document))
             if name is None:
                 text = f"{escape(file)} is of {escape(_path(document))}, {why}"
+                if document.get("imageData"):
+                    text += " (it holds the picture as imageData: save that under this name)"
                 result.problems.append(Problem("picture missing", escape(file), text))
                 continue
             size = size_of(document.get("imageHeight"), document.get("imageWidth"))

@@ -138,7 +138,7 @@ def read_list(store: Store, name: str, root: str) -> ClassList | None:
     if not rows:
         raise DataError(f"{display} lists no classes; a name a line expected")
     entries = [_entry(row, number, display) for row, number in rows]
-    _check(entries, display)
+    check_entries(entries, display)
     return ClassList(display, name, tuple(sorted(entries, key=lambda each: each.value)))
 
 
@@ -160,8 +160,8 @@ def _entry(row: Row, number: int, display: str) -> Entry:
     return Entry(name, value, (parts[0], parts[1], parts[2]))
 
 
-def _check(entries: list[Entry], display: str) -> None:
-    """Check that each number and each colour has one class. A class may have several colours."""
+def check_entries(entries: list[Entry], display: str) -> None:
+    """Raises DataError if a number or a colour has several classes. A class may have several colours."""
     by_value, by_colour = dict[int, str](), dict[Colour, str]()
     for each in entries:
         other = by_value.setdefault(each.value, each.name)
@@ -263,8 +263,8 @@ def _described(each: object) -> Row | None:
 
 
 def is_void(name: str) -> bool:
-    """Whether a name stands for pixels without a class: "Void", "unlabelled", "void/unlabelled", "__ignore__"."""
-    parts = [re.sub(r"[\W_]", "", part.lower()) for part in re.split(r"[/|,;]| or ", name)]
+    """Whether a name stands for pixels without a class: "Void", "void/unlabelled", "void--unlabeled", "__ignore__"."""
+    parts = [re.sub(r"[\W_]", "", part.lower()) for part in re.split(r"[/|,;]|--| or ", name)]
     return all(part in VOID for part in parts)
 
 

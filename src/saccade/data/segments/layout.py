@@ -17,6 +17,7 @@ from saccade.data.segments.find_label_map import LabelMapChoice, MaskFiles, find
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.object_masks import read_part, united
 from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
+from saccade.data.segments.set_lists import check_versions, find_set_lists
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 from saccade.errors import DataError
@@ -57,7 +58,8 @@ class MaskLayout:
     def class_lists(self) -> list[ClassList]:
         """The files that list its classes, best match first."""
         masks = [mask for mask in self.paired.mask_of.values() if mask]
-        return find_class_lists(self.store, self.root, {above for mask in masks for above in _above(mask, self.root)})
+        folders = {above for mask in masks for above in _above(mask, self.root)}
+        return find_class_lists(self.store, self.root, folders) or find_set_lists(self.store, self.root, folders)
 
     @cached_property
     def decision(self) -> LabelMapChoice:
@@ -141,7 +143,8 @@ class MaskLayout:
 
 
 def find(store: Store) -> MaskLayout | None:
-    """Detect the set in a store; None if no picture has a mask."""
+    """Detect the set in a store; None if no picture has a mask. Raises DataError for masks of several versions."""
+    check_versions(store)
     paired = pair(store)
     if paired is None:
         return None
