@@ -18,7 +18,7 @@ def test_a_sound_set(saccade, tmp_path):
     assert (completed.code, completed.err) == (0, "")
     assert f"{root}: COCO, 5 readable pictures" in completed.out
     assert "5 sizes, sides of 41 to 83 pixels" in completed.out
-    assert "note         1 pictures without objects: fine" in completed.out
+    assert "note         1 picture without objects: fine" in completed.out
     assert "error" not in completed.out
 
 
@@ -37,7 +37,7 @@ def test_errors_are_reported_as_text_and_as_json(saccade, tmp_path):
     (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7))]))
     completed = saccade("doctor", root)
     assert completed.code == 1
-    assert "1 boxes without width or height: remove them; often a click without a drag" in completed.out
+    assert "1 box without width or height: remove them; often a click without a drag" in completed.out
     assert "JPEGImages/b.png, object 1: its box (7, 7, 7, 7) has no width" in completed.out
     assert completed.out.splitlines()[-1].startswith("1 kind of error, ")
     completed = saccade("doctor", root, "--json")
@@ -93,7 +93,7 @@ def test_a_clean_copy(saccade, tmp_path):
     (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7)), ("cat", (1, 1, 99, 9))]))
     completed = saccade("doctor", root, "--fix", "clean")
     assert completed.code == 0  # though the set itself still has them
-    assert "1 boxes without width or height" in completed.out
+    assert "1 box without width or height" in completed.out
     assert completed.out.splitlines()[-1] == "A clean copy is in clean (1 x box empty: left out, 1 x box beyond: cut)."
     assert saccade("doctor", "clean").code == 0
     assert open_objects(tmp_path / "clean", on_error="fail").objects(1).boxes.tolist() == [[0, 0, 43, 9]]
@@ -116,7 +116,7 @@ def test_errors_that_no_copy_mends(saccade, tmp_path):
     (root / "annotations" / "instances_val.json").write_text(json.dumps(second))
     completed = saccade("doctor", root, "--fix", "clean")
     assert completed.code == 1
-    assert completed.out.splitlines()[-1] == "still in it: 1 splits whose classes differ from those of the first"
+    assert completed.out.splitlines()[-1] == "still in it: 1 split whose classes differ from those of the first"
 
 
 def test_class_folders_and_hostile_names(saccade, photos):
@@ -147,3 +147,14 @@ def test_captions(saccade, tmp_path):
     assert "metadata.csv, line 3 names images/x.png, which is not there; add or remove it" in completed.out
     assert "warning      2 pictures without a caption" in completed.out
     assert json.loads(saccade("doctor", root, "--json").out)["splits"]["all"]["captions"] == 1
+
+
+def test_findings_of_one_thing_are_singular():
+    from saccade.cli.doctor_report import singular
+    from saccade.data.doctor.findings import CHECKS
+
+    ones = {check.what: singular(check.what) for check in CHECKS.values()}
+    assert ones["boxes that extend beyond their picture"] == "box that extends beyond its picture"
+    assert ones["listed pictures that do not exist"] == "listed picture that does not exist"
+    assert ones["sets whose boxes contradict their pictures or outlines"].startswith("set whose boxes contradict their")
+    assert all(one != what for what, one in ones.items())

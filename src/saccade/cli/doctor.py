@@ -11,7 +11,7 @@ import cyclopts
 
 from saccade.cli import console
 from saccade.cli.console import Json
-from saccade.cli.doctor_report import show
+from saccade.cli.doctor_report import counted, show
 from saccade.cli.interrupt import import_library
 from saccade.data.output import check_writable
 from saccade.errors import UsageError
@@ -172,7 +172,7 @@ def _print(report: "Report", done: Done, as_json: bool) -> None:
         console.line(stdout, f"A clean copy is in {done.clean} ({changes}).")
         for each in done.left.findings:
             if each.severity == "error":
-                console.line(stdout, (f"still in it: {each.count} {each.what}", "red"))
+                console.line(stdout, (f"still in it: {each.count} {counted(each)}", "red"))
 
 
 def _exit(report: "Report") -> None:

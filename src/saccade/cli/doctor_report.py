@@ -11,7 +11,7 @@ from saccade.errors import printable
 from saccade.language import local
 
 if TYPE_CHECKING:
-    from saccade.data.doctor.findings import Report, Split
+    from saccade.data.doctor.findings import Finding, Report, Split
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 MAX_CLASSES = 12
@@ -22,17 +22,18 @@ def show(report: "Report") -> None:
     """Print a report: classes and splits, sizes, and the first places of each finding."""
     stdout = console.stdout()
     pictures = sum(report.sizes.values())
+    items = report.items if pictures != 1 else report.items.removesuffix("s")
     console.line(
         stdout,
         (report.source, "bold"),
-        f": {report.format}, {pictures} readable {report.items}, {report.seconds:.1f} s",
+        f": {report.format}, {pictures} readable {items}, {report.seconds:.1f} s",
     )
     stdout.print(_splits(report))
     console.line(stdout, _sizes(report))
     stdout.print()
     for each in report.findings:
         mark = (set_cell_size(local(each.severity), 8), COLOURS[each.severity])
-        console.line(stdout, mark, (f"{each.count:6} ", "bold"), f"{local(each.what)}: {local(each.advice)}")
+        console.line(stdout, mark, (f"{each.count:6} ", "bold"), f"{counted(each)}: {local(each.advice)}")
         for place in each.places[:MAX_PLACES]:
             console.line(stdout, (f"{'':15} {place}", "dim"))
         if each.count > MAX_PLACES:
@@ -40,6 +41,42 @@ def show(report: "Report") -> None:
     counts = [(s, sum(each.severity == s for each in report.findings)) for s in COLOURS]
     said = ", ".join(local(f"{count} kind{'s' * (count > 1)} of {severity}") for severity, count in counts if count)
     console.line(stdout, (said or "nothing is wrong with it", "green" if report.sound else "red"))
+
+
+# Findings of one place that holds several things.
+GROUPS = {
+    "identical pictures in two classes": "group of identical pictures in two classes",
+    "classes whose names differ only in case, spaces or the form of their characters": "group of classes whose names "
+    "differ only in case, spaces or the form of their characters",
+    "pictures that EXIF turns so that their sizes do not say of which pixels the annotations are": "picture that EXIF "
+    "turns so that its size does not say of which pixels the annotations are",
+    "classes in validation or test that are not in training": "class in validation or test that is not in training",
+}
+ONE = {
+    "boxes": "box", "classes": "class", "entries": "entry", **{f"{noun}s": noun for noun in (
+        "annotation", "assumption", "caption", "film", "id", "mask", "name", "object", "pair", "part", "picture",
+        "relation", "segmentation", "set", "split", "style",
+    )}, "files": "file",
+}  # fmt: skip
+VERBS = {"are": "is", "were": "was", "do": "does", "extend": "extends"}
+
+
+def counted(finding: "Finding") -> str:
+    """What a finding is, in words that follow its count: `picture that cannot be decoded` after 1."""
+    text = local(finding.what)
+    return singular(finding.what) if finding.count == 1 and text == finding.what else text
+
+
+def singular(what: str) -> str:
+    """The English of a finding for one thing; its first noun says which."""
+    if what in GROUPS:
+        return GROUPS[what]
+    words = what.split(" ")
+    at = next(i for i, word in enumerate(words) if word in ONE)
+    words[at] = ONE[words[at]]
+    if words[at + 1 : at + 2] == ["that"]:
+        words[at + 2] = VERBS.get(words[at + 2], words[at + 2])
+    return " ".join(words if "whose" in words else ["its" if word == "their" else word for word in words])
 
 
 def _splits(report: "Report") -> Table:
