@@ -14,7 +14,7 @@ if [ "$device" = cuda ]; then
   machine=(--batch 512 --views 4 --workers 12 --precision bf16 --compile yes --device cuda)
   words=102400 words_epochs=4 all=614400 all_epochs=4 last=102400 last_epochs=4 films=307200 few=102400
 else
-  machine=(--batch 96 --precision fp32 --compile yes)
+  machine=(--batch 96 --precision auto --compile yes)
   words=11520 words_epochs=26 all=11520 all_epochs=80 last=11520 last_epochs=16 films=5760 few=11520
 fi
 # First from words alone; its text encoder starts as the bundled matcher's.
