@@ -6,6 +6,7 @@ from torch import nn
 
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
+from saccade.lens.modules.components import named_modules
 
 from ..models import Attend, Stack
 from ..watching.test_watch import assert_untouched
@@ -127,3 +128,24 @@ def test_what_has_no_modules_is_refused_in_words():
     for given, said in ((3, "a int"), (Empty(), "a Empty"), (None, "a NoneType")):
         with pytest.raises(SaccadeError, match=f"{said}; expected a torch.nn.Module, or a pipeline"), watch(given):
             pass
+
+
+class _Renaming(nn.Module):
+    """Says itself what its modules are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(2, 2)
+
+    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+        yield from super().named_modules(memo, f"{prefix}~", remove_duplicate)
+
+
+def test_modules_come_in_pytorchs_order_each_once():
+    shared = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    model = nn.Sequential(shared, nn.ModuleDict({"a": nn.ModuleList([nn.Linear(2, 2), shared]), "b": shared[1]}))
+    model.append(_Renaming())
+    model.append(nn.Identity())
+    model.register_module("none", None)
+    assert list(named_modules({"": model})) == list(model.named_modules())
+    assert list(named_modules({"m": model, "n": shared})) == list(model.named_modules(prefix="m"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+import torch
 from torch import nn
 
 from saccade.errors import SaccadeError
@@ -35,10 +36,28 @@ def named_modules(components: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn
     modules (functional models of Keras) have the names that they give themselves."""
     seen: set[nn.Module] = set()
     for prefix, component in components.items():
-        for name, module in component.named_modules(seen, prefix):
+        for name, module in _descendants(component, prefix, seen):
             yield uncompiled(name), module
             if type(module).__module__.startswith("keras."):
                 yield from _layers(name, module, seen)
+
+
+def _descendants(module: nn.Module, prefix: str, seen: set[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    """What `module.named_modules(seen, prefix)` gives, in its order, without a generator inside a generator for each
+    level."""
+    waiting = [(prefix, module)]
+    while waiting:
+        name, one = waiting.pop()
+        if one in seen:
+            continue
+        if type(one).named_modules is not nn.Module.named_modules or isinstance(one, torch.jit.ScriptModule):
+            yield from one.named_modules(seen, name)
+            continue
+        seen.add(one)
+        yield name, one
+        start = f"{name}." if name else ""
+        inner = [(start + key, child) for key, child in one._modules.items() if child is not None]
+        waiting.extend(reversed(inner))
 
 
 def _layers(prefix: str, module: nn.Module, seen: set[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
