@@ -133,12 +133,13 @@ def layout_step(op: Operation, t: Tensor, step: LayoutStep, out: Tensor, pick: i
     it is not followed."""
     name, args, kwargs = op.name, op.args, op.kwargs
     same, rest = out.shape == t.shape, args[1:]
-    if same and (name in TOKENWISE or name.removesuffix("_") in TOKENWISE) and name not in MIXING:
+    if same and _keeps_places(name):
         return step
     if not args or args[0] is not t:
         return None
     if name in SHAPING and not _has_dtype(rest, kwargs):
-        indexed = all(other is t or not other.is_floating_point() for other in op.given)
+        given = op.given
+        indexed = len(given) == 1 or all(other is t or not other.is_floating_point() for other in given)
         return LayoutStep(out.shape, step, "shape", _redo(op, tuple(out.shape), pick)) if indexed else None
     if name == "pad" and not set(kwargs.get("mode", "constant")) - set("constant") and len(rest) < 2:
         widths = kwargs.get("pad", rest[0] if rest else ())
@@ -164,6 +165,12 @@ def _pooled(op: Operation, t: Tensor, step: LayoutStep, out: Tensor) -> LayoutSt
     axis = dim % t.ndim
     gone = out.shape == (*t.shape[:axis], *t.shape[axis + 1 :])  # and not kept as an axis of size 1
     return LayoutStep(out.shape, step, "pool", axis=axis) if gone else None
+
+
+@lru_cache(maxsize=4096)
+def _keeps_places(name: str) -> bool:
+    """Whether an operation leaves each number where it is, if its result has the shape of its argument."""
+    return (name in TOKENWISE or name.removesuffix("_") in TOKENWISE) and name not in MIXING
 
 
 def _redo(op: Operation, shape: tuple[int, ...], pick: int | None) -> Callable[[Tensor], Tensor]:

@@ -9,7 +9,7 @@ about unseen is followed no more: then nothing is said of it, and never somethin
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Any
 
@@ -169,27 +169,33 @@ class Lineages:
 
     def follow(self, op: Operation) -> None:
         """Note one operation."""
+        out, args = op.out, op.args
+        if op.does == "same" and out is not None and len(args) == 1 and out is args[0] and not op.kwargs:
+            return  # contiguous() of what is so already
         entries = self._of.entries
         calls, source, found = 0, None, INPUT
         for t in op.given:
             known = entries.get(id(t))
             if known is not None:
                 one = known[1]
+                if source is None:  # as a rule the only one
+                    calls, source, found = one.calls, t, one
+                    continue
                 calls |= one.calls
-                if source is None or _later(one, found) or (one.last is found.last and found.step is None):
+                if _later(one, found) or (one.last is found.last and found.step is None):
                     source, found = t, one
             elif not (type(t) is Parameter or not t.is_floating_point() or t in self._constants):
                 self._forget(op)
                 return
-        if op.name == "conv2d" and isinstance(op.out, Tensor) and op.out.ndim == 4:
-            self._of[op.out] = Lineage(calls, found.last, LayoutStep(op.out.shape, None, MAP))
+        if op.name == "conv2d" and isinstance(out, Tensor) and out.ndim == 4:
+            self._of[out] = Lineage(calls, found.last, LayoutStep(out.shape, None, MAP))
         elif source is None or (found.last is None and found.step is None):
             made = INPUT if not calls else Lineage(calls)
             for t in op.changed:
                 self._of[t] = made
         else:
             self._carry(op, source, found, calls)
-        if calls and (op.out is None or _writes(op.name) or "out" in op.kwargs):
+        if calls and (out is None or _writes(op.name) or "out" in op.kwargs):
             self._written(op, calls)
 
     def _carry(self, op: Operation, source: Tensor, found: Lineage, calls: int) -> None:
@@ -216,6 +222,7 @@ class Lineages:
             self._of.pop(t)
 
 
+@lru_cache(maxsize=4096)
 def _writes(name: str) -> bool:
     """Whether an operation of this name writes into its first argument: mul_, __imul__."""
     return name[:3] == "__i" if name[-2:] == "__" else name[-1] == "_"

@@ -20,16 +20,16 @@ class Operation:
 
     def __init__(self, func: Callable, args: tuple, kwargs: dict, out: Any = None) -> None:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
-        self.name, self.does = name_of(func), MEANINGS.get(func)
+        self.name, self.does = _known(func)
         self._given: list[Tensor] | None = None
         self._results: list[Tensor] | None = None
 
     @property
     def given(self) -> list[Tensor]:
         """The tensors among its arguments, lists and tuples of them included."""
-        if self._given is None:
-            self._given = tensors(self.args, self.kwargs)
-        return self._given
+        if (given := self._given) is None:
+            given = self._given = tensors(self.args, self.kwargs)
+        return given
 
     @property
     def results(self) -> list[Tensor]:
@@ -59,3 +59,9 @@ def tensors(args: tuple, kwargs: dict | None = None) -> list[Tensor]:
 def name_of(func: Callable) -> str:
     """What PyTorch calls a function."""
     return str(getattr(func, "__name__", func))
+
+
+@lru_cache(maxsize=4096)
+def _known(func: Callable) -> tuple[str, str | None]:
+    """Its name and what it does, looked up once for a function."""
+    return name_of(func), MEANINGS.get(func)

@@ -1,6 +1,7 @@
 """What is known of tensors, by tensor, as long as each lives."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Generic, TypeVar, overload
 from weakref import ref
 
@@ -18,6 +19,7 @@ class TensorMap(Generic[V]):
 
     def __init__(self) -> None:
         self.entries: dict[int, tuple[ref[Tensor], V]] = {}
+        self._forget = self.entries.pop
 
     def __contains__(self, t: Tensor) -> bool:
         return id(t) in self.entries
@@ -30,7 +32,7 @@ class TensorMap(Generic[V]):
         if key in entries:
             entries[key] = entries[key][0], value
         else:
-            entries[key] = ref(t, lambda _: entries.pop(key, None)), value
+            entries[key] = ref(t, partial(self._forget, key)), value  # called with the reference, which is the default
 
     def __len__(self) -> int:
         return len(self.entries)

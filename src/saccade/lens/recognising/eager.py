@@ -15,7 +15,6 @@ from torch.nn import Parameter
 
 from saccade.errors import in_one_line
 from saccade.lens.dataflow.call_origin import CallOrigin
-from saccade.lens.dataflow.meanings import MEANINGS
 from saccade.lens.dataflow.operation import Operation, name_of
 from saccade.lens.modes import hidden_no_grad
 from saccade.lens.modules.declared import heads_of
@@ -260,15 +259,17 @@ BEGINNINGS = {*STARTS, "reshape", "noise"}  # what is looked at even where nothi
 PRODUCTS = {"matmul", "rmatmul", "baddbmm", "einsum", "linear"}
 
 
-def may_begin_attention(func: Callable, args: tuple, out: Any) -> bool:
+def may_begin_attention(op: Operation) -> bool:
     """Whether an operation is to be looked at even where nothing is followed yet."""
-    does = MEANINGS.get(func)
+    does, args = op.does, op.args
+    if does not in BEGINNINGS:
+        return False
     if does == "linear":  # no layer with weights
         return not (len(args) > 1 and isinstance(args[1], Parameter))
     if does == "reshape":  # that may merge batch and heads
-        known = bool(args) and isinstance(args[0], Tensor) and isinstance(out, Tensor)
-        return not (known and args[0].ndim <= out.ndim)
-    return does in BEGINNINGS
+        known = bool(args) and isinstance(args[0], Tensor) and isinstance(op.out, Tensor)
+        return not (known and args[0].ndim <= op.out.ndim)
+    return True
 
 
 def not_followed(func: Callable, error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -70,34 +70,28 @@ class Watcher(Mode):
         kwargs = kwargs or {}
         if id(self) not in active_blocks.get():  # `active`, without a call for every function
             return func(*args, **kwargs)
-        if func in ATTENTION_FUNCTIONS:
-            return self._attention(func, args, kwargs)
-        if func is edited_product:
-            return self._separate(*args)
-        if is_named_attention(func):
-            return self._other(func, args, kwargs)
-        if func in BACKWARD:
+        if _is_special(func):
+            if func in ATTENTION_FUNCTIONS:
+                return self._attention(func, args, kwargs)
+            if func is edited_product:
+                return self._separate(*args)
+            if func not in BACKWARD:
+                return self._other(func, args, kwargs)
             self._check_graph(args[0] if args else kwargs.get("outputs"))
         out = func(*args, **kwargs)
         if type(out) not in METADATA_TYPES:
             self._follow(Operation(func, args, kwargs, out))
         return out
 
-    @property
-    def _follows(self) -> bool:
-        """Whether an operation on a tensor can matter that begins nothing by itself."""
-        return self._eager.follows or self._outputs.follows or self.modules.follows
-
     def _follow(self, op: Operation) -> None:
         """Look at one operation that was just done."""
         made: list[tuple[Product, UnfusedCall]] = []
         try:
             self._lineages.follow(op)
-            if not (self._follows or may_begin_attention(op.func, op.args, op.out)):
-                return
             if self.modules.follows:
                 self.modules.follow(op)
-            made = self._made(self._eager, op)
+            if self._eager.follows or may_begin_attention(op):
+                made = self._made(self._eager, op)
             if self._outputs.follows:
                 self._outputs.follow(op)
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
@@ -298,3 +292,9 @@ class Watcher(Mode):
         except Exception as error:
             self._miss(not_followed(product.func, error))
         return out
+
+
+@lru_cache(maxsize=4096)
+def _is_special(func: Callable) -> bool:
+    """Whether a function is more than one operation among others: attention, or a backward pass."""
+    return func in ATTENTION_FUNCTIONS or func is edited_product or func in BACKWARD or is_named_attention(func)
