@@ -95,7 +95,7 @@ def test_the_embedded_model_looks(saccade, red):
         pytest.skip("no model is bundled in this copy of the library")
     completed = saccade("look", red)
     assert completed.code == 0
-    assert "cifar" in completed.out
+    assert "tiny-imagenet answers with one of 200 things" in completed.out
 
 
 def test_words_of_a_text_and_patches(saccade, red, tmp_path):

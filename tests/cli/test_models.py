@@ -36,9 +36,10 @@ def test_the_classes_of_a_model_are_listed(saccade):
     assert "there is no model 'cifer'" in saccade("models", "cifer").err
 
 
-def test_the_thresholds_of_the_classifier_are_those_of_its_text():
-    text = (bundled_folder("cifar") / "README.md").read_text(encoding="utf-8")
-    about = read_config(bundled_folder("cifar"))["card"]["out_of_distribution"]
+@pytest.mark.parametrize("name", ["cifar", "tiny-imagenet"])
+def test_the_thresholds_of_the_classifiers_are_those_of_their_texts(name):
+    text = (bundled_folder(name) / "README.md").read_text(encoding="utf-8")
+    about = read_config(bundled_folder(name))["card"]["out_of_distribution"]
     assert f"score below {about['threshold']:.2f}" in text
     assert f"margin of {about['margin_threshold']:.2f}" in text
     assert f"{about['training_pictures']:,} training pictures" in text

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-DEFAULT_CLASSIFIER = "cifar"  # of `saccade.load`, `look`, `predict` and `val`
+DEFAULT_CLASSIFIER = "tiny-imagenet"  # of `saccade.load`, `look`, `predict` and `val`
 
 
 def bundled() -> list[str]:
