@@ -71,7 +71,8 @@ def fitted(task: ClassifyTask, data: Path, hold_out: float, keep_size: bool) -> 
 def tested(task: ClassifyTask, data: Path) -> ClassifyTask:
     """With the scores on test pictures, in fp32, on its card."""
     pictures = ImageFolder(data)
-    scores = {name: round(value, 4) for name, value in held_out(task, task.preprocess, pictures).items()}
+    found = held_out(task, task.preprocess, pictures)
+    scores = {name: round(found[name], 4) for name in ("top1", "top5", "ece")}
     print(f"{len(pictures)} test pictures: {scores}")
     about = {"on": f"the {len(pictures):,} pictures of {data.name}, in fp32", "scores": scores}
     return replace(task, card={**task.card, "test": about})

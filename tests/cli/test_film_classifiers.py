@@ -93,7 +93,7 @@ def test_look_at_a_film(saccade, videomae, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.mp4"], "cifar looks at pictures, and a.mp4 is a video"),
+        (["a.mp4"], "tiny-imagenet looks at pictures, and a.mp4 is a video"),
         (["red.png", "--model", "MODEL"], "classifies videos of 6 frames"),
         (["--model", "MODEL"], "classifies videos of 6 frames"),
         (["a.mp4", "--model", "MODEL", "--text", "a cat"], "--text is for pictures"),

@@ -76,7 +76,7 @@ import torch
 from saccade.data.scenes import Scenes
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.training import GenerateTraining
-recipe = GenerateRecipe(size=32, width=32, depth=2, text_width=32, text_depth=1, refine=4, picture_share=0.2)
+recipe = GenerateRecipe(size=32, width=32, depth=1, text_width=32, text_depth=1, refine=0, picture_share=0.2)
 scenes = [Scenes(n, 32, n, objects=(1, 3), combinations="seen") for n in (32, 4)]
 training = GenerateTraining(*scenes, recipe)
 batches = [training.batch(torch.arange(16), torch.Generator().manual_seed(i), 0.0) for i in range(6)]
