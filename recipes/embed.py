@@ -17,14 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from saccade.data import ImageFolder, Preprocess, prepare, splits
+from saccade.data import ImageFolder, Preprocess, splits
 from saccade.device import join
 from saccade.tasks import ClassifyTask, load
 from saccade.tasks.classify.calibrate import calibrate
 from saccade.tasks.classify.scores import score
-from saccade.tasks.classify.task import probabilities
 from saccade.tasks.saved import TrainedTask
 
 
@@ -91,15 +88,9 @@ def best_size(task: ClassifyTask, held: ImageFolder) -> tuple[Preprocess, dict[s
     return preprocess, scores[best]
 
 
-@torch.no_grad()
 def held_out(task: ClassifyTask, preprocess: Preprocess, held: ImageFolder) -> dict[str, float]:
-    data = prepare(held, preprocess)
-    probs, labels = [], []
-    for at in torch.arange(len(data)).split(250):
-        pictures, truth = data[at]
-        probs.append(probabilities(task.model, preprocess.normalize(pictures)))
-        labels.append(truth)
-    return score(torch.cat(probs), torch.cat(labels))
+    found = replace(task, preprocess=preprocess).val(held, join("cpu", "fp32"))
+    return score(found.probabilities, found.truth)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from saccade.models.generator import Clip, Generator
 from saccade.models.sources import SourcePicture
 from saccade.ops import WordBatch
-from saccade.tasks.generate.fixed_shapes import DIFFERENT, WORDS, padded
+from saccade.tasks.generate.fixed_shapes import padded
 
 
 class GraphedGenerator(nn.Module):
@@ -40,9 +40,9 @@ class GraphedGenerator(nn.Module):
         """As `Generator.forward`."""
         if z.shape[1] > 1:
             return self.generator(z, t, words, present, pictures, past, first)
-        if words.ids.shape[0] > DIFFERENT or words.index.shape[1] > WORDS:
+        given_words, words = words, padded(words, self.generator.config.text.max_bytes)
+        if words is given_words:  # too many to fit
             return self.generator(z, t, words, present, pictures)
-        words = padded(words, self.generator.config.text.max_bytes)
         given: tuple[Tensor, ...] = (z, t, words.ids, words.byte_mask, words.index, words.word_mask, present)
         names = tuple(name for name in self.generator.pictures if name in pictures)
         given += tuple(tensor for name in names for tensor in pictures[name])
