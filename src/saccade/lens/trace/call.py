@@ -84,6 +84,11 @@ class Call(TiledMap):
         self.gradient: Gradient | None = None  # dL/dO, if `watch(model, gradients=True)` waits for it
 
     @property
+    def masked(self) -> bool:
+        """Whether some targets may not attend to all sources, or a bias is added to their scores."""
+        return self.mask is not None or self.causal or self.lengths is not None
+
+    @property
     def kind(self) -> str:
         """ "self", "cross", "joint" or "channels"; "cross" also where all pictures attend to the sources of one of them
         (cross-frame attention)."""

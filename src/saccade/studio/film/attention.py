@@ -195,7 +195,7 @@ def misfit(call: Call, expected: tuple[int, int]) -> str:
     b, _, n, m = call.shape
     if call.kind != "self" or (n, m) != (expected[1], expected[1]) or b != expected[0]:
         return f"it is {call.kind}-attention of {b} x {n} to {m} tokens, not of {expected[0]} x {expected[1]} to itself"
-    if call.mask is not None or call.causal or call.lengths:
+    if call.masked:
         return "it has a mask"
     return "" if bool(call.q.isfinite().all() and call.k.isfinite().all()) else "its queries or keys are not all finite"
 

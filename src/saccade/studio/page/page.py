@@ -155,7 +155,7 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
         "it is cross-attention": lambda call: call.kind != "self",
         f"its tokens are not the image's {tokens}": lambda call: call.shape[2:] != (tokens, tokens),
         "it holds more than one image": lambda call: call.shape[0] != 1,
-        "it has a mask": lambda call: call.mask is not None or call.causal or call.lengths is not None,
+        "it has a mask": lambda call: call.masked,
         "its queries or keys are not all finite": lambda call: (
             not bool(call.q.isfinite().all() and call.k.isfinite().all())
         ),

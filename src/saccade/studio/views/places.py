@@ -165,7 +165,7 @@ def run(task: Any, inputs: ModelInput) -> Any:
 
 def unmasked(trace: Trace, pattern: str) -> Trace:
     """The calls without a mask whose names fit a pattern ("" for all)."""
-    found = [call for call in trace if not (call.mask is not None or call.causal or call.lengths)]
+    found = [call for call in trace if not call.masked]
     return Trace([call for call in found if not pattern or fnmatchcase(call.name, pattern)], trace.missed)
 
 
