@@ -21,6 +21,7 @@ CUTS = [(0.0, 0.0, 1.0), (0.03, 0.03, 0.94), (0.05, 0.05, 0.9)]
 CUTS += [(left, top, 0.94) for left in (0.0, 0.06) for top in (0.0, 0.06)]
 _ORDERS, _NEIGHBOURS = 16, 32  # of the sorted hashes: how many orders, and with how many others each is compared
 _CHUNK = 1 << 13
+_ALL = 1 << 17  # pairs of hashes, up to which every pair is compared: 136 pictures
 
 Thumbs = UInt8[np.ndarray, "n y x"]
 
@@ -80,11 +81,25 @@ def _cosines(start: float, size: float, count: int) -> Float32[np.ndarray, "k x"
 
 
 def _candidates(bits: Bool[np.ndarray, "h 64"], pictures: int) -> Sequence[Int64[np.ndarray, "p 2"]]:
-    """Chunks of pairs (a whole picture, a hash of another) of hashes that differ in at most BITS bits.
+    """Chunks of pairs (a whole picture, a hash of another) of hashes that differ in at most BITS bits."""
+    hashes = _packed(bits)
+    if pictures * len(hashes) <= _ALL:
+        whole, other = np.nonzero(_ones(hashes[:pictures, None] ^ hashes) <= BITS)
+        pairs = np.stack([whole, other], axis=1)[whole != other % pictures]
+    else:
+        keys = _neighbours(bits, hashes, pictures)
+        pairs = np.stack([keys // len(hashes), keys % len(hashes)], axis=1)
+    return [pairs[first : first + _CHUNK] for first in range(0, len(pairs), _CHUNK)]
+
+
+def _neighbours(
+    bits: Bool[np.ndarray, "h 64"], hashes: UInt64[np.ndarray, "h"], pictures: int
+) -> Int64[np.ndarray, "p"]:
+    """The pairs of `_candidates` as whole * h + other, without comparing all pairs.
 
     Hashes are sorted with their bits in several random orders; two that are close are neighbours in nearly always at
     least one of them."""
-    rng, hashes, found = np.random.default_rng(0), _packed(bits), [np.empty(0, dtype=np.int64)]
+    rng, found = np.random.default_rng(0), [np.empty(0, dtype=np.int64)]
     for _ in range(_ORDERS):
         order = np.argsort(_packed(bits[:, rng.permutation(64)]), kind="stable")
         ordered = hashes[order]
@@ -94,16 +109,14 @@ def _candidates(bits: Bool[np.ndarray, "h 64"], pictures: int) -> Sequence[Int64
             for whole, other in ((a, b), (b, a)):
                 different = (whole < pictures) & (whole != other % pictures)
                 found.append((whole * len(hashes) + other)[different])
-    keys = np.unique(np.concatenate(found))
-    pairs = np.stack([keys // len(hashes), keys % len(hashes)], axis=1)
-    return [pairs[first : first + _CHUNK] for first in range(0, len(pairs), _CHUNK)]
+    return np.unique(np.concatenate(found))
 
 
 def _packed(bits: Bool[np.ndarray, "h 64"]) -> UInt64[np.ndarray, "h"]:
     return np.ascontiguousarray(np.packbits(bits, axis=1)).view(">u8")[:, 0].astype(np.uint64)
 
 
-def _ones(values: UInt64[np.ndarray, "p"]) -> UInt64[np.ndarray, "p"]:
+def _ones(values: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
     """The number of bits that are set (Warren, Hacker's Delight, section 5-1)."""
     values = values - ((values >> np.uint64(1)) & np.uint64(0x5555555555555555))
     values = (values & np.uint64(0x3333333333333333)) + ((values >> np.uint64(2)) & np.uint64(0x3333333333333333))
