@@ -56,7 +56,7 @@ def test_windows(task):
         (range(0), range(9), 9), (range(2, 9), range(9, 11), 2), (range(4, 11), range(11, 13), 2)
     ]  # fmt: skip
     [between] = film_windows(task, settings(task, KNOWN["both"], 7), KNOWN["both"])
-    assert (between.known_groups, between.painted_groups) == ([[0], [6]], [[1, 2], [3, 4], [5, 6]])
+    assert (between.known_groups, between.painted_groups) == ([[0], [6]], [[1, 2], [3, 4], [5]])
     assert between.kept == 5
 
 
@@ -113,6 +113,13 @@ def test_known_frames_come_first_among_the_sources(task):
     moved = (keys[0] - keys[1]).abs().amax(dim=(0, 2)) > 1e-4
     assert moved.nonzero()[:, 0].tolist() == list(range(PATCHES, 2 * PATCHES))
     assert trace.window.known_groups == [[0], [6]]
+
+
+def test_the_prompt_is_encoded_once(task, monkeypatch):
+    encode, calls = type(task.model).encode, []
+    monkeypatch.setattr(type(task.model), "encode", lambda *args: calls.append(args) or encode(*args))
+    trace_generated_film(task, settings(task))
+    assert len(calls) == 1
 
 
 def test_errors(task, monkeypatch):

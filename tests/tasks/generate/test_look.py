@@ -80,6 +80,13 @@ def test_maps_are_those_of_the_calls_and_of_the_right_text(task):
     torch.testing.assert_close(other.word_maps(0, 1), generation.word_maps(0, 1, "negative"), atol=1e-5, rtol=1e-4)
 
 
+def test_the_prompt_is_encoded_once(task, monkeypatch):
+    encode, calls = type(task.model).encode, []
+    monkeypatch.setattr(type(task.model), "encode", lambda *args: calls.append(args) or encode(*args))
+    trace_generation(task, task.settings("a red star", seed=5, sampling=Sampling(2)))
+    assert len(calls) == 1
+
+
 def test_predictions_and_the_evaluations_of_a_step(task):
     generation = trace_generation(task, task.settings("a star", "", 5, Sampling(3)))
     assert (np.asarray(to_images(generation.steps[-1].prediction)[0]) == pixels(generation.picture)).mean() > 0.99

@@ -20,7 +20,7 @@ from saccade.studio.views.painting import PaintedWords
 class PaintedLayout(FilmLayout):
     """The same with groups of frames that are known: their patches are attended to, and attend to nothing.
 
-    numbers: of the frames in the film, from 0; two can be the same where the last tube has a frame more. known: groups.
+    numbers: of the frames in the film, from 0. known: groups.
     """
 
     numbers: Sequence[int] = ()

@@ -108,11 +108,8 @@ def film_layout(generation: FilmGeneration) -> PaintedLayout:
     """The frames of the window, in the order of time."""
     window, film = generation.window, generation.film
     after = [] if window.last is None else [window.last]
-    numbers = [*window.history, *window.painted, *after]
-    end = to_images(generation.steps[-1].prediction)
-    pictures = [film.frames[number] for number in window.history]
-    pictures += [film.frames[n] if i < window.kept else end[i] for i, n in enumerate(window.painted)]
-    pictures += [film.frames[number] for number in after]
+    numbers = [*window.history, *window.painted[: window.kept], *after]
+    pictures = [film.frames[number] for number in numbers]
     groups, at = list[range](), 0
     for group in [
         *window.known_groups[: len(window.known_groups) - len(after)],
@@ -145,9 +142,9 @@ def _order(generation: FilmGeneration, layout: PaintedLayout) -> Int[Tensor, "n"
 
 
 def _around(frames: Sequence[Image.Image], layout: PaintedLayout, generation: FilmGeneration) -> list[Image.Image]:
-    """The frames as predicted, between those that are known."""
-    first = len(generation.window.history)
-    return [*layout.frames[:first], *frames, *layout.frames[first + len(frames) :]]
+    """The frames of the film as predicted, between those that are known."""
+    first, kept = len(generation.window.history), generation.window.kept
+    return [*layout.frames[:first], *frames[:kept], *layout.frames[first + kept :]]
 
 
 def _notes(generation: FilmGeneration, steps: int, notes: list[str]) -> list[str]:
@@ -162,7 +159,7 @@ def _notes(generation: FilmGeneration, steps: int, notes: list[str]) -> list[str
             f"{first} to {last} were painted, and no attention of the others."
         )
     if window.kept < len(window.painted):
-        found.append("The last frame that was painted is not part of the film: frames are painted two at a time.")
+        found.append("Frames are painted two at a time: the last tube holds one more, which is not part of the film.")
     return found
 
 

@@ -50,8 +50,9 @@ class FilmWindow:
 
     @property
     def painted_groups(self) -> list[list[int]]:
-        """Frames of each group of painted patches."""
-        return grouped(self.painted)
+        """Frames of the film in each group of painted patches: of the last tube, one may not be part of it."""
+        stop = self.painted.start + self.kept
+        return [[frame for frame in group if frame < stop] for group in grouped(self.painted)]
 
 
 @dataclass(frozen=True)
@@ -114,18 +115,16 @@ def trace_generated_film(
     groups = grid[0] + len(chosen.known_groups)
     check_bytes(task, len(steps), len(steps), groups * grid[1] * grid[2])
     given = task.pictures(settings, originals.of(settings))
-    texts, terms, spans = (
-        read_texts(task, settings),
-        settings.sampling.terms(tuple(given)),
-        task.encode([settings], given).spans,
-    )
+    sources = task.encode([settings], given)
     recorder = _Recorder(
         task.model, {chosen.index * _evaluations(settings) + _begin(settings, step): step for step in steps}
     )
     with recorder.stack:
         recorder.prepare()
-        [film] = generate_films(task, [settings], known, originals, callback, recorder.observe)
-    return FilmGeneration(settings, *texts, terms, spans, given, patch, grid, depth, recorder.found, film, chosen)
+        [film] = generate_films(task, [settings], known, originals, callback, recorder.observe, sources)
+    texts, terms = read_texts(task, settings), settings.sampling.terms(tuple(given))
+    of = settings, *texts, terms, sources.spans, given, patch, grid, depth
+    return FilmGeneration(*of, recorder.found, film, chosen)
 
 
 @dataclass

@@ -59,9 +59,11 @@ def generate_films(
     originals: Originals | None = None,
     callback: Callback | None = None,
     observe: Observer | None = None,
+    sources: Sources | None = None,
 ) -> Iterator[GeneratedFilm]:
     """A film for each of the settings, in order; the same whatever the others are, but for the last digits. known:
-    frames that are given. originals: with the style. observe: as in `sample.sample`.
+    frames that are given. originals: with the style. observe: as in `sample.sample`. sources: what `task.encode` gave
+    for the settings, if it was called before.
 
     Raises SaccadeError where the settings are of other frames or another style."""
     known, model, most = known or KnownFrames(), task.model.eval(), window_of(task)
@@ -78,7 +80,7 @@ def generate_films(
         frames = paint_film(
             model,
             noise,
-            task.encode(run, pictures),
+            sources or task.encode(run, pictures),
             first.sampling,
             film,
             tensors(first.size),

@@ -198,7 +198,7 @@ def trace_generation(
             "out"
         )
     given = task.pictures(settings, originals)
-    spans = task.encode([settings], given).spans
+    sources = task.encode([settings], given)
     patch, depth = task.model.config.patch, task.model.config.depth
     grid = (1, settings.size[0] // patch, settings.size[1] // patch)
     evaluated = settings.sampling.steps * (2 if settings.sampling.sampler == "heun" else 1)
@@ -211,10 +211,10 @@ def trace_generation(
             step = done // 2 if settings.sampling.sampler == "heun" else done
             evaluations.append(Evaluation(step, t, prediction[0].float().cpu(), trace[begun:]))
 
-        [picture] = task.generate_all([settings], callback, observe=observe, originals=originals)
+        [picture] = task.generate_all([settings], callback, observe=observe, originals=originals, sources=sources)
     texts = read_texts(task, settings)
     terms = settings.sampling.terms(tuple(given))
-    return GenerationTrace(settings, *texts, terms, spans, given, patch, grid, depth, evaluations, picture)
+    return GenerationTrace(settings, *texts, terms, sources.spans, given, patch, grid, depth, evaluations, picture)
 
 
 class Texts(NamedTuple):

@@ -224,11 +224,12 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         observe: Observer | None = None,
         originals: Originals | None = None,
         inverted: Start | None = None,
+        sources: Sources | None = None,
     ) -> Iterator[GeneratedPicture]:
         """A picture for each of the settings, in order; those that follow one another with equal size, sampling, image
         and style are painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`.
         originals: the pictures of settings with an image or a style; SaccadeError is raised if they are others.
-        inverted: what `inverted_start` gave for the settings, if it was called before."""
+        inverted, sources: what `inverted_start` and `encode` gave for the settings, if they were called before."""
         model, patch = self.model.eval(), self.model.config.patch
         runs = list(chunks(settings, _shared, lambda each: min(batch, most_at_once(each.size, patch))))
         total, done = sum(run[0].total_steps if inverted is None else run[0].sampling.steps for run in runs), 0
@@ -247,7 +248,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
 
                 pixels = paint_in_style(self, noise, chunk, own, report)
             else:
-                pixels = sample(model, noise, self.encode(chunk, given), first.sampling, report, observe, start, terms)
+                found = sources or self.encode(chunk, given)
+                pixels = sample(model, noise, found, first.sampling, report, observe, start, terms)
             done += first.sampling.steps
             check_finite(pixels)
             for each, picture in zip(chunk, to_images(pixels[:, 0]), strict=True):
