@@ -8,6 +8,7 @@ from torch import nn
 from saccade import attention_weights
 from saccade.errors import SaccadeError
 from saccade.lens import drop_heads, edit, watch
+from saccade.lens.attention.heads import FOLDED, UNKNOWN
 
 
 class Folded(nn.Module):
@@ -93,6 +94,94 @@ def test_heads_that_cannot_be_told_from_windows_are_not_edited(heads):
         edit(model, {"*": drop_heads(1)}),
     ):
         model(x)
+
+
+class HeadsFirst(nn.Module):
+    """3 heads of 2 before pictures, in two axes or one, of attention in a module of its own."""
+
+    def __init__(self, laid, fused, declared):
+        super().__init__()
+        self.qkv, self.laid, self.kernel = nn.Linear(6, 18), laid, Kernel(fused)
+        if declared:
+            self.n_head = 3
+        self.silent: int | None = None
+
+    def heads(self, x):
+        return self.qkv(x).view(2, 7, 3, 3, 2).permute(2, 0, 3, 1, 4)
+
+    def forward(self, x):
+        q, k, v = (self.laid(t.transpose(0, 1)) for t in self.heads(x))
+        out = self.kernel(q, k, v).view(3, 2, 7, 2)
+        if self.silent is not None:
+            out[self.silent] = 0
+        return out.permute(1, 2, 0, 3).flatten(2)
+
+
+class Kernel(nn.Module):
+    def __init__(self, fused):
+        super().__init__()
+        self.fused = fused
+
+    def forward(self, q, k, v):
+        return F.scaled_dot_product_attention(q, k, v) if self.fused else (q @ k.mT / 2**0.5).softmax(-1) @ v
+
+
+TWO_AXES, ONE_AXIS = (lambda t: t), (lambda t: t.reshape(6, 7, 2))
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("laid", [TWO_AXES, ONE_AXIS], ids=["two axes", "one axis"])
+def test_heads_before_pictures(laid, fused, declared):
+    model, x = HeadsFirst(laid, fused, declared), torch.randn(2, 7, 6)
+    with watch(model, gradients=True) as trace:
+        plain = model(x)
+        wanted = torch.randn(2, 7, 6)
+        plain.backward(wanted)
+    (call,) = trace
+    q, k, _ = model.heads(x)
+    torch.testing.assert_close(call.weights(), attention_weights(q, k))
+    assert not call.note
+    torch.testing.assert_close(call.gradient.value(""), wanted.view(2, 7, 3, 2).transpose(1, 2))
+    with torch.no_grad(), edit(model, {"*": drop_heads(1)}):
+        out = model(x)
+    model.silent = 1
+    with torch.no_grad():
+        torch.testing.assert_close(out, model(x))
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("laid", [lambda t: t.reshape(6, 7, 2), lambda t: t.reshape(6, 1, 7, 2)])
+def test_heads_beside_pictures_in_an_order_that_is_not_followed_are_noted(laid, fused):
+    model, x = HeadsFirst(lambda t: laid(torch.cat(list(t))), fused, declared=True), torch.randn(2, 7, 6)
+    with watch(model) as trace:
+        model(x)
+    assert trace[0].shape == (6, 1, 7, 7)
+    assert trace[0].note == FOLDED
+    with pytest.raises(SaccadeError, match=r"drop_heads of .* heads"), edit(model, {"*": drop_heads(0)}):
+        model(x)
+
+
+def test_heads_of_separate_operations_that_cannot_be_told_from_windows_are_noted():
+    class Neighbours(nn.Module):
+        def forward(self, x):
+            q = x.view(2, 7, 3, 2).transpose(1, 2).unsqueeze(3)  # (b, h, tokens, 1, width)
+            k = torch.cat([q.roll(i, 2) for i in (-1, 0, 1)], 3)
+            return (q @ k.mT).softmax(-1) @ k
+
+    with watch(model := Neighbours()) as trace:
+        model(torch.randn(2, 7, 6))
+    assert trace[0].note == UNKNOWN
+
+
+def test_the_gradient_of_a_call_whose_heads_are_not_the_last_of_five_axes():
+    model, x = Windows((4, 2)), torch.randn(3, 20, 6)
+    with watch(model, gradients=True) as trace:
+        out = model(x)
+        wanted = torch.randn(3, 20, 6)
+        out.backward(wanted)
+    expected = wanted.view(3, 5, 4, 2, 3).permute(0, 2, 3, 1, 4).reshape(12, 2, 5, 3)
+    torch.testing.assert_close(trace[0].gradient.value(""), expected)
 
 
 class Transposed(nn.Module):

@@ -274,7 +274,6 @@ class Named(nn.Module):
     [
         lambda t: t.transpose(0, 1).reshape(6, 6, 4).transpose(0, 1),  # pictures and heads on one axis
         lambda t: torch.cat(t.split(4, dim=2)),
-        lambda t: t.view(3, 6, 2, 4).permute(2, 0, 1, 3),  # heads first
         lambda t: t.view(3, 2, 3, 8),  # one head, windows
     ],
 )

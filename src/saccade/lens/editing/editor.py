@@ -179,10 +179,7 @@ class Editor(Mode):
         site = self._site()
         if not self._matching(part or site.name):
             return func(*args, **kwargs)
-        frame = self.modules.frames[-1]
-        laid, axis, unknown = with_heads(
-            arguments, heads_of(frame.module), self._eager.merged(arguments.q), frame.inputs
-        )
+        laid, axis, unknown = with_heads(arguments, self._eager.merged(arguments.q), self.modules.frames)
         plain = AttentionArgs(
             *as_four_axes(laid), arguments.scale, arguments.causal, dropout=arguments.dropout, headless=unknown
         )
@@ -192,7 +189,9 @@ class Editor(Mode):
         with call_context(arguments) as call:
             call.edited = new = replace(new, borrowed=new.borrowed or call.edited.borrowed)
             out = call_with_arguments(func, new)
-        out = out.reshape(*leading_axes(arguments if laid.q.ndim == 4 else laid, plain), *out.shape[-2:])
+        if axis == 0:
+            out, axis = out.transpose(0, 1), None
+        out = out.reshape(*leading_axes(arguments if laid.q.ndim == 4 else laid, out), *out.shape[-2:])
         return out if axis is None else out.movedim(-3, axis)
 
     def _part(self, k: Tensor) -> str:

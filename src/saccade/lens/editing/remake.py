@@ -31,12 +31,12 @@ def call_with_arguments(func: Callable, arguments: AttentionArgs) -> Shaped[Tens
     return _narrow(func(q, k, v, attn_mask=mask, dropout_p=arguments.dropout, **options), width)
 
 
-def leading_axes(arguments: AttentionArgs, four: AttentionArgs) -> tuple[int, ...]:
-    """The axes before the tokens in what a call returns. four: the same call in four axes."""
+def leading_axes(arguments: AttentionArgs, out: Tensor) -> tuple[int, ...]:
+    """The axes before the tokens in what a call returns. out: the same in four axes."""
     three = (arguments.q, arguments.k, arguments.v)
     if max(t.ndim for t in three) <= 3:
         return tuple(torch.broadcast_shapes(*(t.shape[:-2] for t in three)))
-    return (*torch.broadcast_shapes(*(t.shape[:-3] for t in three)), four.q.shape[1])
+    return (*torch.broadcast_shapes(*(t.shape[:-3] for t in three)), out.shape[1])
 
 
 def _narrow(out: Shaped[Tensor, "b h n w"], width: int) -> Shaped[Tensor, "b h n c"]:

@@ -17,7 +17,6 @@ from saccade.errors import in_one_line
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.operation import Operation, name_of
 from saccade.lens.modes import hidden_no_grad
-from saccade.lens.modules.declared import heads_of
 from saccade.lens.modules.frame import Frame
 from saccade.lens.recognising import patterns, scoring
 from saccade.lens.recognising.products import Product, reason_unknown, weights_product
@@ -177,7 +176,7 @@ class Recogniser(Propagation):
         axis = patterns.softmax_axis(args, kwargs, out.ndim)
         resolved: ResolvedSoftmax | str
         if isinstance(given, Tensor) and given in self._scores and axis is not None:
-            resolved = resolve(self._get(given), given, out, axis, self._heads(), self._count)
+            resolved = resolve(self._get(given), given, out, axis, self._heads(), self._frames)
             if isinstance(resolved, ResolvedSoftmax):
                 resolved.node = out.grad_fn
         elif out.ndim >= 3:
@@ -187,11 +186,6 @@ class Recogniser(Propagation):
         if kwargs.get("out") is not None:
             resolved = f"softmax of {tuple(out.shape)} written into another tensor"
         self._set_weights(out, Weights(tuple(out.shape), axis, resolved))
-
-    @property
-    def _count(self) -> int | None:
-        """How many heads the running module says it has."""
-        return heads_of(self._frames[-1].module) if self._frames else None
 
     def _gumbel(self, op: Operation, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = args[0] if args else kwargs.get("logits")

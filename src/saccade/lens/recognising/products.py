@@ -47,7 +47,7 @@ class ResultLayout:
     def laid_out(self, o: Tensor, like: Tensor) -> Tensor | None:
         """The other way: o (b h n c) as the result, with the dtype and the order in memory of `like`, the model's."""
         order = self.layout.order
-        t = o.reshape(*self.layout.full[:-1], 1, o.shape[-1])
+        t = self.layout.unfolded(o).unsqueeze(-2)
         found = redo_axes(t.permute(*(order.index(i) for i in range(len(order))), len(order)), self.shape, self.undo)
         if found is None or found.shape[self.axis] != 1:
             return None
@@ -63,7 +63,7 @@ class ResultLayout:
 def whole(w: Float[Tensor, "b h n m"], known: Weights, layout: ScoreLayout) -> Tensor | None:
     """A whole map with the axes of weights that were made of the result of its softmax; None if what was done to those
     is not known."""
-    t = w.reshape(layout.full).permute([layout.order.index(i) for i in range(len(layout.order))])
+    t = layout.unfolded(w).permute([layout.order.index(i) for i in range(len(layout.order))])
     found = redo_axes(t[..., None], known.shape, known.undo)
     return None if found is None else found[..., 0]
 
@@ -93,7 +93,7 @@ class Product:
         """What must be known to read its call, "" as a rule."""
         changed = self.known.changed
         applied = f"weights before {changed}, which the model applies to them" if changed else ""
-        return joined(self.resolved.note, applied)
+        return joined(self.resolved.note, self.resolved.layout.unknown, applied)
 
     @property
     def other_work(self) -> str:

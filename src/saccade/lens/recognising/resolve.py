@@ -10,8 +10,11 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from saccade.lens.attention.args import NO_NUMBERS, TRANSFORMED, is_shape_only, transformed
+from saccade.lens.attention.heads import FOLDED, UNKNOWN, folded_heads
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import memory
+from saccade.lens.modules.declared import heads_of
+from saccade.lens.modules.frame import Frame
 from saccade.lens.recognising.scoring import OVERWRITTEN, Parts, Scores, Versions, regrouped, unmodified, version_of
 
 ROWS = 8  # of each map that are computed again and compared with the softmax's own
@@ -59,16 +62,19 @@ class ScoreLayout:
     shape: of the scores. lead, targets: axes. source: the axis that the softmax runs over. The last lead axis is the
     heads and all before it the batch; the last two are the heads where keys are constant over the last (grouped
     queries). Of three or more, the heads are the only one after the first that has `count`, if there is one. A single
-    lead axis is the batch, unless `heads` = (batch, heads) says that both were merged into it.
+    lead axis is the batch, unless `heads` = (batch, heads) says that both were merged into it. Where `folded`, how many
+    heads there surely are, is the first of two and not the second, they are (heads, batch): `exchanged`. unknown: why
+    it is not known which are the heads, "" if it is.
     """
 
     def __init__(
         self, shape: Sequence[int], targets: Sequence[int], source: int, heads: tuple[int, int] | None, grouped: bool,
-        count: int | None = None,
+        count: int | None = None, folded: int | None = None,
     ) -> None:  # fmt: skip
         lead = [i for i in range(len(shape)) if i not in targets and i != source]
         counted = [i for i in lead[1:] if shape[i] == count]
         self.known = len(lead) < 3 or len(counted) == 1  # which axis is that of the heads
+        self.unknown = "" if self.known or grouped else UNKNOWN
         if len(lead) > 2 and len(counted) == 1 and not grouped:
             lead.append(lead.pop(lead.index(counted[0])))
         self.order = [*lead, *targets, source]
@@ -85,6 +91,13 @@ class ScoreLayout:
             first = 1 if self.lead == 1 else self.lead - 1 - (grouped and self.lead > 2)
             split = [(list(range(first)), [0]), (list(range(first, self.lead)), [1])]
             self.b, self.h = math.prod(sizes[:first]), math.prod(sizes[first:])
+        self._sizes = self.b, self.h
+        self.exchanged = folded == self.b != self.h
+        if self.exchanged:
+            self.b, self.h = self.h, self.b
+        self._sure = folded == self.h
+        if folded and not self._sure and (self.lead == 1 or self.h == 1):
+            self.unknown = FOLDED
         self.parts = [*split, (list(range(self.lead, own)), [2]), ([own], [3])]
         self.n, self.m = math.prod(self.full[self.lead : own]), self.full[-1]
 
@@ -95,8 +108,10 @@ class ScoreLayout:
         the axis before is as long as the batch that the module was given, and the heads, each of this `width`, make up
         the width of its tokens; or if it was given queries in heads.
         """
+        if self._sure or self.unknown:
+            return self._sure and count in (None, self.h)
         if self._split or self.lead == 0:
-            return count in (None, self.h)
+            return count == self.h or (count is None and self.lead != 1)
         if count is not None:
             return self.h == count and count not in self.full[1 : self.lead - 1]
         shape = given[0].shape if given and self.lead < 3 else ()
@@ -110,7 +125,13 @@ class ScoreLayout:
 
     def folded(self, t: Tensor) -> Tensor:
         """The same permuted to (b h n m), or (b h n m k), of size 1 where it is constant."""
-        return regrouped(t, self.full, self.parts, (self.b, self.h, self.n, self.m))
+        t = regrouped(t, self.full, self.parts, (*self._sizes, self.n, self.m))
+        return t.transpose(0, 1) if self.exchanged else t
+
+    def unfolded(self, t: Tensor) -> Tensor:
+        """The other way: (b h n c), of all targets, as (lead axes, targets, c)."""
+        t = t.transpose(0, 1) if self.exchanged else t
+        return t.reshape(*self.full[:-1], t.shape[-1])
 
     def queries(self, q: Tensor) -> Tensor:
         """q (b h n k) of a tensor with the permuted axes of the scores and the width."""
@@ -131,18 +152,18 @@ class ScoreLayout:
 @lru_cache(maxsize=256)
 def score_layout(
     shape: tuple[int, ...], targets: tuple[int, ...], source: int, heads: tuple[int, int] | None, grouped: bool,
-    count: int | None,
+    count: int | None, folded: int | None,
 ) -> ScoreLayout:  # fmt: skip
     """The layout of scores of this shape, made once: the layers of a model have few."""
-    return ScoreLayout(shape, targets, source, heads, grouped, count)
+    return ScoreLayout(shape, targets, source, heads, grouped, count, folded)
 
 
 def resolve(
-    scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | None = None, count: int | None = None
+    scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | None = None, frames: Sequence[Frame] = ()
 ) -> ResolvedSoftmax | str:
     """What the softmax of `given` over an axis was, of which `scores` is the record; or why it is no attention.
 
-    heads: how many there are in a single lead axis, if that is known. count: how many the module says there are.
+    heads: how many there are in a single lead axis, if that is known. frames: the running modules.
     """
     role = scores.roles[axis]
     if role not in "st" or any(r == role and i != axis and out.shape[i] > 1 for i, r in enumerate(scores.roles)):
@@ -153,7 +174,9 @@ def resolve(
     q, k = (scores.q, scores.k) if role == "s" else (scores.k, scores.q)
     lead = [i for i in range(out.ndim) if i not in targets and i != axis]
     grouped = not scores.why and len(lead) > 2 and k.shape[lead[-1]] == 1 < out.shape[lead[-1]]
-    layout = score_layout(tuple(out.shape), tuple(targets), axis, merged, grouped, count)
+    count, size = heads_of(frames[-1].module) if frames else None, math.prod(out.shape[i] for i in lead)
+    folded = folded_heads(size, q.shape[-1], frames) if len(lead) in (1, 2) and q.ndim else None
+    layout = score_layout(tuple(out.shape), tuple(targets), axis, merged, grouped, count, folded)
     origin = scores.origin
     if layout.lead > 2:  # windows or frames beside the heads
         plain = layout.known and not (scores.moved or grouped) and sorted(layout.order[: layout.lead]) == lead

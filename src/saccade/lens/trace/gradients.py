@@ -20,10 +20,13 @@ DEEPEST = 12  # operations between the output of an attention module of torch.nn
 
 
 class Gradient:
-    """dL/dO of one call, once a backward pass has brought it. why: what keeps it from being known, "" if nothing."""
+    """dL/dO of one call, once a backward pass has brought it. why: what keeps it from being known, "" if nothing.
+    rows: makes (b h n c) of the output of a call whose axes are in another order."""
 
-    def __init__(self, shape: tuple[int, int, int], why: str = "") -> None:
-        self._shape, self._why = shape, why  # (b h n)
+    def __init__(
+        self, shape: tuple[int, int, int], why: str = "", rows: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
+        self._shape, self._why, self._rows = shape, why, rows  # (b h n)
         self._arrived: list[Tensor] = []
         self.followed = False
 
@@ -50,7 +53,7 @@ class Gradient:
 
         rows: makes (b h n c) of it where it has other axes."""
         if out.requires_grad:
-            self.followed = True
+            self.followed, rows = True, rows or self._rows
             out.register_hook(self.arrive if rows is None else lambda given: self.arrive(rows(given)))
 
     def refuse(self, why: str) -> None:

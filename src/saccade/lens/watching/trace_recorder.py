@@ -1,11 +1,12 @@
 """What a watch keeps of the attention that it meets: calls of the running modules, views of them, what it missed."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
 from saccade.lens.attention.args import AttentionArgs, heads_as_targets, kernel_inputs, why_not_kept, with_one_target
-from saccade.lens.attention.heads import CHANNELS, attends_over_channels, heads_last, with_heads
+from saccade.lens.attention.heads import CHANNELS, attends_over_channels, heads_last, result_with_heads, with_heads
 from saccade.lens.attention.kernels import KernelCall
 from saccade.lens.attention.processes import PART, processes_of
 from saccade.lens.dataflow.call_origin import CallOrigin, find_origin, kind_of_step
@@ -86,8 +87,8 @@ class TraceRecorder:
         for the gradient of its output, if gradients are kept.
 
         original: the model's own arguments, where an edit may have rewritten them; they decide the kind of the call.
-        origin: where its q and k come from, if that is known already. merged: (batch, heads), where these are one axis
-        of q.
+        origin: where its q and k come from, if that is known already. merged: the two axes that are one
+        of q, (batch, heads) as a rule.
         """
         if why := why_not_kept(arguments):
             self.miss(why)
@@ -97,7 +98,7 @@ class TraceRecorder:
             found = CallOrigin("cross") if arguments.borrowed else found
             lse = None if kernel is None else kernel.lse
             frame = self._modules.frames[-1]
-            laid, _, unknown = with_heads(arguments, heads_of(frame.module), merged, frame.inputs)
+            laid, axis, unknown = with_heads(arguments, merged, self._modules.frames)
             if q.ndim > 4 and (order := heads_last(original or arguments, heads_of(frame.module))):
                 found = found.folded(order)
             if laid is not arguments:
@@ -109,7 +110,10 @@ class TraceRecorder:
             note = SCORES if arguments.scores else unknown
             call = self.add(targets, keys, values, mask, arguments.scale, found, note, lse, arguments.causal)
             if call is not None and self._gradients:
-                call.gradient = Gradient(call.shape[:3], DROPPED if arguments.dropout else "")
+                axis = axis if original is None else with_heads(original, merged, self._modules.frames)[1]
+                b, h, n, _ = call.shape
+                rows = None if axis is None else partial(result_with_heads, axis=axis, merged=merged, shape=(b, h))
+                call.gradient = Gradient((b, h, n), DROPPED if arguments.dropout else "", rows)
                 return call.gradient
         return None
 
