@@ -158,6 +158,8 @@ def test_heads_beside_pictures_in_an_order_that_is_not_followed_are_noted(laid, 
         model(x)
     assert trace[0].shape == (6, 1, 7, 7)
     assert trace[0].note == FOLDED
+    with pytest.raises(SaccadeError, match=r"rollout needs .* by heads; of .* its first axis"):
+        trace.rollout()
     with pytest.raises(SaccadeError, match=r"drop_heads of .* heads"), edit(model, {"*": drop_heads(0)}):
         model(x)
 

@@ -36,6 +36,7 @@ def watched(how, given):
 FOLLOWED = {
     "linear": lambda self, q, k, v: F.linear(F.linear(q, k).softmax(-1), v.T),
     "linear by name": lambda self, q, k, v: F.linear(input=F.linear(q, weight=k).softmax(-1), weight=v.T),
+    "torch.linalg": lambda self, q, k, v: torch.linalg.matmul(torch.linalg.matmul(q, k.T).softmax(-1), v),
     "values by linear": lambda self, q, k, v: F.linear((q @ k.T).softmax(-1), v.T.contiguous()),
 }
 

@@ -58,6 +58,11 @@ def _of_three_axes(
     return _each(laid, lambda t: t.transpose(0, 1)), 0, ""
 
 
+def without_heads(note: str) -> bool:
+    """Whether the note of a call says that its heads are not known."""
+    return UNKNOWN in note or FOLDED in note
+
+
 def result_with_heads(t: Tensor, axis: int, merged: tuple[int, int] | None, shape: Sequence[int]) -> Tensor:
     """The result of a call, or its gradient, with the axes to which `with_heads` brought its arguments.
 

@@ -17,7 +17,7 @@ def _methods(*names: str) -> set[Callable]:
 
 # What is done -> the functions that do it. "times" and the like take a tensor and a number or another tensor.
 AS_FUNCTIONS: dict[str, set[Callable]] = {
-    "matmul": _methods("matmul", "bmm", "__matmul__", "mm"),
+    "matmul": _methods("matmul", "bmm", "__matmul__", "mm") | {torch.linalg.matmul},
     "rmatmul": {T.__rmatmul__},
     "baddbmm": _methods("baddbmm", "baddbmm_"),
     "einsum": {torch.einsum},

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from saccade.displays import to_html
 from saccade.errors import SaccadeError, printable, some_of
+from saccade.lens.attention.heads import without_heads
 from saccade.lens.explaining import flow, relevance, rollout, words
 from saccade.lens.explaining.rollout import AttentionSummary, Start, starting_row
 from saccade.lens.indices import index_of
@@ -245,10 +246,9 @@ class Trace(Sequence[Call]):
             )
         self._check_whole(what, layers)
         check_no_siblings(what, layers)
-        if wide := next((call for call in layers if call.kind == "channels"), None):
-            raise SaccadeError(f"{what} needs attention between tokens; of {wide!r} {wide.note}")
-        cached = next((call for call in layers if call.shape[2] != call.shape[3]), None)
-        if cached is not None:
+        if other := next((call for call in layers if call.kind == "channels" or without_heads(call.note)), None):
+            raise SaccadeError(f"{what} needs attention between tokens, by heads; of {other!r} {other.note}")
+        if cached := next((call for call in layers if call.shape[2] != call.shape[3]), None):
             raise SaccadeError(
                 f"{what} needs the whole sequence in one pass; {cached!r} has other sources than targets (a cache of "
                 "keys). Watch one forward pass of the prompt with what was written."
