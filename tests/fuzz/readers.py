@@ -19,7 +19,7 @@ from saccade.data.segments.sets import segment_splits
 from saccade.errors import SaccadeError
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.loading import load
-from tests.fuzz import seeds
+from tests.fuzz import seeds, table_seeds
 from tests.fuzz.mutate import Tree
 
 
@@ -119,12 +119,14 @@ READERS: dict[str, Reader] = {
     "coco masks": Reader(seeds.coco, _segments),
     "yolo": Reader(seeds.yolo, _both(_objects)),
     "voc": Reader(seeds.voc, _both(_objects)),
+    "box tables": Reader(table_seeds.box_tables, _both(_objects)),
+    "formats": Reader(table_seeds.formats, _doctor, weight=0.5),
     "segments": Reader(seeds.segments, _both(_segments)),
-    "classes": Reader(seeds.classes, _both(ImageFolder)),
-    "captions": Reader(seeds.captions, _both(_captions)),
+    "classes": Reader(table_seeds.classes, _both(ImageFolder)),
+    "captions": Reader(table_seeds.captions, _both(_captions)),
     "film": Reader(seeds.films, _film),
     "film set": Reader(seeds.film_sets, lambda root: _check_lines(open_films(root).notes)),
-    "archive": Reader(seeds.archives, _archive),
+    "archive": Reader(table_seeds.archives, _archive),
     "model": Reader(seeds.models, lambda root: _check_lines(load(root).notes), weight=0.05),
     "settings": Reader(seeds.settings, _settings),
 }

@@ -2,9 +2,7 @@
 
 import io
 import json
-import tarfile
 import tempfile
-import zipfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -193,37 +191,6 @@ def segments() -> list[Tree]:
     return [pairs, coloured, listed, objects, greys, lossy, by_class, ade, nnunet, vistas]
 
 
-def classes() -> list[Tree]:
-    tree = {f"{s}/{c}/{i}.png": picture(i) for s in ("train", "val") for c in ("red", "green") for i in (1, 2)}
-    table = {f"images/{i}.png": picture(i) for i in (1, 2, 3)} | {
-        "labels.csv": b"filename,label\n1.png,red\n2.png,green\n3.png,red\n"
-    }
-    pictures = {f"images/{i}.png": picture(i) for i in (1, 2, 3, 4)}
-    marked = pictures | {"_classes.csv": b"name; red; green; split\n1;1;0;train\n2;0;1;train\n3;1;0;val\n4;0;1;val\n"}
-    lines = pictures | {"metadata.jsonl": b'{"file_name": "1.png", "label": 0}\n{"file_name": "2.png", "label": 1.0}\n'}
-    names = pictures | {"labels.json": b'{"1.png": "red", "2.png": ["green"], "3.png": "red", "4.png": null}'}
-    inside = {f"{c}/{s}/{i}.png": picture(i) for s in ("Train", "test") for c in ("red", "green") for i in (1, 2)}
-    listed = {f"images/{c}/{i}.png": picture(i) for c in ("red", "green") for i in (1, 2, 3)} | {
-        "meta/train.txt": b"red/1\nred/2\ngreen/1.png\n", "meta/test.txt": b"/home/x/red/3.png 0\ngreen/2 1\n",
-    }  # fmt: skip
-    beside = {f"{i}.png": picture(i) for i in (1, 2, 3)} | {f"{i}.cls": b"%d" % (i % 2) for i in (1, 2, 3)}
-    return [tree, table, marked, lines, names, inside, listed, beside]
-
-
-def captions() -> list[Tree]:
-    files = {f"{i}.png": picture(i) for i in (1, 2, 3)}
-    rows = b'file_name,text,split\n1.png,a red star,train\n2.png,"a, b",train\n3.png,c d,val\n'
-    lines = b'{"file_name": "1.png", "text": "a"}\n{"file_name": "2.png", "text": ["b", "c"]}\n'
-    return [
-        files | {"metadata.csv": rows},
-        files | {"data.tsv": rows.replace(b",", b"\t")},
-        files | {"metadata.jsonl": lines},
-        files | {f"{i}.txt": b"a red star\nleft of it\n" for i in (1, 2, 3)},
-        files | {f"{i}.json": b'{"caption": "a red star"}' for i in (1, 2, 3)},
-        files | {"results.csv": b"image_name| comment_number| comment\n1.png| 0| a , b\n2.png| 0| c\n"},
-    ]
-
-
 def films() -> list[Tree]:
     """One film each."""
     frames = [Image.fromarray(np.full((SIZE[1], SIZE[0], 3), 40 * i, np.uint8)) for i in range(4)]
@@ -279,23 +246,3 @@ def settings() -> list[Tree]:
     """Texts of generated pictures."""
     more = SETTINGS + ', Model hash: ab, Lora hashes: "x: 1, y: 2", Frames: 8, FPS: 10, Version: saccade 0.1'
     return [{"a.txt": SETTINGS.encode()}, {"a.txt": more.encode()}, {"a.txt": b"a cat\nSteps: 20, Sampler: Euler a"}]
-
-
-def archives() -> list[Tree]:
-    """Trees of other formats as a tar, a compressed tar and a zip."""
-    trees = []
-    for tree in (coco()[0], yolo()[0], segments()[0], classes()[0], captions()[0]):
-        for mode in ("w", "w:gz"):
-            file = io.BytesIO()
-            with tarfile.open(fileobj=file, mode=mode) as tar:
-                for name, data in tree.items():
-                    member = tarfile.TarInfo(name)
-                    member.size = len(data)
-                    tar.addfile(member, io.BytesIO(data))
-            trees.append({"set.tar" + mode[1:].replace(":", "."): file.getvalue()})
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-            for name, data in tree.items():
-                packed.writestr(name, data)
-        trees.append({"set.zip": file.getvalue()})
-    return trees

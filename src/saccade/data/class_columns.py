@@ -19,7 +19,8 @@ from saccade.errors import DataError, some_of
 LABEL_COLUMNS = (
     "label", "labels", "class", "classes", "classname", "classlabel", "classid", "labelname", "labelid", "category",
     "categories", "categoryname", "categoryid", "target", "species", "breed", "variety", "diagnosis", "disease", "dx",
-    "klasse", "kategorie", "라벨", "클래스",
+    "findinglabel",
+    "findinglabels", "klasse", "kategorie", "라벨", "클래스",
 )  # fmt: skip
 FILE_COLUMNS = (
     "file", "filename", "filepath", "path", "image", "imagename", "imagepath", "imageid", "imagefile", "img", "imgname",
@@ -43,7 +44,7 @@ class UnknownColumns(DataError):
 
 
 class SeveralClasses(DataError):
-    """A row gives its picture more than one class."""
+    """A row gives its picture more than one class, or most rows of a table do."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,17 @@ def split_column(table: Table, taken: set[int]) -> Labels | None:
         heading, values = _plain(column), _values(table, i)
         if i in taken or not values:
             continue
-        if heading in SPLIT_COLUMNS and any(map(split_role, values)):
+        if (heading in SPLIT_COLUMNS and any(map(split_role, values))) or _is_use(table, i):
             return Labels([i], partial(_named_split, i))
         role = split_role(heading.removeprefix("is")) if heading.startswith("is") else None
         if role is not None and all(value.casefold() in TRUE + FALSE for value in values):
             return Labels([i], partial(_marked_split, i, role, "test" if role == "train" else "train"))
     return None
+
+
+def _is_use(table: Table, column: int) -> bool:
+    """Whether a column without a heading says how AutoML uses each row."""
+    return not table.columns[column] and set(_values(table, column)) <= {"TRAIN", "VALIDATION", "TEST", "UNASSIGNED"}
 
 
 def _named_split(column: int, row: Sequence[object]) -> str:
@@ -103,9 +109,7 @@ def label_columns(table: Table, file: int, display: str, certain: bool = False) 
     Raises UnknownColumns, naming the table, if that is not certain."""
     columns, others = table.columns, [i for i in range(len(table.columns)) if i != file]
     named = any(columns) or len(columns) == 2
-    which = (
-        f"the columns {', '.join(map(escape, columns[:12]))}" if named else f"{len(columns)} columns without headings"
-    )
+    which = f"the columns {some_of(map(escape, columns), 6)}" if named else f"{len(columns)} columns without headings"
     fault = f"{display} has {which}"
     if any(OBJECT_COLUMNS.fullmatch(column.strip()) for column in columns):
         raise UnknownColumns(f"{fault}: it holds objects in pictures, not classes of pictures; {EXPECTED}")
@@ -116,7 +120,7 @@ def label_columns(table: Table, file: int, display: str, certain: bool = False) 
         raise UnknownColumns(f"{fault}: several columns may hold the class; {EXPECTED}")
     if any(_plain(column) in TEXT_COLUMNS for column in columns):
         raise UnknownColumns(f"{fault}: it holds texts, not classes of pictures; {EXPECTED}")
-    rest = [i for i in others if _plain(columns[i]) not in SPLIT_COLUMNS]
+    rest = [i for i in others if _plain(columns[i]) not in SPLIT_COLUMNS and not _is_use(table, i)]
     if len(rest) > 1 and _one_hot(table, rest):
         return Labels(
             rest, lambda values: _marked(values, rest, columns), "one column for each class, of which one is 1"
@@ -189,7 +193,7 @@ def _class(value: object, several: str) -> str:
         raise DataError(f"has {found}; one class a picture expected")
     if re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*(e[-+]?\d+)?", text):
         raise DataError(f"has the number {escape(text)} for its class; the name or number of a class expected")
-    if re.search(several, text):
+    if re.search(several, text) or re.fullmatch(r"-?[\d.]+(\s+-?[\d.]+)+", text):
         raise SeveralClasses(f"has the classes '{escape(text)}'; one class a picture expected")
     return re.sub(r"^(\d+)\.0+$", r"\1", text)
 

@@ -3,6 +3,7 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from saccade.data.split_names import folder_kind, sibling_roles
 from saccade.data.store import Store, join, relative_to
 from saccade.errors import DataError, some_of
 
+PICTURES = ("images", "imgs", "jpegimages", "jpg", "jpeg", "png")  # folders that are no classes
 SAMPLE = 4  # pictures of two folders that are compared
 FEW, MANY = 16, 64  # colours: of a mask at most, of a photograph at least
 MOST_CLASSES, MOST_FILES = 64, 1000
@@ -64,7 +66,8 @@ class Tree:
         """The innermost folder around all pictures below `folder` that is not a split and holds folders of pictures."""
         while folder not in self.loose and len(names := self.below(folder)) == 1:
             inner = join(folder, names[0])
-            others = set(subfolders(self.store, folder)) - set(names)
+            beside = set(subfolders(self.store, folder)) - set(names)
+            others = {each for each in beside if folder_kind(each) != "annotations"}
             around = folder_kind(names[0]) == "pictures" or len(set(sibling_roles(self.below(inner)).values())) > 1
             if inner in self.loose or sibling_roles(names) or (others and not around):
                 break
@@ -134,6 +137,12 @@ def _alike(store: Store, tree: Tree, root: str) -> list[str]:
     """A note on class folders that all hold the same folders, which may be the classes. Raises DataError for those of
     one name with numbers (`fold1`, `fold2`): these are parts of a set."""
     names = tree.below(root)
+    inner_of = {name: tree.below(join(root, name)) for name in names}
+    if names and all(len(n) == 1 and below and {b[0] for b in below} == {n} for n, below in inner_of.items()):
+        raise DataError(
+            f"the folders {_some(names)} of {_display(store, root)} are the first letters of those in them "
+            f"({_some(next(iter(inner_of.values())))}), not classes: move each class folder into one folder"
+        )
     below = {tuple(tree.below(join(root, name))) for name in names}
     if len(names) < 2 or len(below) > 1 or len(inner := next(iter(below))) < 2:
         return []
@@ -178,9 +187,7 @@ def _read(store: Store, tree: Tree, root: str, inner: list[str] | None) -> Class
     if not names:
         below = [name for name in store.files if not root or name.startswith(f"{root}/")]
         instead = f"{len(loose)} loose pictures" if loose else count_suffixes(below)
-        raise DataError(
-            f"{where} has no class folders (found: {instead}); expected one folder a class, as in cat/1.jpg"
-        )
+        raise DataError(f"{where} has no class folders (found: {instead}); {_in_names(loose)}")
     if loose:
         raise DataError(
             f"{where} has {len(loose)} loose pictures beside its class folders (such as {escape(loose[0])}); "
@@ -203,6 +210,14 @@ def _read(store: Store, tree: Tree, root: str, inner: list[str] | None) -> Class
     return ClassPart(where, root, by_class, empty)
 
 
+def _in_names(loose: list[str]) -> str:
+    """What to do about pictures in no folder: `cat.0.jpg` beside `dog.0.jpg` have classes in their names."""
+    starts = Counter(match[1] for name in loose if (match := re.fullmatch(r"(\D*[^\W\d_])\W?_?\d+\.\w+", name)))
+    if len(starts) < 2 or starts.total() < len(loose) or min(starts.values()) < 2:
+        return "expected one folder a class, as in cat/1.jpg"
+    return f"if the starts of their names ({_some(sorted(starts))}) are classes, move them into a folder for each"
+
+
 def _check_names(names: list[str], filled: list[str], where: str) -> None:
     for name in names:
         if has_control_characters(name):
@@ -215,6 +230,10 @@ def _check_names(names: list[str], filled: list[str], where: str) -> None:
             f"{where} holds folders of pictures and of annotations ({_some(filled)}), not of classes; one folder a "
             "class expected (`saccade doctor` says which task reads a set)"
         )
+    plain = next((name for name in filled if name.lower() in PICTURES), None)
+    if plain is not None and len(filled) > 1:
+        others = _some(name for name in filled if name != plain)
+        raise DataError(f"{where} holds the folder '{escape(plain)}' of pictures beside {others}: these are no classes")
 
 
 def subfolders(store: Store, root: str) -> list[str]:

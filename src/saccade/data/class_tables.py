@@ -3,6 +3,7 @@
 A column split, or the names of files and folders, say which split a row belongs to.
 """
 
+import re
 from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,8 +27,8 @@ from saccade.data.tabular import SUFFIXES, TEXT_SUFFIXES, PictureIndex, load
 from saccade.errors import DataError, some_of
 
 MOST_TABLES = 64  # files of a set that are looked at
+FEWEST = 4  # pictures with a class each, of which none is another's
 MULTI_LABEL = 0.1  # share of rows with several classes above which these are no slips
-NOT_THERE = "which is not there; add or remove it"
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,12 @@ class ClassTables:
         return ClassPart(label, self.root, ordered, {}, self.problems, list(self.notes))
 
 
-def find(store: Store, only: str | None = None) -> tuple[ClassTables | None, list[str]]:
-    """The set of the tables of a store, None if there are none, and what is wrong with those that are not used.
+def find(store: Store, only: str | None = None) -> tuple[ClassTables | None, dict[str, DataError]]:
+    """The set of the tables of a store, None if there are none, and what is wrong with each that is not used.
 
     only: the one table to read; then what is wrong with it is raised as DataError."""
-    names, faults, unknown, found = [only] if only else candidates(store), list[str](), list[str](), list[_Read]()
+    names, found = [only] if only else candidates(store), list[_Read]()
+    faults, unknown = dict[str, DataError](), dict[str, DataError]()
     index = PictureIndex(store) if names else None
     for name in names:
         assert index is not None
@@ -86,17 +88,21 @@ def find(store: Store, only: str | None = None) -> tuple[ClassTables | None, lis
         except DataError as error:
             if only:
                 raise
-            if isinstance(error, UnknownColumns):
-                unknown.append(str(error))
+            if isinstance(error, UnknownColumns | SeveralClasses):
+                unknown[name] = error
             elif not name.lower().endswith((".json", *TEXT_SUFFIXES)):
-                faults.append(str(error))
+                faults[name] = error
             continue
         if read.rows:
             found.append(read)
     joined = _joined(store, found) if found else None
+    if joined is not None and not only and len(set(joined.label_of.values())) == len(joined.label_of) >= FEWEST:
+        where = escape(store.full_name(joined.files[0]))
+        text = f"{where} gives each of its pictures a class of its own: texts, and not classes"
+        return None, {joined.files[0]: UnknownColumns(text)}
     if joined is not None:
-        joined.notes += [f"not read: {fault}" for fault in unknown]
-    return joined, faults + unknown
+        joined.notes += [f"not read: {fault}" for fault in unknown.values()]
+    return joined, faults | unknown
 
 
 def find_for_split(store: Store, folder: str, classes: Container[str]) -> ClassTables | None:
@@ -188,6 +194,8 @@ def _read(
     if "submission" in PurePosixPath(name).stem.lower() and not certain:
         return result
     table, folder = load(store, name, index), parent_folder(name)
+    if len(table.columns) == 1 and not certain:  # a list
+        return result
     role = role or split_role(name) or split_role(folder)
     try:
         file = file_column(table, index, folder, role)
@@ -216,7 +224,7 @@ def _read(
         try:
             if len(values) != len(table.columns):
                 raise DataError(f"has {len(values)} fields; {len(table.columns)} expected")
-            label, picture = labels.of(values), _only(index.find(values[file], folder, role), values[file])
+            label, picture = labels.of(values), index.only(values[file], folder, role)
             if has_control_characters(label):
                 raise DataError(f"has the class '{escape(label)}', with control characters; rename it")
             named = _split_by_name(name, picture) if split is None else split.of(values)
@@ -231,22 +239,24 @@ def _read(
                 f"{escape(picture)} is in the splits {escape(other)} ({before}) and {escape(named)} ({where}); put it "
                 "into one"
             )
+    labels_found = {row.label for _, row in result.rows}
+    joined = [row for _, row in result.rows if _are_several(row.label, labels_found)]
+    several += [f"{row.where.rpartition(', ')[2]} has the class '{escape(row.label)}'" for row in joined]
     if len(several) > MULTI_LABEL * len(table.rows):
-        raise UnknownColumns(
-            f"{escape(store.full_name(name))} is multi-label: {len(several)} of its {len(table.rows)} rows give a "
-            f"picture several classes (such as {several[0].partition(';')[0]}). Saccade classifies one label a "
-            "picture: write a column label with one class, or leave such rows out"
+        raise SeveralClasses(
+            f"{escape(store.full_name(name))} is multi-label: {len(several)} of its {len(table.rows)} rows have "
+            f"several classes ({several[0].partition(';')[0]}), and one class a picture is learned: write a column "
+            "label with one class, or leave such rows out"
         )
     if not result.rows:
         raise DataError(next(iter(result.problems.values()), f"{escape(name)} has no rows"))
     return result
 
 
-def _only(found: list[str], value: object) -> str:
-    if len(found) == 1:
-        return found[0]
-    what = f"which may mean {some_of(map(escape, found))}" if found else NOT_THERE
-    raise DataError(f"names {escape(value)}, {what}")
+def _are_several(label: str, classes: Container[str]) -> bool:
+    """Whether a label is of several words that are all classes by themselves."""
+    words = re.split(r"[\s,&+]+", label)
+    return len(words) > 1 and all(word in classes for word in words)
 
 
 def _split_by_name(table: str, picture: str) -> str:

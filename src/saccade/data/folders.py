@@ -3,18 +3,20 @@
 import copy
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from saccade.data import class_files, class_folders, class_lists, class_tables
-from saccade.data.class_columns import EXPECTED
+from saccade.data.class_columns import EXPECTED, SeveralClasses
 from saccade.data.class_folders import ClassFolders, ClassPart, Tree, check_classes
 from saccade.data.class_tables import ClassTables
 from saccade.data.dataset import check_on_error, reading_notes
 from saccade.data.files import escape
+from saccade.data.formats import FILES, NO_CLASSES
 from saccade.data.images import Picture, read_image
 from saccade.data.recognise import describe, recognise, without_suffix
 from saccade.data.split_names import splits_by_role
@@ -160,33 +162,52 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
     store = open_store(source)
     if (beside := class_files.find(store)) is not None:
         return beside
-    table, faults = class_tables.find(store)
+    others = recognise(store)
+    if any(each.format in NO_CLASSES for each in others):
+        raise _no_classes("", store)
+    try:
+        table, faults = class_tables.find(store)
+    except DataError as error:  # tables of different classes
+        raise _no_classes(str(error), store) from error
     try:
         layout = class_folders.find(store)
         part = layout.read(next(iter(splits_by_role(layout.splits).values()), None))
     except DataError as error:
         if table is not None:
             return table
-        raise _no_classes("; ".join([str(error), *faults]), store) from error
+        raise _no_classes(str(error), store, faults) from error
     if table is not None and len(part.by_class) < 2:
         return table
     if len(part.by_class) < 2 and faults:
-        raise _no_classes("; ".join([f"{part.label} has one class folder only", *faults]), store)
+        raise _no_classes(f"{part.label} has one class folder only", store, faults)
     _classes_in_tables(store, layout, part)
     if table is not None and not layout.tables:
         names = _compare(part, table)
         if names is None:
             return table
-        if len(splits_by_role(table.splits)) > len(splits_by_role(layout.splits)):
+        if len(splits_by_role(table.splits)) > len(splits_by_role(layout.splits)) or _adds_split(table, layout):
             table.rename(names)
             return table
         layout.notes.append(f"classes are those of the folders; {some_of(map(escape, table.files))} agrees")
     elif not layout.splits and (lists := class_lists.find_lists(store, part)) is not None:
         return lists
     check_classes(store, part)
-    if others := recognise(store):
+    others = [each for each in others if table is None or not set(each.files) <= set(table.files)]
+    if others:
         layout.notes.append(f"not read for classes: {describe(others)}")
     return layout
+
+
+def _adds_split(table: ClassTables, layout: ClassFolders) -> bool:
+    """Whether a split that has no class folders has classes in the table, as GTSRB's Final_Test."""
+    for split, names in layout.folders.items():
+        folders = [f"{join(layout.root, name)}/" for name in names]
+        if not layout.inner and any(name.startswith(tuple(folders)) for name in table.label_of):
+            with suppress(DataError):
+                if len(layout.read(split).by_class) > 1:
+                    continue
+            return True
+    return False
 
 
 def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassPart) -> None:
@@ -202,10 +223,20 @@ def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassPart) -> N
             layout.tables[split] = table
 
 
-def _no_classes(problem: str, store: Store) -> DataError:
-    """The error for a set without classes, which names the annotations that it holds."""
-    found, problem = recognise(store), "; ".join(filter(None, [problem, without_suffix(store)]))
-    return DataError(f"{problem}; it holds {describe(found, 'classify')}" if found else problem)
+def _no_classes(problem: str, store: Store, faults: Mapping[str, DataError] | None = None) -> DataError:
+    """The error for a set without classes, which names the annotations that it holds, or what is wrong with its
+    tables. faults: name of a table -> what is wrong with it."""
+    found, faults = recognise(store), faults or {}
+    if named := [each for each in found if each.format in NO_CLASSES or each.format in FILES.values()]:
+        return DataError(f"{store.label} holds {named[0].describe('classify')}")
+    if several := [each for each in faults.values() if isinstance(each, SeveralClasses)]:
+        return several[0]
+    known = {name for each in found if each.is_known and "classify" not in each.tasks for name in each.files}
+    tables = [str(fault) for name, fault in faults.items() if name not in known][:1]
+    if tables or known:
+        problem = problem.partition("; expected")[0]
+    held = f"it holds {describe(found, 'classify')}" if known or (found and not tables) else ""
+    return DataError("; ".join(filter(None, [problem, *tables, without_suffix(store), held])))
 
 
 def _compare(part: ClassPart, table: ClassTables) -> dict[str, str] | None:

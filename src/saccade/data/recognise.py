@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from posixpath import basename, splitext
 
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.formats import BINARY, CSV, FORMATS, JSON, TEXT, XML
+from saccade.data.formats import BINARY, CSV, FILES, FORMATS, JSON, TEXT, XML
 from saccade.data.store import Store, look_at, parent_folder
 from saccade.errors import DataError
 
@@ -21,8 +21,11 @@ HEAD, TAIL = 1 << 18, 1 << 14  # bytes of a file that are looked at
 NAMES = 64  # of pictures that are looked for in files of an unknown kind
 STARTS = ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"BM", ".bmp"), (b"RIFF", ".webp"))
 UNKNOWN = {".json": "JSON of an unknown kind", ".jsonl": "JSON of an unknown kind", ".xml": "XML of an unknown kind"}
-MARKS = dict.fromkeys((".json", ".jsonl", ".ndjson", ".manifest"), JSON) | dict.fromkeys((".csv", ".tsv"), CSV)
-MARKS |= {".xml": XML, ".txt": TEXT}
+MARKS = dict.fromkeys((".json", ".jsonl", ".ndjson", ".manifest", ".geojson"), JSON)
+MARKS |= {".csv": CSV, ".tsv": CSV, ".xml": XML, ".txt": TEXT}
+
+
+KNOWN = re.compile("(?:.*/)?(?:" + "|".join(FILES) + ")", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class AnnotationFiles:
     tasks: tuple[str, ...]
     advice: str
 
+    @property
+    def is_known(self) -> bool:
+        return self.format not in UNKNOWN.values()
+
     def describe(self, task: str | None = None) -> str:
         """What was found, which task reads it, and what to do for `task`, or for any task."""
         first = escape(self.files[0])
@@ -53,28 +60,49 @@ class AnnotationFiles:
 
 
 def recognise(store: Store) -> list[AnnotationFiles]:
-    """The annotation files of a set by format, those of most files first; empty if there are none.
+    """The annotation files of a set by format, those known by their names and those of most files first; empty if there
+    are none.
 
     Files that cannot be opened are left out: readers report them."""
     pictures = sorted({basename(name) for name in store.files if is_picture(name)})
     stems = {splitext(name)[0] for name in pictures}
     few = pictures[:: max(1, len(pictures) // NAMES)]
+    found = _by_name(store)
+    known = {name for names in found.values() for name in names}
     groups: dict[tuple[str, str], list[str]] = {}
     for name in store.files:
-        suffix = splitext(name)[1].lower()
-        if not basename(name).startswith(".") and (suffix in MARKS or suffix in BINARY):
+        suffix, base = splitext(name)[1].lower(), basename(name).lower()
+        if base.startswith(".") or "submission" in base or name in known:
+            continue
+        if suffix in MARKS or suffix in BINARY:
             groups.setdefault((parent_folder(name), suffix), []).append(name)
-    found: dict[str, list[str]] = {}
     for (_, suffix), names in groups.items():
         for format, members in _formats(store, suffix, sorted(names, key=natural_key), stems, few).items():
             found.setdefault(format, []).extend(members)
     kinds = [AnnotationFiles(each, sorted(names, key=natural_key), *FORMATS[each]) for each, names in found.items()]
-    return sorted(kinds, key=lambda each: (-len(each.files), each.format))
+    named = tuple(FILES.values())
+    return sorted(kinds, key=lambda e: (e.format not in named, not e.is_known, -len(e.files), e.format))
 
 
 def describe(found: Sequence[AnnotationFiles], task: str | None = None) -> str:
-    """What was recognised, in one line, for messages; "" if nothing was."""
-    return "; ".join(each.describe(task) for each in found[:3])
+    """What was recognised, in one line, for messages; "" if nothing was. Of the formats that no task reads, the first
+    is named."""
+    unread = [each for each in found if not each.tasks]
+    shown = [*(each for each in found if each.tasks), *unread[:1]][:3]
+    more = f" (and {len(unread) - 1} more)" if len(unread) > 1 else ""
+    return "; ".join(each.describe(task) for each in shown) + more
+
+
+def _by_name(store: Store) -> dict[str, list[str]]:
+    """Format -> files, of `FILES`."""
+    found: dict[str, list[str]] = {}
+    for name in (*store.files, *(f"{folder}/" for folder in store.folders)):
+        if is_picture(name) and not name.lower().endswith("_seg.png"):
+            continue
+        if KNOWN.fullmatch(name):
+            end = next(end for end in FILES if re.fullmatch(rf"(?:.*/)?(?:{end})", name, re.IGNORECASE))
+            found.setdefault(FILES[end], []).append(name)
+    return found
 
 
 def without_suffix(store: Store) -> str:

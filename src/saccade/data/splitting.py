@@ -124,10 +124,12 @@ def nothing_found(source: str | os.PathLike[str], what: str, expected: str, task
 
     what: that the source lacks, a plural. expected: the formats of it that are read. task: that they are for."""
     store = open_store(source)
-    found = count_suffixes(store.files)
     known = describe(recognise(store), task)
-    known = f"; it holds {known}" if known else ""
-    return DataError(f"{store.label} holds no {what} that can be read (found: {found}){known}; {expected} expected")
+    if known:
+        return DataError(f"{store.label} holds no {what} that can be read; it holds {known}")
+    return DataError(
+        f"{store.label} holds no {what} that can be read (found: {count_suffixes(store.files)}); {expected} expected"
+    )
 
 
 def splits_to_read(layout: Layout, split: str | None) -> list[str | None]:

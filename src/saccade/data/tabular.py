@@ -11,8 +11,9 @@ from pathlib import PurePosixPath
 from saccade.data.files import escape, is_picture, parse_json
 from saccade.data.split_names import folder_kind, split_role
 from saccade.data.store import Store, join, read_bytes, read_text
-from saccade.errors import DataError, in_one_line
+from saccade.errors import DataError, in_one_line, some_of
 
+NOT_THERE = "which is not there; add or remove it"
 TEXT_SUFFIXES = (".txt", ".lst")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", *TEXT_SUFFIXES)
 MAX_JSON_BYTES = 1 << 26  # of a table; larger files are annotations of objects
@@ -39,6 +40,14 @@ class PictureIndex:
             for i in range(len(parts)):
                 for tail in {"/".join(parts[i:]), "/".join((*parts[i:-1], stem))}:
                     self.by_tail.setdefault(tail, []).append(name)
+
+    def only(self, value: object, folder: str, role: str | None) -> str:
+        """The picture that `value` means. Raises DataError, without the place of the value, for none and several."""
+        found = self.find(value, folder, role)
+        if len(found) == 1:
+            return found[0]
+        what = f"which may mean {some_of(map(escape, found))}" if found else NOT_THERE
+        raise DataError(f"names {escape(value)}, {what}")
 
     def find(self, value: object, folder: str, role: str | None) -> list[str]:
         """The pictures that `value` may mean, in a table in `folder`: its own folder first, then folders of the role,
@@ -149,6 +158,18 @@ def _labels_of_images(found: dict, name: str) -> Table | None:
     return Table(name, ["file_name", "label"], list(enumerate(pairs, start=1)))
 
 
+def _labels_of_fiftyone(found: dict, name: str) -> Table | None:
+    """FiftyOneImageClassificationDataset: the names or the numbers of classes by stems of pictures; None for others."""
+    classes, labels = found.get("classes"), found.get("labels")
+    if not isinstance(classes, list | None) or not isinstance(labels, dict):
+        return None
+    if any(isinstance(value, dict | list) for value in labels.values()):
+        return None
+    names = dict(enumerate(classes or ()))
+    rows = [[key, names.get(value, value) if type(value) is int else value] for key, value in labels.items()]
+    return Table(name, ["file_name", "label"], list(enumerate(rows, start=1)))
+
+
 def _json(store: Store, name: str) -> Table:
     """A list of objects, or an object of files and values. Raises DataError for anything else."""
     data, display = read_bytes(store, name), escape(store.full_name(name))
@@ -158,6 +179,6 @@ def _json(store: Store, name: str) -> Table:
     if isinstance(found, list) and all(isinstance(each, dict) for each in found):
         columns = list(dict.fromkeys(key for each in found for key in each))
         return Table(name, columns, [(i, [each.get(c, "") for c in columns]) for i, each in enumerate(found, start=1)])
-    if isinstance(found, dict) and (table := _labels_of_images(found, name)):
+    if isinstance(found, dict) and (table := _labels_of_images(found, name) or _labels_of_fiftyone(found, name)):
         return table
     raise DataError(f"{display} is no table: a list of objects, or an object of file names and classes, expected")

@@ -27,6 +27,7 @@ def read_coco(store: Store, root: str, name: str) -> Document:
             continue
         files[key] = _get(image, "file_name")
         document.rows.append(Row(where, files[key], []))
+    rejected = 0
     for i, each in enumerate(data["annotations"]):
         where = f"{display}, annotation {escape(_get(each, 'id', i))}"
         key = _id(each, "image_id")
@@ -34,8 +35,12 @@ def read_coco(store: Store, root: str, name: str) -> Document:
             image_id = escape(_get(each, "image_id"))
             text = f"{where} is of image {image_id}, which is not listed; add the image or remove it"
             document.problems.append(Problem("annotation without picture", where, text))
+        elif _get(each, "is_rejected") is True:
+            rejected += 1
         elif files[key] is not None:
             document.rows.append(Row(where, files[key], [_get(each, "caption")]))
+    if rejected:
+        document.notes.append(f"{rejected} captions of {display} are marked is_rejected and were left out (VizWiz)")
     return document
 
 

@@ -66,14 +66,14 @@ def find_captions(
 def no_captions(source: str | os.PathLike[str] | Store) -> DataError:
     """The error for a source without captions, which names the columns of its tables."""
     store = open_store(source)
-    faults = list(table_faults(store).values())
+    faults, found = list(table_faults(store).values()), recognise(store)
     label = f"{store.label} holds no captions that can be read"
-    if faults:
+    if faults and not (found and found[0].is_known and not found[0].tasks):
         more = f" (and {len(faults) - 1} more tables)" if len(faults) > 1 else ""
         return DataError(f"{label}: {faults[0]}{more}")
-    known = describe(recognise(store), "match")
-    held = f"it holds {known}; " if known else ""
-    return DataError(f"{label} (found: {count_suffixes(store.files)}); {held}{EXPECTED}")
+    if known := describe(found, "match"):
+        return DataError(f"{label}; it holds {known}")
+    return DataError(f"{label} (found: {count_suffixes(store.files)}); {EXPECTED}")
 
 
 def table_faults(store: Store) -> dict[str, str]:

@@ -67,9 +67,8 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
 
 def _write_table(subject: CheckedDataset, parts: dict[str, list[str]], out: Path) -> None:
     """The classes and splits of pictures that are not those of their folders."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["file_name", "label", "split"] if any(parts) else ["file_name", "label"])
+    rows = csv.writer(text := io.StringIO(), lineterminator="\n")
+    rows.writerow(["file_name", "label", *(["split"] if any(parts) else [])])
     for part in subject.parts:
         for name in parts[part.name]:
             rows.writerow([subject.display_name(name), part.label_of[name], *filter(None, [part.name])])
@@ -102,11 +101,9 @@ def _places(examined: Examination, parts: dict[str, list[str]]) -> dict[str, str
     for name in dict.fromkeys(name for names in parts.values() for name in names):
         other = places.setdefault(examined.subject.display_name(name), name)
         if other != name:
-            raise DataError(
-                f"{escape(other)} and {escape(name)} would both be copied to "
-                f"{escape(examined.subject.display_name(name))}; "
-                "nothing was written: rename one of their folders"
-            )
+            place = escape(examined.subject.display_name(name))
+            text = f"{escape(other)} and {escape(name)} would both be copied to {place}; nothing was written: rename "
+            raise DataError(f"{text}one of their folders")
     return places
 
 

@@ -15,7 +15,6 @@ from saccade.data.captions.annotations import Captions
 from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions, table_faults
 from saccade.data.captions.sets import CaptionSet
 from saccade.data.captions.tables import is_for_captions, is_table
-from saccade.data.class_tables import NOT_THERE
 from saccade.data.dataset import PictureSet
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import count_suffixes, is_picture, is_video
@@ -32,6 +31,7 @@ from saccade.data.segments.layout import MaskLayout
 from saccade.data.split_names import split_role
 from saccade.data.splitting import splits_to_read
 from saccade.data.store import Store, join, open_store, parent_folder, read_bytes, relative_to
+from saccade.data.tabular import NOT_THERE
 from saccade.errors import DataError
 
 
@@ -94,10 +94,11 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
     held = "; ".join(filter(None, [describe(recognise(store)), without_suffix(store)]))
     if table_faults(store) and not without_suffix(store):
         raise no_captions(source)
-    held = f"it holds {held}; " if held else ""
+    if held:
+        raise DataError(f"{store.label} is not a data set that can be read; it holds {held}")
     raise DataError(
-        f"{store.label} is not a data set of a known kind (found: {count_suffixes(store.files)}); {held}"
-        "one folder a class, COCO JSON, Pascal VOC, YOLO, pictures beside masks or with captions expected"
+        f"{store.label} is not a data set of a known kind (found: {count_suffixes(store.files)}); one folder a "
+        "class, COCO JSON, Pascal VOC, YOLO, pictures beside masks or with captions expected"
     )
 
 
@@ -243,7 +244,8 @@ def _by_class(source: str | os.PathLike[str], split: str | None, findings: Findi
                 raise
             findings.add("structure", str(error))
             continue
-        findings.extend("assumed", dataset.notes)
+        for note in dataset.notes:
+            findings.add("annotations unread" if note.startswith("not read for classes: ") else "assumed", note)
         for text in dataset.skipped.values():
             findings.add("picture missing" if text.endswith(NOT_THERE) else "annotation broken", text)
         files = [join(dataset.root, each) for each in dataset.names]

@@ -133,6 +133,10 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "add it or remove them; training leaves them out",
         ),
         "pair equal": ("pairs of identical pictures", "check the folders: there is nothing to learn from them"),
+        "annotations unread": (
+            "kinds of annotations beside the class folders",
+            "if the folders are no classes, convert the annotations as named; else nothing is to be done",
+        ),
         "picture unlabelled": ("pictures without an annotation", "annotate or remove them"),
         "picture uncaptioned": ("pictures without a caption", "write one or remove them"),
         "caption repeated": ("captions that a picture has twice", "remove one of each pair"),

@@ -209,5 +209,6 @@ def shares_to_pixels(picture: AnnotatedPicture, boxes: bool, outlines: bool) -> 
     for i, each in enumerate(picture.objects):
         left, top, right, bottom = each.box
         box = (left * width, top * height, right * width, bottom * height) if boxes else each.box
+        area = each.area * width * height if boxes and each.area is not None and each.area <= 1 else each.area
         shape = each.shape if each.shape is None or not outlines else scale_outline(each.shape, width, height)
-        picture.objects[i] = replace(each, box=box, shape=shape)
+        picture.objects[i] = replace(each, box=box, shape=shape, area=area)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data.files import escape
-from saccade.data.objects import coco, cvat, labelme, voc, yolo
+from saccade.data.objects import box_tables, coco, cvat, labelme, voc, yolo
 from saccade.data.objects.annotations import Annotations, resolve_relations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.plausibility import check_plausible, class_notes
@@ -42,7 +42,8 @@ def find_layout(source: str | os.PathLike[str]) -> Layout | None:
         return yolo.find_sheet(path)
     store = open_store(source)
     # files of VOC and COCO are unambiguous; a .txt beside a picture may be anything
-    return voc.find(store) or coco.find(store) or cvat.find(store) or labelme.find(store) or yolo.find(store)
+    readers = (voc, coco, cvat, labelme, yolo, box_tables)
+    return next((layout for each in readers if (layout := each.find(store)) is not None), None)
 
 
 def read_annotations(

@@ -45,12 +45,14 @@ class DrawnPicture:
 @dataclass
 class Drawn:
     """The contents of the files of a set. classes: in the order of the files, None if they do not list them. parts:
-    split -> pictures, "" for those in none. left_out: kinds of shapes that are no areas, with how many there are."""
+    split -> pictures, "" for those in none. left_out: kinds of shapes that are no areas, with how many there are.
+    notes: assumptions made while reading."""
 
     classes: list[str] | None = None
     parts: dict[str, list[DrawnPicture]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     _pictures: dict[tuple[str, str], DrawnPicture] = field(default_factory=dict)
 
     def add(self, split: str, picture: DrawnPicture, place: str) -> None:
@@ -95,6 +97,7 @@ class Shapes:
             found = sorted({each.label for part in drawn.parts.values() for p in part for each in p.shapes})
         result = Annotations(label, self.format, self.store, self.root, resolve_classes(found, classes, label))
         result.problems = list(drawn.problems)
+        result.notes += drawn.notes
         if drawn.left_out:
             kinds = ", ".join(f"{count} x {escape(kind)}" for kind, count in sorted(drawn.left_out.items()))
             result.notes.append(f"shapes without an area were left out: {kinds}")

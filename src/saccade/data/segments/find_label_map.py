@@ -8,8 +8,10 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from saccade.data.files import escape
+from saccade.data.formats import OBJECT_NUMBERS
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import resolve_classes
+from saccade.data.recognise import recognise
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.data.segments.class_lists import ClassList, Entry, is_void, voc_palette
 from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_fitting
@@ -243,7 +245,7 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
         return _camvid(CAMVID)
     if known.kind == "annot" and numbers and numbers[-1] == len(CAMVID):
         return _camvid([f"class {i}" for i in range(len(CAMVID))])
-    reading = read_values(found, store.label)
+    reading = read_values(found, store.label, any(each.format in OBJECT_NUMBERS for each in recognise(store)))
     return LabelMapChoice(reading.label_map, (reading.note,), listed=False, objects=reading.objects)
 
 

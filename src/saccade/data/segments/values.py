@@ -66,8 +66,9 @@ def level_map(found: Survey, levels: tuple[int, int], names: list[str]) -> Label
     return LabelMap(names, values, lossy=found.lossy, by_palette=found.by_colour)
 
 
-def read_values(found: Survey, label: str) -> Reading:
-    """What the values of a set stand for. found: of all its masks. label: of the set, for messages.
+def read_values(found: Survey, label: str, objects: bool = False) -> Reading:
+    """What the values of a set stand for. found: of all its masks. label: of the set, for messages. objects: whether
+    they are known to number the objects of each picture.
 
     Raises DataError where that is not certain."""
     numbers = [value for value in found.values if value not in (255, found.top)]
@@ -80,7 +81,7 @@ def read_values(found: Survey, label: str) -> Reading:
             "and white in them; save masks as PNG, from what they were before"
         )
     certain, likely = numbers_objects(found.regions)
-    if certain:
+    if certain or (objects and numbers[-1:] > [0]):
         values = {value: int(value > 0) for value in range(found.top + 1)}
         note = f"masks number the objects of each picture (1 to {numbers[-1]}): all are {OBJECT}, 0 is {BACKGROUND}"
         return Reading(LabelMap([BACKGROUND, OBJECT], values, by_palette=found.by_colour), note, objects=True)
