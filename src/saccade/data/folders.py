@@ -168,7 +168,9 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
     try:
         table, faults = class_tables.find(store)
     except DataError as error:  # tables of different classes
-        raise _no_classes(str(error), store) from error
+        if any(each.format in FILES.values() for each in others):
+            raise _no_classes("", store) from error
+        raise
     try:
         layout = class_folders.find(store)
         part = layout.read(next(iter(splits_by_role(layout.splits).values()), None))
