@@ -219,9 +219,11 @@ def _load(diffusers: Any, folder: Path, parts: Mapping[str, str]) -> Any:
         for part, kind in found.items()
         if isinstance(kind, type) and issubclass(kind, nn.Module)
     }
-    kind = getattr(diffusers, read_json(folder / INDEX)["_class_name"])
-    pipeline = kind.from_pretrained(
-        str(folder), torch_dtype=torch.float32, use_safetensors=True, local_files_only=True, **networks
+    index = read_json(folder / INDEX)
+    # diffusers loads no folder that lacks a part, such as the third text encoder of SD3, unless it is told so
+    absent = {part: None for part, value in index.items() if value == [None, None]}
+    pipeline = getattr(diffusers, index["_class_name"]).from_pretrained(
+        str(folder), torch_dtype=torch.float32, use_safetensors=True, local_files_only=True, **networks, **absent
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

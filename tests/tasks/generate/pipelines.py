@@ -43,6 +43,7 @@ try:
             StableDiffusionInpaintPipeline,
             StableDiffusionInstructPix2PixPipeline,
             StableDiffusionPipeline,
+            StableDiffusionXLImg2ImgPipeline,
             StableDiffusionXLPipeline,
             UNet2DConditionModel,
         )
@@ -118,14 +119,27 @@ def stable_diffusion(scheduler=None):
 
 def stable_diffusion_xl():
     torch.manual_seed(13)
-    network = unet(
-        cross_attention_dim=48, attention_head_dim=(2, 4), use_linear_projection=True, addition_embed_type="text_time",
-        addition_time_embed_dim=8, transformer_layers_per_block=(1, 2), projection_class_embeddings_input_dim=72,
-    )  # fmt: skip
+    network = xl_unet(48, 72)
     return StableDiffusionXLPipeline(
         vae=autoencoder(), unet=network, scheduler=EulerAncestralDiscreteScheduler(),  # which draws noise in each step
         text_encoder=clip_encoder(), tokenizer=clip_tokenizer(), tokenizer_2=clip_tokenizer(),
         text_encoder_2=clip_encoder(24, CLIPTextModelWithProjection), add_watermarker=False,
+    )  # fmt: skip
+
+
+def stable_diffusion_xl_refiner():
+    """It reads one text alone, and the aesthetic score."""
+    parts = stable_diffusion_xl().components
+    torch.manual_seed(41)
+    parts |= {"text_encoder": None, "tokenizer": None, "unet": xl_unet(24, 24 + 5 * 8)}
+    return StableDiffusionXLImg2ImgPipeline(**parts, requires_aesthetics_score=True, add_watermarker=False)
+
+
+def xl_unet(text, added, **options):
+    return unet(
+        cross_attention_dim=text, attention_head_dim=(2, 4), use_linear_projection=True,
+        addition_embed_type="text_time", addition_time_embed_dim=8, transformer_layers_per_block=(1, 2),
+        projection_class_embeddings_input_dim=added, **options,
     )  # fmt: skip
 
 
@@ -151,6 +165,11 @@ def stable_diffusion_3():
         text_encoder_2=clip_encoder(16, CLIPTextModelWithProjection), tokenizer_2=clip_tokenizer(),
         text_encoder_3=t5_encoder(), tokenizer_3=t5_tokenizer(),
     )  # fmt: skip
+
+
+def without_t5():
+    parts = without_adapter(stable_diffusion_3().components)
+    return StableDiffusion3Pipeline(**parts | {"text_encoder_3": None, "tokenizer_3": None})
 
 
 def flux(guidance_embeds=True, in_channels=16):

@@ -10,11 +10,13 @@ import torch.nn.functional as F
 
 import saccade
 from saccade.errors import SaccadeError
+from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.public_look import prompt_tokens, trace_pipeline
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.public_loading import load_generator
 
-from .pipelines import CLIP_TOKENS, FAMILIES, VARIANTS, flux
+from .pipelines import CLIP_TOKENS, FAMILIES, VARIANTS, flux, stable_diffusion_xl_refiner, without_t5
+from .test_public_pictures import add_adapter, random_picture
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 PROMPT = "a red star"
@@ -43,11 +45,11 @@ def tasks(tmp_path_factory):
     return task
 
 
-def settings(task, negative="", guidance=4.0, prompt=PROMPT):
-    return task.settings(prompt, negative, 5, Sampling(2, guidance), 16, 24)
+def settings(task, negative="", guidance=4.0, prompt=PROMPT, originals=None):
+    return task.settings(prompt, negative, 5, Sampling(2, guidance), 16, 24, originals)
 
 
-def explicit_softmaxes(task, given, monkeypatch):
+def explicit_softmaxes(task, given, monkeypatch, originals=None):
     """The weights of all calls that read the text, in double precision, and the picture."""
     found = []
     fused = F.scaled_dot_product_attention
@@ -69,7 +71,7 @@ def explicit_softmaxes(task, given, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(network, "forward", recorded)
-        [picture] = task.generate_all([given])
+        [picture] = task.generate_all([given], originals=originals)
     return found, picture
 
 
@@ -102,6 +104,41 @@ def test_word_maps_are_those_of_an_explicit_softmax(tasks, name, guidance, monke
             found = trace.word_maps(evaluation, layer)
             assert found.shape == expected.shape
             torch.testing.assert_close(found.double(), expected, atol=2e-6, rtol=1e-4)
+
+
+def test_words_beside_a_style(tmp_path, monkeypatch):
+    """An IP adapter attends to the tokens of the style in calls of its own, which are no words."""
+    FAMILIES["unet"]().save_pretrained(tmp_path / "unet")
+    task, originals = load_generator(tmp_path / "unet"), Originals(style=Original.read(random_picture(9, 9)))
+    add_adapter(task.model)
+    given = settings(task, originals=originals)
+    everything, plain = explicit_softmaxes(task, given, monkeypatch, originals)
+    weights = [w for w in everything if w.shape[-1] == CLIP_TOKENS]
+    trace = trace_pipeline(task, given, originals=originals)
+    assert (trace.picture.to_png(), len(trace.layers), len(weights)) == (plain.to_png(), 4, 8)
+    for i, expected in enumerate(weights):
+        found = trace.word_maps(*divmod(i, 4))
+        torch.testing.assert_close(found.double(), of_words(expected, CLIP, (4, 6), "apart"), atol=2e-6, rtol=1e-4)
+    with pytest.raises(SaccadeError, match="unet has an IP adapter, which reads a style: give one"):
+        settings(task)
+
+
+def test_pipelines_that_lack_a_text_encoder(tmp_path):
+    without_t5().save_pretrained(tmp_path / "sd3")
+    trace = trace_pipeline(task := load_generator(tmp_path / "sd3"), settings(task))
+    assert (trace.tokens, trace.word_maps(1, 1).shape) == (CLIP, (4, 3, 8, 12))
+    stable_diffusion_xl_refiner().save_pretrained(tmp_path / "refiner")
+    task, originals = load_generator(tmp_path / "refiner"), Originals(Original.read(random_picture()))
+    given = task.settings(PROMPT, "", 5, Sampling(2, 4.0), 16, 24, originals, 0.5)
+    trace = trace_pipeline(task, given, originals=originals)
+    assert (trace.tokens, len(trace.layers)) == (CLIP, 8)
+
+
+def test_another_number_of_tokens_is_refused(tasks, monkeypatch):
+    task = tasks("unet")
+    monkeypatch.setattr(type(task), "text_tokens", lambda self, tokenizer: CLIP_TOKENS + 1)
+    with pytest.raises(SaccadeError, match="reads 13 tokens, and 14 are expected of the text"):
+        trace_pipeline(task, settings(task))
 
 
 @pytest.mark.parametrize(("name", "tokens", "layers"), [("sdxl", CLIP, 8), ("lcm", CLIP, 4), ("sigma", T5, 2)])

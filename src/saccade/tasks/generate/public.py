@@ -153,8 +153,7 @@ class PublicGenerateTask(ReadsNoPictures, PublicModel):
         self._check_size(size)
         check_prompts(self.name, self.tokenizers, prompt, negative)
         image = image_settings(self.model, self.name, given.image, strength, sampling.steps)
-        if given.style is not None:
-            check_style(self.model, self.name)
+        check_style(self.model, self.name, given.style is not None)
         style = None if given.style is None else given.style.style_settings(style_strength)
         found = Settings(prompt, seed, size, negative, sampling, self.name, self.digest, scheduler=self.scheduler)
         return replace(found, image=image, style=style)
@@ -198,8 +197,7 @@ class PublicGenerateTask(ReadsNoPictures, PublicModel):
         image = settings.image
         task = self if image is None else self._painting(bool(image.mask_digest))
         check_image(task.model, self.name, image, settings.sampling.steps)
-        if settings.style is not None:
-            check_style(task.model, self.name)
+        check_style(task.model, self.name, settings.style is not None)
         return task
 
     def fit(self, image: Original, height: int | None = None, width: int | None = None) -> tuple[int, int]:

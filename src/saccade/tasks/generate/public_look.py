@@ -33,10 +33,10 @@ TOKENIZERS: Mapping[str, tuple[str, ...]] = {
     "StableDiffusionImg2ImgPipeline": ("tokenizer",),
     "StableDiffusionInpaintPipeline": ("tokenizer",),
     "StableDiffusionControlNetPipeline": ("tokenizer",),
-    "StableDiffusionXLPipeline": ("tokenizer",),  # the second one splits words alike
-    "StableDiffusionXLImg2ImgPipeline": ("tokenizer",),
-    "StableDiffusionXLInpaintPipeline": ("tokenizer",),
-    "StableDiffusionXLControlNetPipeline": ("tokenizer",),
+    "StableDiffusionXLPipeline": ("tokenizer_2",),  # the first one, which refiners lack, splits words alike
+    "StableDiffusionXLImg2ImgPipeline": ("tokenizer_2",),
+    "StableDiffusionXLInpaintPipeline": ("tokenizer_2",),
+    "StableDiffusionXLControlNetPipeline": ("tokenizer_2",),
     "LatentConsistencyModelPipeline": ("tokenizer",),
     "LatentConsistencyModelImg2ImgPipeline": ("tokenizer",),
     "StableDiffusion3Pipeline": ("tokenizer", "tokenizer_3"),
@@ -115,18 +115,36 @@ def trace_pipeline(
     if trace.missed:
         name, why = next(iter(trace.missed.items()))
         raise SaccadeError(f"{task.name}: the attention of {name} could not be seen: {why}")
-    read = [
-        call for call in trace[layers] if call.kind == "cross" or (call.parts and {"image", "text"} <= {*call.parts})
-    ]
+    read = [call for call in trace[layers] if _reads_text(call)]
     names = list(dict.fromkeys(call.name for call in read))
     if not read:
         raise SaccadeError(f"no layer of {task.name} that matches {layers!r} attends to the text")
     runs = {run: [call for call in read if call.run == run] for run in sorted({call.run for call in read})}
+    _check_text(task, read)
     if any([call.name for call in calls] != names for calls in runs.values()):
         raise SaccadeError(f"{task.name}: its layers are not called once in each evaluation; words cannot be mapped")
     return PipelineTrace(
         picture, words, tokens, names, _with_prompt(task, settings, list(runs.values())), _finest(task, settings)
     )
+
+
+def _reads_text(call: Call) -> bool:
+    """Of several calls of a layer the first: an IP adapter attends to the style in another, after the text."""
+    first = call.name.partition("#")[2] in ("", "1")
+    return first and (call.kind == "cross" or (call.parts is not None and {"image", "text"} <= {*call.parts}))
+
+
+def _check_text(task: PublicGenerateTask, calls: Sequence[Call]) -> None:
+    """Raises SaccadeError where a call reads another number of tokens than the tokenizers give."""
+    names = TOKENIZERS[type(task.model).__name__]
+    expected = sum(task.text_tokens(getattr(task.model, name)) for name in names)
+    for call in calls:
+        text = call.parts["text"] if call.parts else slice(0, call.shape[3])
+        if text.stop - text.start != expected:
+            raise SaccadeError(
+                f"{call.name} reads {text.stop - text.start} tokens, and {expected} are expected of the text: words "
+                "cannot be mapped"
+            )
 
 
 def prompt_tokens(task: PublicModel, prompt: str) -> tuple[list[str], list[list[int]]]:

@@ -94,12 +94,17 @@ def check_image(pipeline: Any, name: str, image: ImageSettings | None, steps: in
         )
 
 
-def check_style(pipeline: Any, name: str) -> None:
-    """Raises SaccadeError for a pipeline without an IP adapter, by which a style is taken."""
+def check_style(pipeline: Any, name: str, given: bool) -> None:
+    """given: whether there is a style. Raises SaccadeError for one without an IP adapter, by which it is taken, and for
+    none where a U-Net has an adapter, which needs one."""
     arguments = inspect.signature(type(pipeline).__call__).parameters
+    network = denoiser(pipeline)
+    if not given:
+        if getattr(network.config, "encoder_hid_dim_type", None) == "ip_image_proj":
+            raise SaccadeError(f"{name} has an IP adapter, which reads a style: give one, or unload the adapter")
+        return
     if "ip_adapter_image" not in arguments:
         raise SaccadeError(f"{name} is a {type(pipeline).__name__}, which takes no style: leave it out")
-    network = denoiser(pipeline)
     if all(getattr(network, part, None) is None for part in ("encoder_hid_proj", "image_proj")):
         raise SaccadeError(
             f"{name} has no IP adapter, by which it would take a style: leave it out, or load one in Python with "
