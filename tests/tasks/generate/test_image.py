@@ -23,6 +23,8 @@ from .test_sample import MEAN, NOISE, STD, Constant, Gaussian, sources
 PICTURE = torch.randn(1, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 PART = torch.rand(3, 5, generator=torch.Generator().manual_seed(2)) < 0.5
 RED = "a red star"
+STROKES = Image.new("RGBA", (56, 40), (255, 255, 255, 0))  # white strokes on a transparent layer
+STROKES.paste((255, 255, 255, 255), (7, 5, 31, 19))
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +293,7 @@ def test_digests_are_of_pixels_and_sizes():
         ({"strength": math.nan}, "a strength of nan"),
         ({"mask_image": Image.new("L", (40, 56), 255)}, "has 40 x 56 pixels and picture has 56 x 40 pixels"),
         ({"mask_image": Image.new("L", (56, 40), 127)}, "has nothing to paint"),
+        ({"mask_image": STROKES}, "is white all over, as its transparency is laid on white"),
         ({"mask_image": b""}, "is empty"),
         ({"height": 12}, "multiples of 8"),
         ({"image": None, "strength": 0.5}, "goes with an image"),

@@ -116,6 +116,7 @@ def test_any_brackets_parse_or_are_refused(text):
         ("(red:-1)", 'the weight "-1": a number from 0 to 100'),
         ("(red:1e9)", 'the weight "1e9"'),
         ("(red:nan)", 'the weight "nan"'),
+        ("(red:1_0)", 'the weight "1_0"'),
         ("(red:inf)", 'the weight "inf"'),
         ("(red:much)", 'the weight "much"'),
         ("(red:)", 'the weight ""'),

@@ -195,6 +195,12 @@ def test_mistakes(task, photo):
         task.generate(RED, image=photo, image_guidance_scale=-1)
     with pytest.raises(SaccadeError, match="takes no guidance of images and styles"):
         task.generate(RED, image=photo, image_guidance_scale=2, sampler="mean-flow")
+    for given in ({}, {"image": photo, "strength": 0.5}, {"style_image": STYLE}):
+        with pytest.raises(SaccadeError, match="an image guidance of 2 has no effect here"):
+            task.generate(RED, image_guidance_scale=2, **given)
+    for given in ({}, {"image": photo}):
+        with pytest.raises(SaccadeError, match="a style guidance of 3 has no effect here"):
+            task.generate(RED, style_guidance_scale=3, **given)
 
 
 def test_a_batch_paints_what_each_settings_paint_alone(task, photo):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saccade.errors import DataError
+from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Generator, Sources
 from saccade.models.sources import SourcePicture
 from saccade.ops import WordBatch
@@ -42,13 +42,29 @@ def read(
 ) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
     """The words of the prompts, then of the negative prompts; False for absent texts; the words' weights.
 
-    Raises DataError for a prompt that is empty or too long, or with wrong weights."""
+    Raises DataError for a prompt that is empty or too long, or with wrong weights, SaccadeError for guidance by
+    pictures that are no sources."""
     found = _words(model, [each.prompt for each in settings] + [each.negative for each in settings])
     for each, present in zip(settings, found[1], strict=False):
+        _check_guidance(each)
         if not present and not _has_pictures(each):
             empty = "has no words" if each.prompt.strip() else "is empty"
             raise DataError(f'the prompt {empty}: say what to paint, as in "a red star"')
     return found
+
+
+def _check_guidance(settings: Settings) -> None:
+    sampling, image, style = settings.sampling, settings.image, settings.style
+    if sampling.image_guidance != 1 and (image is None or image.use != "source"):
+        raise SaccadeError(
+            f"an image guidance of {sampling.image_guidance:g} has no effect here: it goes with an image that the "
+            "generator was trained to attend to, without a strength; leave it out"
+        )
+    if sampling.style_guidance != 1 and (style is None or style.use != "source"):
+        raise SaccadeError(
+            f"a style guidance of {sampling.style_guidance:g} has no effect here: it goes with a style that the "
+            "generator was trained to take; leave it out"
+        )
 
 
 def _has_pictures(settings: Settings) -> bool:

@@ -20,6 +20,15 @@ def exact_rate(fps: float) -> Fraction:
     return Fraction(fps).limit_denominator(1001)
 
 
+def unquoted(value: str) -> str:
+    """The text of a JSON string in a line of settings. Raises ValueError for what is none, or no Unicode text."""
+    text = json.loads(value) if value.startswith('"') else None
+    if text is None:
+        raise ValueError(f"{value[:40]!r} is not in quotes")
+    text.encode()  # half of a pair of surrogates cannot be written or shown
+    return str(text)
+
+
 class FrameReference(NamedTuple):
     """A picture or film that settings refer to. name: for display. digest: of its pixels."""
 
@@ -75,7 +84,7 @@ class FilmSettings:
         if "Frames" not in fields:
             return None
         references = [
-            FrameReference(json.loads(fields[title]), fields[f"{title} hash"]) if f"{title} hash" in fields else None
+            FrameReference(unquoted(fields[title]), fields[f"{title} hash"]) if f"{title} hash" in fields else None
             for title in ("First frame", "Last frame", "Film")
         ]
         return cls(int(fields["Frames"]), float(fields.get("FPS", RATE)), *references)

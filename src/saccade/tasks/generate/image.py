@@ -139,6 +139,12 @@ def _read_mask(source: Source, picture: Picture) -> tuple[Image.Image, list[str]
         )
     if not (grey >= HALF).any():
         raise DataError(f"the mask {name} has nothing to paint: no pixel is white (grey of 50 % or more)")
+    if (grey >= HALF).all() and any("transparency" in note for note in read.notes):
+        # white strokes on a transparent layer, as programs for painting save them
+        raise DataError(
+            f"the mask {name} is white all over, as its transparency is laid on white: give one without transparency, "
+            "black where the picture is kept"
+        )
     notes = list(read.notes)
     if ((grey > 0) & (grey < 255)).any():
         notes.append("a pixel is either painted or kept: greys from 50 % on are white, the others black")

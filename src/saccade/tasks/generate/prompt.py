@@ -87,8 +87,8 @@ def _factor(parts: list[tuple[str, float]], before: str) -> float:
     found = _WEIGHT.search(before)
     if found is None:
         return _STEP
-    try:
-        weight = float(found[1])
+    try:  # Python would read 1_0 too
+        weight = float(found[1]) if "_" not in found[1] else math.nan
     except ValueError:
         weight = math.nan
     if not 0 <= weight <= MAX_WEIGHT:

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from saccade.data.film_files import FILM_SUFFIXES, read_parameters
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
-from saccade.tasks.generate.film_settings import FilmSettings
+from saccade.tasks.generate.film_settings import FilmSettings, unquoted
 from saccade.tasks.generate.sample import Sampling
 from saccade.version import __version__
 
@@ -253,7 +253,7 @@ def _parse_layout(found: dict[str, str]) -> Layout | None:
     if "Layout prompt" not in found:
         return None
     words, patches = map(float, found["Layout shares"].split())
-    return Layout(json.loads(found["Layout prompt"]), words, patches)
+    return Layout(unquoted(found["Layout prompt"]), words, patches)
 
 
 def _image_fields(image: ImageSettings) -> dict[str, str]:
@@ -270,11 +270,11 @@ def _parse_image(found: dict[str, str]) -> ImageSettings | None:
     that they paint twice."""
     if "Init image hash" not in found:
         return None
-    strength, name = float(found["Denoising strength"]), json.loads(found["Init image"])
+    strength, name = float(found["Denoising strength"]), unquoted(found["Init image"])
     use: Any = found.get("Init image use", "start")
     if use not in ("start", "source", "inversion"):
         raise ValueError(f"Init image use: {use!r}; start, source or inversion expected")
-    caption = json.loads(found.get("Init image caption", '""'))
+    caption = unquoted(found.get("Init image caption", '""'))
     return ImageSettings(strength, name, found["Init image hash"], found.get("Mask hash", ""), use, caption)
 
 
@@ -290,7 +290,7 @@ def _parse_style(found: dict[str, str]) -> StyleSettings | None:
     use: Any = found.get("Style use", "source")
     if use not in ("source", "borrow"):
         raise ValueError(f"Style use: {use!r}; source or borrow expected")
-    return StyleSettings(json.loads(found["Style image"]), found["Style hash"], float(found["Style strength"]), use)
+    return StyleSettings(unquoted(found["Style image"]), found["Style hash"], float(found["Style strength"]), use)
 
 
 def _number(value: float) -> str:

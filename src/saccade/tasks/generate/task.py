@@ -197,10 +197,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         """The settings of one picture or film, checked. Raises as `generate` does."""
         given, known = originals or Originals(), self.model.config.pictures
         seed = first_seed(seed)
-        size = (
-            self.preprocess.size[0] if height is None else height,
-            self.preprocess.size[1] if width is None else width,
-        )
+        usual = self.preprocess.size
+        size = (usual[0] if height is None else height, usual[1] if width is None else width)
         check_size(size, self.model.config.patch)
         image = None if given.image is None else given.image.settings(strength, known, source_prompt)
         style = None if given.style is None else given.style.style_settings(style_strength, known)
