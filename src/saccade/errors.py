@@ -59,6 +59,11 @@ def some_of(names: Iterable[str], most: int = 3) -> str:
     return ", ".join(different[:most]) + (f" and {len(different) - most} more" if len(different) > most else "")
 
 
+def counted(n: int, one: str) -> str:
+    """`1 picture`, `2 pictures`."""
+    return f"{n} {one}" + "s" * (n != 1)
+
+
 def install_hint(extra: str) -> str:
     """The commands that install an optional dependency group, in a clone and otherwise."""
     return f"pip install '.[{extra}]' in a clone, else pip install 'saccade-attention[{extra}]'"

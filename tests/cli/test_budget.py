@@ -49,4 +49,4 @@ def test_what_is_refused(train):
         assert refused.code == 2
         assert f"--budget {bad}: " in refused.line
     assert train("--epochs", "1").code == 0
-    assert "--budget ends a run by time" in train("--resume", "--budget", "1h").line
+    assert "a length of 1 epoch: resume it without --budget" in train("--resume", "--budget", "1h").line

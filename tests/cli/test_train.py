@@ -98,7 +98,7 @@ def test_a_resumed_run_takes_the_options_it_was_started_with(train, saccade, tmp
         (["--lr", "0.02"], "started with lr 0.01, and is now given 0.02"),
         (["--progressive-resize"], "started with progressive_resize False, and is now given True"),
         (["--epochs", "1"], "started with epochs 2, and is now given 1"),
-        (["--data", "other"], "started with data"),
+        (["--data", "other"], "started with other pictures, classes"),
         (["--weights", "runs/nosuch"], "nosuch"),
     ):
         other = saccade("train", "classify", "--name", "on", "--resume", *given)

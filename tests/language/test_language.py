@@ -56,6 +56,9 @@ def test_values_go_to_their_places():
     assert "고양이 3.2%입니다" in korean(best, {"cat": "고양이"})
     assert "cat 3.2%입니다" in korean(best, {})
     assert korean("  7 more\n", {}) == "  그 밖에 7개\n"
+    several, one = "the run has 23 epochs now, and had 7 epochs", "the run has 7 epochs now, and had 1 epoch"
+    assert korean(several, {}) == "학습은 이제 23에폭입니다(이전: 7에폭)"
+    assert korean(one, {}) == "학습은 이제 7에폭입니다(이전: 1에폭)"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,16 @@ def texts_in(node):
         yield from [*texts_in(node.body), *texts_in(node.orelse)]
     if isinstance(node, ast.JoinedStr | ast.Constant):
         parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in parts)
+        yield "".join(map(text_of, parts))
+
+
+def text_of(part):
+    match part:
+        case ast.Constant(value=value):
+            return str(value)
+        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=one)])):
+            return f"7 {one}s"
+    return "7"
 
 
 def test_every_note_is_in_the_table():

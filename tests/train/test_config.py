@@ -76,13 +76,15 @@ def test_unset_options_are_those_of_the_run(tmp_path):
     # Given, even if it is the default: then it is what counts.
     assert resume_options(tmp_path, Shape(size=64, crop=None), "recipe") == Shape(size=64, crop=None)
     assert resume_options(tmp_path, Shape(), "source") == Shape()  # a run that does not say
+    with pytest.raises(SaccadeError, match="a length of 3 epochs: resume it without --budget, or with a larger --epo"):
+        resume_options(tmp_path, TrainConfig(budget="1h"))
 
 
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
         ('{"recipe": {"size": "big"}}', "config.json of the run to resume: size"),
-        ('{"recipe": {"colour": 1}}', "config.json of the run to resume: colour"),
+        ('{"recipe": {"colour": 1}}', "has the option colour, which is unknown here: resume it with the task"),
         ('{"recipe": 7}', "config.json of the run to resume cannot be read"),
         ("[]", "config.json of the run to resume cannot be read"),
         ("{", "config.json of the run to resume cannot be read"),

@@ -443,11 +443,34 @@ def test_resume_without_a_run(tmp_path):
         train(Points(), quick(), tmp_path / "run", resume=True)
 
 
+def test_a_model_without_a_state_is_not_replaced(tmp_path):
+    train(Points(), quick(epochs=2), tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "state")
+    before = {file: file.read_bytes() for file in (tmp_path / "run" / "model").iterdir()}
+    with pytest.raises(SaccadeError, match="no state to resume from, and beginning anew would replace the model"):
+        train(Points(), quick(epochs=2), tmp_path / "run", resume=True)
+    assert {file: file.read_bytes() for file in (tmp_path / "run" / "model").iterdir()} == before
+
+
+def test_where_a_model_is_there_is_a_state(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "write_state", lambda *parts: (time.sleep(0.3), write_state(*parts)))
+    found = []
+
+    class Watched(Points):
+        def save(self, model, folder, scores):
+            found.append(states(folder.parent / "state"))
+            super().save(model, folder, scores)
+
+    train(Watched(), quick(epochs=3), tmp_path / "run")
+    assert found
+    assert all(found)
+
+
 def test_resume_refuses_other_options_by_name(tmp_path):
     train(Points(), quick(epochs=2, lr=0.01), tmp_path)
     with pytest.raises(SaccadeError, match=r"lr.*0\.01.*0\.5"):
         train(Points(), quick(epochs=2, lr=0.5), tmp_path, resume=True)
-    with pytest.raises(SaccadeError, match=r"data 64 points.*71 points"):
+    with pytest.raises(SaccadeError, match="other pictures, classes, held-out pictures or --weights"):
         train(Points(71), quick(epochs=2, lr=0.01), tmp_path, resume=True)
     other = Points()
     other.recipe.samples = 65

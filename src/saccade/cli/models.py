@@ -65,10 +65,10 @@ def _print_model(model: str, as_json: bool) -> None:
         print(json.dumps(found, ensure_ascii=False))
         return
     stdout = console.stdout()
-    console.line(
-        stdout, (task.name, "bold"), f", {task.parameters / 1e6:.1f} million parameters, {len(labels)} classes"
-    )
-    stdout.print(", ".join(local_label(printable(label)) for label in labels), soft_wrap=True)
+    count = f"{len(labels)} classes" if len(labels) != 1 else "1 class"
+    console.line(stdout, (task.name, "bold"), f", {task.parameters / 1e6:.1f} million parameters, {count}")
+    if labels:
+        stdout.print(", ".join(local_label(printable(label)) for label in labels), soft_wrap=True)
 
 
 def card_scores(card: dict[str, Any]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from saccade.cli import console
 from saccade.cli.console import Json, whole
-from saccade.errors import UsageError
+from saccade.errors import UsageError, counted
 
 MAX_FRAMES = 1000
 
@@ -83,7 +83,8 @@ def scenes(
         about = {"out": str(out), "format": format, "size": list(world.size), "seed": seed, "classes": world.classes}
         print(json.dumps({**about, **written}, ensure_ascii=False))
         return
-    console.line(console.stdout(), f"{out}: {written[unit]} {unit} with {written['objects']} objects, as {format}")
+    counts = counted(written[unit], unit.removesuffix("s")), counted(written["objects"], "object")
+    console.line(console.stdout(), f"{out}: {counts[0]} with {counts[1]}, as {format}")
 
 
 def _size(said: str) -> tuple[int, int]:

@@ -31,12 +31,14 @@ def find_images(
     sources: str | os.PathLike | Iterable[str | os.PathLike],
     also: Callable[[str], bool] | None = None,
     skipped: dict[str, str] | None = None,
+    notes: list[str] | None = None,
 ) -> list[Path]:
     """Picture files given by paths, folders and globs, without repeats, in the order given.
 
-    Folders are searched recursively and sorted naturally (`2.png` before `10.png`), without hidden files. A file given
-    by its path may have any suffix. also: further file names that globs match. skipped: folders that may not be
-    entered are added, with the reason.
+    Folders are searched recursively and sorted naturally (`2.png` before `10.png`), without hidden files, and without
+    the drawings in folders of runs. A file given by its path may have any suffix. also: further file names that globs
+    match. skipped: folders that may not be entered are added, with the reason. notes: a line on folders of runs that
+    were left out is added.
 
     Raises:
         DataError: a path that does not exist (a similar name is suggested), a folder without pictures (its contents are
@@ -50,7 +52,7 @@ def find_images(
             raise DataError("an empty path was given; give files, folders or globs such as 'photos/*.jpg'")
         path = Path(source)
         if path.is_dir():
-            found.update(dict.fromkeys(_pictures_in(path, skipped)))
+            found.update(dict.fromkeys(_pictures_in(path, skipped, [] if notes is None else notes)))
         elif path.exists() or not glob.has_magic(str(source)):
             found[check_file(path)] = None
         else:
@@ -143,10 +145,16 @@ class Walked:
         if self.closed:
             names = some_of(f"{escape(name)} ({reason})" for name, reason in self.closed.items())
             found.append(f"{len(self.closed)} folders could not be entered and are left out: {names}")
-        if self.runs:
-            names = some_of(map(escape, self.runs))
-            found.append(f"{len(self.runs)} folders of runs of Saccade inside the set were left out: {names}")
-        return found
+        return [*found, *self.run_notes]
+
+    @property
+    def run_notes(self) -> list[str]:
+        """Of folders of runs."""
+        if not self.runs:
+            return []
+        what = f"{len(self.runs)} folders of runs" if len(self.runs) > 1 else "1 folder of a run"
+        was, names = "were" if len(self.runs) > 1 else "was", some_of(map(escape, sorted(self.runs, key=natural_key)))
+        return [f"{what} of Saccade inside the set {was} left out: {names}"]
 
 
 def walk(folder: Path, walked: Walked | None = None, runs: bool = True) -> Iterator[tuple[str, list[str]]]:
@@ -219,16 +227,18 @@ def count_suffixes(names: Iterable[str]) -> str:
     return ", ".join(f"{n} {escape(kind)}" for kind, n in counts.most_common(4)) or "nothing"
 
 
-def _pictures_in(folder: Path, skipped: dict[str, str] | None) -> list[Path]:
+def _pictures_in(folder: Path, skipped: dict[str, str] | None, notes: list[str]) -> list[Path]:
     walked = Walked()
-    files = [f"{at}/{name}" if at else name for at, names in walk(folder, walked) for name in names]
+    files = [f"{at}/{name}" if at else name for at, names in walk(folder, walked, runs=False) for name in names]
     for name, reason in walked.closed.items():
         if skipped is None:
             raise DataError(f"{escape(folder / name)} could not be entered ({reason})")
         skipped[str(folder / name)] = f"{escape(folder / name)} could not be entered ({reason})"
     pictures = sorted((f for f in files if is_picture(f)), key=natural_key)
     if not pictures:
-        raise DataError(f"{escape(folder)} holds no pictures (found: {count_suffixes(files)})")
+        left = "".join(f"; {note}" for note in walked.run_notes)
+        raise DataError(f"{escape(folder)} holds no pictures (found: {count_suffixes(files)}{left})")
+    notes += walked.run_notes
     return [folder / name for name in pictures]
 
 

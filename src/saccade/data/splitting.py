@@ -11,7 +11,7 @@ from saccade.data.files import count_suffixes, escape
 from saccade.data.recognise import describe, recognise
 from saccade.data.split_names import find_split, is_trainval, splits_by_role
 from saccade.data.store import Store, open_store
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, counted, some_of
 
 
 class Layout(Protocol):
@@ -100,7 +100,8 @@ def split_train_val(
     else:
         train, held_out = (split or random_split)(train, val_fraction, seed)
         held_out.notes.append(
-            f"no validation split was found: {len(held_out)} pictures ({val_fraction:.0%}, seed {seed}) held out"
+            f"no validation split was found: {counted(len(held_out), 'picture')} "
+            f"({val_fraction:.0%}, seed {seed}) held out"
         )
     expected = {roles.get("test"), *filter(is_trainval, layout.splits)} if "val" in roles else set()
     unused = [escape(name) for name in layout.splits if name not in used | expected]

@@ -22,6 +22,7 @@ Language = Literal["en", "ko"]
 LANGUAGES = get_args(Language)
 
 _PLACE = re.compile(r"\{(\w+)(?::(text|labels|label))?\}")
+_PLURAL = re.compile(r"(\{\w\} [a-z-]*[a-rt-z])s\b")  # "{n} pictures", which may be "1 picture" in a text
 _NUMBER = r"[-−+]?\d[\d.,]*(?:e[-+]?\d+)?%?"
 _COUNTED = re.compile(r"(.+?)((?: \d+)?(?: [\d.]+%)?)", re.DOTALL)  # "star 2", "star 64%"
 
@@ -88,7 +89,7 @@ def korean_labels(labels: Iterable[str]) -> dict[str, str]:
 
 def _by_template(text: str, labels: Mapping[str, str]) -> str | None:
     for template, translated in _templates():
-        if all(part in text for part in _PLACE.split(template)[::3]) and (found := _pattern(template).fullmatch(text)):
+        if all(part in text for part in _literals(template)) and (found := _pattern(template).fullmatch(text)):
             values = found.groupdict()
             filled = _PLACE.sub(lambda place: _value(values[place[1]], place[2], labels), translated)  # noqa: B023
             return with_particles(filled)
@@ -104,10 +105,16 @@ def _value(value: str, kind: str | None, labels: Mapping[str, str]) -> str:
 
 
 @cache
+def _literals(template: str) -> list[str]:
+    """The parts around the places; a noun after a number ends them without the s of its plural."""
+    return [part for literal in _PLACE.split(_PLURAL.sub(r"\1\0", template))[::3] for part in literal.split("\0")]
+
+
+@cache
 def _pattern(template: str) -> re.Pattern[str]:
-    parts = _PLACE.split(template)  # literal, name, kind, literal ...
+    parts = _PLACE.split(_PLURAL.sub(r"\1\0", template))  # literal, name, kind, literal ...
     places = [f"(?P<{name}>{'.+?' if len(name) > 1 else _NUMBER})" for name in parts[1::3]]
-    literals = map(re.escape, parts[::3])
+    literals = (re.escape(literal).replace(re.escape("\0"), "s?") for literal in parts[::3])
     return re.compile("".join(part for pair in zip(literals, [*places, ""], strict=True) for part in pair), re.DOTALL)
 
 

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from saccade.data.digests import check_digest, with_digest
 from saccade.data.output import write_file
@@ -119,12 +119,20 @@ def resume_options(folder: Path, given: Options, part: Literal["recipe", "source
     before = saved_options(folder)
     if part is None:
         before = {name: before[name] for name in type(given).model_fields if name in before}
+        _check_length(folder, before, given)
     else:
         before = before.get(part, {})
+    where = f"{folder / CONFIG} of the run to resume"
     try:
         return type(given).model_validate({**before, **given.model_dump(include=given.model_fields_set)})
-    except ValueError as error:
-        raise SaccadeError(f"{folder / 'config.json'} of the run to resume: {in_one_line(error)}") from error
+    except ValidationError as error:
+        found = error.errors()[0]
+        if found["type"] == "extra_forbidden":
+            raise SaccadeError(
+                f"{where} has the option {found['loc'][0]}, which is unknown here: resume it with the task, and the "
+                "version of saccade, that it was started with"
+            ) from error
+        raise SaccadeError(f"{where}: {in_one_line(error)}") from error
 
 
 def check_same_options(folder: Path, options: dict[str, Any]) -> None:
@@ -135,6 +143,11 @@ def check_same_options(folder: Path, options: dict[str, Any]) -> None:
         if name in _MAY_GROW and None not in (value, old := before.get(name, value)) and value > old:
             continue  # the rates follow the longer schedule
         if name not in _MAY_CHANGE and before.get(name, value) != value:
+            if name == "data":  # a digest, which says nothing to a reader
+                raise SaccadeError(
+                    f"{folder} was started with other pictures, classes, held-out pictures or --weights: resume it "
+                    "with these, or start a run under another name"
+                )
             raise SaccadeError(
                 f"{folder} was started with {name} {before[name]}, and is now given {value}: resume it with the "
                 "options it was started with"
@@ -163,6 +176,16 @@ def check_batch(samples: int, batch: int, device: "Device") -> None:
             f"a batch of {batch} on {device.world} processes: the batch must be a multiple of {SHARDS}, and the "
             f"processes a divisor of {SHARDS}"
         )
+
+
+def _check_length(folder: Path, before: dict[str, Any], given: BaseModel) -> None:
+    """Raises SaccadeError where passes are given to a run by time, or time to one by passes."""
+    for name, other in (("epochs", "budget"), ("budget", "epochs")):
+        if getattr(given, name, None) is not None and before.get(other) is not None:
+            raise SaccadeError(
+                f"{folder} was started with a length of {length_in_words(before.get('epochs'), before.get('budget'))}: "
+                f"resume it without --{name}, or with a larger --{other}"
+            )
 
 
 def _flat(options: dict[str, Any]) -> dict[str, Any]:

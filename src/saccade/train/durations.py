@@ -5,6 +5,8 @@ import re
 
 from pydantic_core import PydanticCustomError
 
+from saccade.errors import counted
+
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile("".join(rf"(?:(\d{{1,6}}(?:\.\d{{1,6}})?){unit})?" for unit in _UNITS))
 
@@ -32,4 +34,4 @@ def in_words(seconds: float) -> str:
 
 def length_in_words(epochs: int | None, budget: float | None) -> str:
     """The length of a run."""
-    return f"{epochs} epochs" if budget is None else in_words(budget)
+    return counted(epochs or 0, "epoch") if budget is None else in_words(budget)

@@ -43,9 +43,11 @@ def exclusive_folder(folder: Path, device: Device) -> Iterator[None]:
 @contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
     """Use deterministic algorithms inside the context, if `wanted`; restore the previous setting afterwards."""
+    if not wanted:  # setting it imports the compiler, for seconds, also while Ctrl-C ends the run
+        yield
+        return
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if wanted:
-        torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:

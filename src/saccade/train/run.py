@@ -15,7 +15,7 @@ from torch import Tensor
 
 from saccade.data.output import WriteError
 from saccade.device import Device, precision_cost
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, counted
 from saccade.tasks.saved import is_sound
 from saccade.train.batches import Batches
 from saccade.train.config import TrainConfig, check_batch, check_same_options, take_length, write_options
@@ -95,7 +95,7 @@ class Run:
         self.gradients = Gradients(self.task, self.model, self.config, self.device, self.schedule.steps, self.log.notes)
         self.log.notes(*notes, precision_cost(self.device))
         self.log.say(
-            f"training on {self.device}: {len(self.task)} samples, {self.schedule} of "
+            f"training on {self.device}: {counted(len(self.task), 'sample')}, {self.schedule} of "
             f"{self.batch}{f', from step {self.step} on' if self.step else ''}; results go to {self.folder}"
         )
         if len(self.task) < self.batch:
@@ -190,6 +190,7 @@ class Run:
         self.validated = self.step
         if self.best.update(scores, self.step) and self.device.main:
             self.best_weights = copy_weights(model)
+            self.writer.wait()  # where a model is there is a state, so that a run without one loses none
             self.task.save(model, self.folder / "model", scores)
         self.schedule.validated(time.monotonic() - begun)
 
@@ -251,6 +252,11 @@ class Run:
         """Write the options of a new run. Returns notes for the log."""
         if states(self.folder / "state"):
             raise SaccadeError(f"{self.folder} already holds a run: resume it, or start one under another name")
+        if again and (self.folder / "model").is_dir():
+            raise SaccadeError(
+                f"{self.folder} holds a model but no state to resume from, and beginning anew would replace the model: "
+                f"start a run under another name, with --weights {self.folder} to begin with its weights"
+            )
         self.schedule.begin({})
         if self.schedule.ended(0):
             raise SaccadeError("the time of --budget was over before the training began: give more")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from saccade.device import Device
+from saccade.errors import counted
 from saccade.train.config import TrainConfig
 from saccade.train.durations import in_words
 from saccade.train.optim import warmup_cosine
@@ -62,7 +63,7 @@ class StepSchedule:
     def __init__(self, per_epoch: int, epochs: int):
         self.steps = per_epoch * epochs
         self._between = per_epoch * max(1, round(epochs / VALIDATIONS))  # steps between validations
-        self._length = f"{epochs} epochs of {per_epoch} steps"
+        self._length = f"{counted(epochs, 'epoch')} of {counted(per_epoch, 'step')}"
 
     def __str__(self) -> str:
         return self._length

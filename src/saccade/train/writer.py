@@ -57,10 +57,14 @@ class StateWriter:
         with self._copied:
             self._raise()
 
-    def finish(self, version: Version, fields: dict[str, Any]) -> None:
-        """Return when this version is written. Raises the error if it could not be."""
+    def wait(self) -> None:
+        """Return when no state is being written. Raises the error of one that could not be."""
         with self._done:
             self._raise()
+
+    def finish(self, version: Version, fields: dict[str, Any]) -> None:
+        """Return when this version is written. Raises the error if it could not be."""
+        self.wait()
         if self._written != version:
             self.start(version, fields)
             self.finish(version, fields)

@@ -29,7 +29,7 @@ def calibrate(task: ClassifyTask, train: ImageFolder, held_out: ImageFolder, dev
     with record_pooled(task.vit) as found:
         checked = task.val(_part(held_out), device)
     if len(checked.truth) < FEWEST:
-        raise ValueError(f"there are {len(checked.truth)} held-out pictures, and at least {FEWEST} are needed")
+        raise ValueError(f"there are too few held-out pictures ({len(checked.truth)}): at least {FEWEST} are needed")
     height, width = task.preprocess.size
     detector = OODDetector(mean, whitening, 0.0, 0.0, (height, width))
     scores = detector(torch.cat(found).cpu())
