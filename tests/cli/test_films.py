@@ -137,7 +137,7 @@ def test_bad_films(saccade, segmenter, tmp_path):
     assert "cut.mkv is cut short" in failed.line
     assert list((tmp_path / "o").iterdir()) == []  # whole or not at all
     assert not (tmp_path / "p.json").exists()
-    assert "none of 1 videos could be read" in saccade("predict", "text.mp4", "--model", segmenter).line
+    assert "text.mp4 is not a video" in saccade("predict", "text.mp4", "--model", segmenter).line
 
 
 def test_without_pyav(saccade, segmenter, tmp_path, monkeypatch):

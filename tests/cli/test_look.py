@@ -1,6 +1,7 @@
 """`saccade look`."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -211,6 +212,16 @@ def test_the_page_does_not_replace_the_picture(saccade, model, red):
         assert completed.code == 1
         assert "would destroy it" in completed.line
     assert red.read_bytes() == before
+
+
+def test_the_page_replaces_no_model(saccade, model, red, tmp_path):
+    before = (model / "model.safetensors").read_bytes()
+    for out in (model / "model.safetensors", tmp_path / "page.png"):
+        completed = saccade("look", red, "--model", model, "--out", out)
+        assert completed.code == 2
+        assert "give a name that ends in .html" in completed.line
+    assert (model / "model.safetensors").read_bytes() == before
+    assert saccade("look", red, "--model", model, "--out", os.devnull).code == 0
 
 
 def test_pickles_and_other_files_are_refused(saccade, red, tmp_path):

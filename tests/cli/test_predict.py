@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -90,7 +91,31 @@ def test_nothing_readable_at_all(saccade, model, tmp_path):
     (tmp_path / "a.png").write_bytes(b"junk")
     completed = saccade("predict", "a.png", "--model", model)
     assert completed.code == 1
-    assert "none of 1 pictures could be read" in completed.line
+    assert "a.png is not a picture" in completed.line
+    (tmp_path / "b.png").write_bytes(b"junk")
+    assert "none of 2 pictures could be read" in saccade("predict", "a.png", "b.png", "--model", model).line
+
+
+def test_drawings_of_runs_are_no_pictures_to_predict(saccade, model, red, tmp_path):
+    for name in ("seven", "twenty"):
+        run = tmp_path / "runs" / name
+        run.mkdir(parents=True)
+        tiny.picture("blue").save(run / "data.png")
+        (run / "config.json").write_text(json.dumps({"recipe": {}, "source": {}}))
+        (run / "log.jsonl").touch()
+    found = saccade("predict", ".", "--model", model, "--json")
+    assert [Path(each["name"]).name for each in json.loads(found.out)] == ["red.png"]
+    left = "2 folders of runs of Saccade inside the set were left out: "
+    assert found.err.strip() == f"note: {left}runs/seven, runs/twenty"
+    assert f"(found: nothing; {left}seven, twenty)" in saccade("predict", "runs", "--model", model).line
+    assert len(json.loads(saccade("predict", "runs/seven", "runs/*/*.png", "--model", model, "--json").out)) == 2
+
+
+def test_results_do_not_replace_a_model(saccade, model, red, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        before = (model / name).read_bytes()
+        assert "is a file of a model" in saccade("predict", red, "--model", model, "--out", model / name).line
+        assert (model / name).read_bytes() == before
 
 
 @pytest.mark.parametrize(("out", "named"), [("nowhere/names.csv", "nowhere is not a folder"), (".", ". is a folder")])
@@ -270,3 +295,8 @@ def test_doubts_are_in_every_form(saccade, tmp_path):
     looked = saccade("look", "plain.png", "--model", "cifar").out
     assert "it may be none of its 10 things" in " ".join(looked.split())
     assert "it saw the whole picture, reduced to 32 x 32 and enlarged to 40 x 40 pixels" in looked
+
+
+def test_a_validation_that_fails_leaves_no_folder(saccade, model, photos, tmp_path):
+    assert saccade("val", photos, "--model", model, "--split", "none", "--out", "scored").code == 1
+    assert not (tmp_path / "scored").exists()

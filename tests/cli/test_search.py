@@ -52,6 +52,17 @@ def test_pictures_are_ranked(saccade, photos, clip):
     assert "gives no probabilities" in table.out
 
 
+def test_drawings_of_runs_are_not_searched(saccade, photos, clip):
+    run = photos / "runs" / "seven"
+    run.mkdir(parents=True)
+    tiny.picture("blue").save(run / "data.png")
+    (run / "config.json").write_text(json.dumps({"recipe": {}, "source": {}}))
+    (run / "log.jsonl").touch()
+    found = saccade("search", "a red ball", photos, "--model", clip, "--json")
+    assert hits(found)["pictures"] == 6
+    assert found.err.strip() == "note: 1 folder of a run of Saccade inside the set was left out: runs/seven"
+
+
 def test_probabilities_of_siglip(saccade, photos, siglip):
     found = hits(saccade("search", "a red ball", photos, "--model", siglip, "--json"))
     alone = json.loads(

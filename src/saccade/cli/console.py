@@ -12,7 +12,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from saccade.errors import DataError, printable
+from saccade.errors import DataError, UsageError, printable
 from saccade.language import local, local_label
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
@@ -146,6 +146,17 @@ def skipped(console: Console, reasons: Mapping[str, str], items: str = "pictures
     count = f"{len(reasons)} {items} were" if len(reasons) > 1 else f"1 {one} was"
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     line(console, (f"{count} skipped: {next(iter(reasons.values()))}{more}", "yellow"))
+
+
+def check_page(option: str, page: Path, inputs: Sequence[Path] = ()) -> None:
+    """Raises UsageError for a page that is not named as one, which might be a model or a picture by mistake, DataError
+    where it cannot be written or is one of the inputs."""
+    from saccade.data import output
+
+    output.check_writable(page, inputs)
+    is_stream = page.exists() and not page.is_file()
+    if page.suffix.lower() not in (".html", ".htm") and not is_stream:
+        raise UsageError(f"{option} {printable(page)}: the page is HTML: give a name that ends in .html")
 
 
 def check_data(path: Path) -> None:

@@ -111,7 +111,6 @@ def look(
     texts = text or []
     if not all(each.strip() for each in texts):
         raise SaccadeError('--text is empty: give the words to look for, such as "a red ball on a table"')
-    from saccade.data import output
     from saccade.data.files import check_file, is_video
 
     pictures = [path for path in (picture, *others) if path is not None]
@@ -125,7 +124,7 @@ def look(
         raise SaccadeError(f"{len(pictures)} pictures: two are compared; more are for a model that writes, with --ask")
     if ask is None and others and any(map(is_video, pictures)):
         raise SaccadeError("two files are compared as pictures, and one of these is a video: give two pictures")
-    output.check_writable(out, pictures)
+    console.check_page("--out", out, pictures)
     import_library()
     from saccade.data.images import read_image
     from saccade.device import pick_device

@@ -73,9 +73,7 @@ class Files:
             if file is not None and not made_later:
                 output.check_writable(file, inputs)
         if page is not None:
-            if page.suffix.lower() not in (".html", ".htm"):
-                raise UsageError(f"--look {printable(page)}: the page is HTML: give a name that ends in .html")
-            output.check_writable(page, inputs)
+            console.check_page("--look", page, inputs)
         if grid is not None and grid.absolute() in {files.path(i).absolute() for i in range(n)}:
             raise UsageError("--grid and --out name the same file: choose another for one of them")
         return files

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from saccade.tasks.artifacts import Frame
 
 BATCH, VIDEO_BATCH = 16, 4  # pictures that a model takes at once, and that are decoded meanwhile; frames can be large
+_OF_MODELS = (".safetensors", ".onnx", ".xml", ".pt2")
 WAITING_BYTES = 1 << 27  # of decoded pictures that wait for the model, from which no other is decoded
 
 
@@ -82,8 +83,11 @@ def predict(
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other: choose one")
     closed: dict[str, str] | None = None if on_error == "fail" else {}
-    files = find_images(pictures, also=is_video, skipped=closed)
+    notes: list[str] = []
+    files = find_images(pictures, also=is_video, skipped=closed, notes=notes)
     _check_outputs(files, out, options)
+    for note in notes:
+        console.note(console.stderr(), note)
     form: Literal["json", "csv", "text", "table"] = (
         "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
     )
@@ -113,7 +117,9 @@ def predict(
                 results.add(frame, result)
             if not results.count:
                 reason = next(iter(inputs.skipped.values()))
-                raise SaccadeError(f"none of {len(files)} {inputs.items} could be read: {reason}")
+                raise SaccadeError(
+                    f"none of {len(files)} {inputs.items} could be read: {reason}" if files[1:] else reason
+                )
         for writer in writers:
             if writer.message:
                 console.line(console.stderr(), writer.message)
@@ -229,7 +235,10 @@ def _has_room(pictures: Sequence[Any]) -> bool:
 
 
 def _check_outputs(files: Sequence[Path], out: Path | None, options: Mapping[str, Any]) -> None:
-    """Raises before any work where the results cannot be written."""
+    """Raises before any work where the results cannot be written, or would replace files of a model."""
+    for path in (out, *options.values()):
+        if isinstance(path, Path) and path.is_file() and (path.name == "config.json" or path.suffix in _OF_MODELS):
+            raise DataError(f"{escape(path)} is a file of a model; writing there would destroy it: choose another file")
     if out is None:
         return
     from saccade.data import output

@@ -14,7 +14,7 @@ from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, whole
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import print_notes
-from saccade.errors import DataError, SaccadeError, UsageError, printable
+from saccade.errors import DataError, SaccadeError, UsageError, counted, printable
 from saccade.options import OnError
 
 if TYPE_CHECKING:
@@ -122,7 +122,10 @@ def _check(text: str, pictures: Path, sheet: Path | None, index: Path | None) ->
     if not pictures.is_dir():
         check_file(pictures)
         raise DataError(f"{printable(pictures)} is a file: give the folder of the pictures to search")
-    files = find_images(pictures)
+    notes: list[str] = []
+    files = find_images(pictures, notes=notes)
+    for note in notes:
+        console.note(console.stderr(), note)
     for out in (sheet, index):
         if out is not None:
             output.check_writable(out, files)
@@ -141,7 +144,9 @@ def _update(update: "IndexUpdate", files: Sequence[Path]) -> "PictureIndex":
         console.note(console.stderr(), f"{update.file} is by another model or another version of it: it is made anew")
     index = update.run(files, lambda missing: tqdm(missing, unit="pictures", delay=1, disable=None))
     if not len(index):
-        raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(update.skipped.values()))}")
+        raise SaccadeError(
+            f"none of {counted(len(files), 'picture')} could be read: {next(iter(update.skipped.values()))}"
+        )
     return index
 
 

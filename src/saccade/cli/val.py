@@ -46,7 +46,11 @@ def val(
     out = out or Path("runs") / f"val-{task.name}"
     with output_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    result = commands.evaluate(task, data, split, on_error, place, out, task_options)
+    try:
+        result = commands.evaluate(task, data, split, on_error, place, out, task_options)
+    finally:  # of an evaluation that failed no empty folder is left
+        if not any(out.iterdir()):
+            out.rmdir()
     scores = {**result.scores, "notes": result.notes}
     write_file(out / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1).encode())
     if result.rows:
