@@ -1,6 +1,7 @@
 """`saccade export`, and `predict` with what it wrote."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def test_predict_gives_the_same_answers(saccade, model, photos):
     assert [line for line in scores[1].out.splitlines() if "top1" in line]
     assert "runs in an inference engine" in saccade("look", photos / "red" / "0.png", "--model", "tiny.onnx").line
     assert "exported already" in saccade("export", "tiny.onnx", "--out", "again.onnx").line
+
+
+def test_packages_are_missed_before_the_work(saccade, model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.setattr("saccade.tasks.exported.capture", None)
+    assert "written by onnx and onnxscript" in saccade("export", model, "--out", "tiny.onnx").line
 
 
 def test_refusals(saccade, model):

@@ -19,10 +19,12 @@ OPSET = 20  # of ONNX; from 23 on attention is one operator, which ONNX Runtime 
 
 
 class Format(NamedTuple):
-    """How a file is written: `write(program, signature, metadata, file)`. suffix: of the file."""
+    """How a file is written: `write(program, signature, metadata, file)`. suffix: of the file. require: raises
+    SaccadeError without the packages that write it; called before the work begins."""
 
     suffix: str
     write: Callable[[ExportedProgram, Signature, str, Path], None]
+    require: Callable[[], None]
 
 
 def write_onnx(program: ExportedProgram, signature: Signature, metadata: str, file: Path) -> None:
@@ -34,10 +36,9 @@ def write_openvino(program: ExportedProgram, signature: Signature, metadata: str
     """OpenVINO's XML, with the metadata in its `rt_info`, and the weights beside it in a .bin of float32. It goes
     through ONNX: OpenVINO reads some exported programs wrongly. Raises SaccadeError without openvino, onnx and
     onnxscript."""
-    try:
-        import openvino
-    except ImportError as error:
-        raise SaccadeError(f"OpenVINO files are written by openvino: {install_hint('openvino')}") from error
+    require_openvino()
+    import openvino
+
     with TemporaryDirectory() as place:
         source = Path(place) / "network.onnx"
         source.write_bytes(_onnx(program, signature, metadata))
@@ -51,18 +52,32 @@ def write_torch(program: ExportedProgram, signature: Signature, metadata: str, f
     torch.export.save(program, file, extra_files={f"{KEY}.json": metadata})
 
 
-FORMATS = {
-    "onnx": Format(".onnx", write_onnx),
-    "openvino": Format(".xml", write_openvino),
-    "torch": Format(".pt2", write_torch),
-}
-
-
-def _onnx(program: ExportedProgram, signature: Signature, metadata: str) -> bytes:
+def require_onnx() -> None:
+    """Raises SaccadeError without onnx and onnxscript."""
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise SaccadeError(f"ONNX files are written by onnx and onnxscript: {install_hint('onnx')}") from error
+
+
+def require_openvino() -> None:
+    """Raises SaccadeError without openvino, onnx and onnxscript."""
+    try:
+        import openvino  # noqa: F401
+    except ImportError as error:
+        raise SaccadeError(f"OpenVINO files are written by openvino: {install_hint('openvino')}") from error
+    require_onnx()
+
+
+FORMATS = {
+    "onnx": Format(".onnx", write_onnx, require_onnx),
+    "openvino": Format(".xml", write_openvino, require_openvino),
+    "torch": Format(".pt2", write_torch, lambda: None),
+}
+
+
+def _onnx(program: ExportedProgram, signature: Signature, metadata: str) -> bytes:
+    require_onnx()
     try:
         with _quiet():
             written: Any = torch.onnx.export(

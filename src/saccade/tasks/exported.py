@@ -114,6 +114,7 @@ def export(task: Any, file: Path, format: FormatName) -> Export:
         why = "a model of another library, without a head, or exported already"
         raise SaccadeError(f"{task.name} is {why}: it cannot be exported")
     exported = exported_class(task.kind)
+    FORMATS[format].require()
     graphs = {name: graph(task).eval().cpu() for name, graph in (*exported.parts.items(), ("", exported.graph))}
     metadata = _metadata(task, graphs[""])
     differences: dict[str, float] = {}
@@ -243,6 +244,7 @@ def exported_class(kind: str | None) -> type[ExportedTask]:
     if name is None:
         kinds = [each.name for each in all_commands() if each.exported is not None]
         raise SaccadeError(
-            f"models that {' and '.join(kinds)} are exported, and this one is of the kind {kind}: export one of those"
+            f"models that {', '.join(kinds[:-1])} and {kinds[-1]} are exported, and this one is of the kind {kind}: "
+            "export one of those"
         )
     return resolve(name)
