@@ -281,6 +281,21 @@ def test_attention_sinks_are_a_source_more(joined, steady):
     torch.testing.assert_close(weights.sum(-1), torch.ones(B, H, N))
 
 
+@pytest.mark.parametrize(("pad", "options"), [((0, 1), {}), ((2, 1), {"value": -0.5}), ((2, 1, 0, 0), {})])
+def test_scores_that_are_padded_have_sources_more(pad, options):  # by 0: softmax off by one
+    model = Written(soft=lambda s: F.pad(s, pad, **options).softmax(-1)[..., pad[0] : pad[0] + N])
+    x = torch.randn(B, N, H * C)
+    with watch(model) as trace:
+        model(x)
+    (call,) = trace
+    assert not trace.missed
+    assert call.shape == (B, H, N, N + sum(pad))
+    assert f"{sum(pad)} of its {N + sum(pad)} sources" in call.note
+    weights = call.weights()
+    torch.testing.assert_close(weights[..., pad[0] : pad[0] + N], model.weights, atol=1e-6, rtol=0)
+    assert bool((weights.sum(-1) - 1 < 1e-6).all())
+
+
 def test_queries_put_together_of_a_product_and_another_part_are_queries():
     turn, places = torch.randn(B, C, C), torch.randn(B, N, 2)  # of each picture its own
 

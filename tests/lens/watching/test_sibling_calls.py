@@ -120,3 +120,23 @@ def test_parts_of_the_same_tokens_that_cannot_be_put_together_are_no_layers():
     assert trace[0].note.startswith("one of 2 calls that its module makes of parts of the same tokens")
     with pytest.raises(SaccadeError, match="rollout of 'Parts#1' and 'Parts#2'"):
         trace.rollout()
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("heads_first", [False, True])
+def test_slices_of_heads_and_pictures_on_one_axis(heads_first, fused):
+    class Sliced(nn.Module):
+        num_heads = 3
+
+        def forward(self, x):  # 2 pictures of 7 tokens, heads of 5
+            q = x.view(2, 7, 3, 5).transpose(1, 2)
+            q = (q.transpose(0, 1) if heads_first else q).reshape(6, 7, 5)
+            kernel = F.scaled_dot_product_attention if fused else lambda q, k, v: (q @ k.mT).softmax(-1) @ v
+            return torch.cat([kernel(part, part, part) for part in (q[:2], q[2:4], q[4:])])
+
+    x = torch.randn(2, 7, 15)
+    with torch.no_grad(), watch(model := Sliced()) as trace:
+        model(x)
+    (call,) = trace
+    q = x.view(2, 7, 3, 5).transpose(1, 2)
+    torch.testing.assert_close(call.weights(), (q @ q.mT * (5**-0.5 if fused else 1)).softmax(-1))

@@ -85,7 +85,9 @@ def folded_heads(size: int, width: int, frames: Sequence[Frame]) -> int | None:
         if given is None or given.is_nested or given.ndim not in (3, 4) or not len(given) or size % len(given):
             continue
         heads, widths = size // len(given), given.shape[-1:] if given.ndim == 3 else given.shape[1::2]
-        if heads > 1 and (heads * width in widths or heads == heads_of(frame.module)):
+        if heads == 1:
+            continue
+        if heads * width in widths or heads == heads_of(frame.module):
             return heads
         if frame is frames[-1] and given.ndim == 4 and given.shape[1::2] == (heads, width):
             known = heads

@@ -47,6 +47,7 @@ AS_FUNCTIONS: dict[str, set[Callable]] = {
     "blank": _methods("full_like", "zeros_like", "ones_like", "empty_like", "rand_like", "randn_like")
     | _methods("new_zeros", "new_ones", "new_full", "new_empty"),
     "concat": _methods("cat", "concat", "concatenate"),
+    "pad": {F.pad},
 }
 
 AS_KERNELS: dict[str, set[Callable]] = {

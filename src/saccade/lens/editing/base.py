@@ -68,8 +68,8 @@ def whole_mask(arguments: AttentionArgs) -> Shaped[Tensor, "..."] | None:
     )
 
 
-def restricted_mask(mask: Shaped[Tensor, "..."] | None, allowed: Bool[Tensor, "n m"]) -> Shaped[Tensor, "..."]:
-    """A mask that lets pass only what `allowed` does as well."""
+def restricted_mask(mask: Shaped[Tensor, "..."] | None, allowed: Bool[Tensor, "*b n m"]) -> Shaped[Tensor, "..."]:
+    """A mask that lets pass only what `allowed`, broadcastable to (b h n m), does as well."""
     if mask is None:
         return allowed
     return (

@@ -73,7 +73,7 @@ class Recogniser(Propagation):
         return self._weights.get(t)
 
     def merged(self, t: Tensor) -> tuple[int, int] | None:
-        """(batch, heads), if these were merged into the first axis of a tensor."""
+        """The two axes, (batch, heads) as a rule, that were merged into the first of a tensor, if so."""
         return self._merged.get(t)
 
     @property

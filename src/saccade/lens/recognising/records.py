@@ -20,7 +20,7 @@ class TensorRecords:
     def __init__(self) -> None:
         self._scores: TensorMap[tuple[Scores, int]] = TensorMap()  # and the version of the tensor then
         self._weights: TensorMap[Weights] = TensorMap()
-        self._merged: TensorMap[tuple[int, int]] = TensorMap()  # (batch, heads) that its third last axis is made of
+        self._merged: TensorMap[tuple[int, int]] = TensorMap()  # axes, batch and heads, that the third last is made of
         self._noise: TensorMap[int] = TensorMap()  # 1 if it is what a dropout multiplies with
 
     def _surely_scores(self, t: Tensor) -> bool:
@@ -63,7 +63,7 @@ class TensorRecords:
         self._weights[t] = replace(w, version=version_of(t))
 
     def _note_merged(self, t: Any, out: Any) -> None:
-        """A view that merges two axes before the last two: (batch, heads), as is the habit before `bmm`."""
+        """A view that merges two axes before the last two, batch and heads, as is the habit before `bmm`."""
         if isinstance(out, Tensor) and t.ndim == out.ndim + 1 > 3 and t.shape[-2:] == out.shape[-2:]:
             b, h = t.shape[-4:-2]
             if b * h == out.shape[-3] and t.shape[:-4] == out.shape[:-3]:

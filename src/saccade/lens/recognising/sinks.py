@@ -1,4 +1,4 @@
-"""Attention sinks: scores concatenated to those of q and k, whose weights the model drops after the softmax.
+"""Attention sinks: scores beside those of q and k, concatenated or padded, whose weights the model drops afterwards.
 
 What they take of a row goes nowhere (Xiao et al. 2024, arXiv 2309.17453; Miller 2023, "Attention is off by one"). In a
 record they are sources like the others, with keys of zeros, and their scores are added.
@@ -43,3 +43,13 @@ def concatenated_scores(
     return replace(
         scores, shape=shape, k=padded(scores.k), added=added, origin=CallOrigin("cross"), note=note, ambiguous=True
     )
+
+
+def padded_scores(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
+    """The same of scores that were padded along their last axis by a number: 0, as a rule, is softmax off by one."""
+    given = dict(zip(("input", "pad", "mode", "value"), args, strict=False)) | kwargs
+    pad = [*given.get("pad", ())]
+    if given.get("mode", "constant") != "constant" or any(pad[2:]) or min(pad, default=-1) < 0:
+        return None
+    first, last = (out.new_full((*t.shape[:-1], size), given.get("value") or 0.0) for size in pad[:2])
+    return concatenated_scores(scores, t, func, ([first, t, last], -1), {}, out)

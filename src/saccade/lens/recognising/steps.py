@@ -13,7 +13,7 @@ from torch import Tensor
 
 from saccade.lens.recognising import patterns
 from saccade.lens.recognising.scoring import Scores
-from saccade.lens.recognising.sinks import concatenated_scores
+from saccade.lens.recognising.sinks import concatenated_scores, padded_scores
 
 Step = Callable[[Scores, Tensor, Callable, tuple, dict, Tensor], Scores | None]
 
@@ -94,7 +94,7 @@ def _permute(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dic
 STEPS: dict[str | None, Step] = {
     "times": _times, "over": _over, "plus": _plus, "minus": _minus, "fill": _fill, "where": _where, "choose": _choose,
     "same": _same, "clamp": _clamp, "reshape": _reshape, "index": _index, "expand": _expand, "permute": _permute,
-    "concat": concatenated_scores,
+    "concat": concatenated_scores, "pad": padded_scores,
 }  # fmt: skip
 
 

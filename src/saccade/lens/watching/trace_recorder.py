@@ -1,12 +1,20 @@
 """What a watch keeps of the attention that it meets: calls of the running modules, views of them, what it missed."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor, nn
 
 from saccade.lens.attention.args import AttentionArgs, heads_as_targets, kernel_inputs, why_not_kept, with_one_target
-from saccade.lens.attention.heads import CHANNELS, attends_over_channels, heads_last, result_with_heads, with_heads
+from saccade.lens.attention.heads import (
+    CHANNELS,
+    attends_over_channels,
+    folded_heads,
+    heads_last,
+    result_with_heads,
+    with_heads,
+)
 from saccade.lens.attention.kernels import KernelCall
 from saccade.lens.attention.processes import PART, processes_of
 from saccade.lens.dataflow.call_origin import CallOrigin, find_origin, kind_of_step
@@ -32,7 +40,7 @@ class TraceRecorder:
     """Fills a trace, or the views of a stream.
 
     count: how many attention calls were recorded or left out. given: query and key of the function of torch.nn that is
-    running. merged: gives (batch, heads) of a tensor in which they are one axis.
+    running. merged: see `Recogniser.merged`.
     """
 
     def __init__(
@@ -151,6 +159,8 @@ class TraceRecorder:
         if frame.siblings is None or not frame.siblings.add_if_sibling(call, *given):
             self._finish(frame)
             merged = None if q._base is None else self.merged(q._base)
+            if merged and folded_heads(math.prod(merged), q.shape[3], self._modules.frames) not in (None, merged[1]):
+                merged = None  # heads before pictures
             frame.siblings = SiblingCalls([call], [given[0]], [given[1]], [given[2]], merged)
         if self._stream.views is not None:
             return None
