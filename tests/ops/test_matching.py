@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saccade.errors import SaccadeError
-from saccade.ops.matching import match_loss, ranks, recall, sigmoid_loss
+from saccade.ops.matching import match_loss, ranking_loss, ranks, recall, sigmoid_loss
 
 
 def test_sigmoid_loss_is_its_equation():
@@ -37,6 +37,28 @@ def test_match_loss_is_the_mean_over_counted_pairs():
     each = torch.where(labels == 1, -chance.log(), -(1 - chance).log())
     torch.testing.assert_close(match_loss(logits, labels), each[labels >= 0].mean())
     assert float(match_loss(logits, torch.full((11,), -1))) == 0
+
+
+def test_ranking_loss_is_its_equation():
+    logits, labels = torch.randn(5, 7, dtype=torch.float64), torch.randint(-1, 2, (5, 7))
+    labels[3], labels[4, :2] = -1, torch.tensor([1, 0])
+    each = [
+        math.log(1 + math.exp(float(row[j] - row[i])))
+        for row, known in zip(logits, labels, strict=True)
+        for i in range(7)
+        for j in range(7)
+        if known[i] == 1 and known[j] == 0
+    ]
+    assert float(ranking_loss(logits, labels)) == pytest.approx(sum(each) / len(each), rel=1e-12)
+    assert float(ranking_loss(logits, labels.clamp(min=0) * 0)) == 0
+
+
+def test_ranking_loss_has_no_gradient_by_what_is_not_known():
+    logits = torch.tensor([[1.0, math.inf, -2.0], [2.0, 3.0, math.inf]], requires_grad=True)
+    ranking_loss(logits, torch.tensor([[1, -1, 0], [1, 1, -1]])).backward()
+    assert logits.grad is not None
+    g = 1 / (1 + math.e**3)
+    torch.testing.assert_close(logits.grad, torch.tensor([[-g, 0.0, g], [0.0, 0.0, 0.0]]))
 
 
 def test_extreme_half_precision_logits_stay_finite():

@@ -24,6 +24,15 @@ def match_loss(logits: Float[Tensor, "*p"], labels: Shaped[Tensor, "*p"]) -> Flo
     return _cross_entropy(logits, labels).sum() / counted
 
 
+def ranking_loss(logits: Float[Tensor, "b k"], labels: Shaped[Tensor, "b k"]) -> Float[Tensor, ""]:
+    """-log σ(true - false) of every two texts of a picture of which one describes it and the other does not, averaged
+    over these pairs (RankNet, Burges et al. 2005, section 3); 0 if there are none."""
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    compared = (labels > 0)[:, :, None] & (labels == 0)[:, None, :]
+    excess = (logits[:, None, :] - logits[:, :, None]).masked_fill(~compared, 0.0)
+    return F.softplus(excess).masked_fill(~compared, 0.0).sum() / compared.sum().clamp(min=1)
+
+
 def ranks(scores: Float[Tensor, "b p"], matches: Bool[Tensor, "b p"]) -> Int[Tensor, "b"]:
     """The place, from 1, of each row's best match when its scores are sorted: 1 + the number of candidates that do not
     match and score as high or higher. So a tie counts against the model, and a constant score gains nothing.

@@ -10,7 +10,7 @@ from saccade.device import Device
 from saccade.errors import SaccadeError
 from saccade.models import PRESETS
 from saccade.models.matcher import Match
-from saccade.ops.matching import match_loss, sigmoid_loss
+from saccade.ops.matching import match_loss, ranking_loss, sigmoid_loss
 from saccade.tasks import load
 from saccade.tasks.match.loss import matching_loss
 from saccade.tasks.match.recipe import MatchRecipe
@@ -45,11 +45,13 @@ def batches(training):
     return training.collate(parts(training))
 
 
-def test_loss_is_the_weighted_sum_of_both_parts():
+def test_loss_is_the_weighted_sum_of_its_parts():
     generator = torch.Generator().manual_seed(0)
     similarity, logits = torch.randn(3, 6, generator=generator), torch.randn(6, generator=generator)
     labels, chosen = torch.eye(3).repeat_interleave(2, 1).long(), torch.tensor([[0, 5], [2, 1], [4, 5]])
-    expected = sigmoid_loss(similarity, labels) / 2 + 4 * match_loss(logits, torch.tensor([1, 0, 1, 0, 1, 1]))
+    known = torch.tensor([[1, 0], [1, 0], [1, 1]])
+    head = 2.5 * match_loss(logits, known.flatten()) + 10 * ranking_loss(logits.view(3, 2), known)
+    expected = sigmoid_loss(similarity, labels) / 2 + head
     found = matching_loss(similarity, Match(logits, logits[:, None]), labels, chosen)
     torch.testing.assert_close(found, expected)
 

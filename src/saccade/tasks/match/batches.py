@@ -30,7 +30,7 @@ from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.truth import describes, missing_objects, true_pairs
 from saccade.tasks.training import SceneSource
 
-WORDS = 20  # of a training caption where a shorter one can be drawn
+WORDS = 14  # of a training caption where a shorter one can be drawn
 TRIES = 4  # captions drawn until one mentions what was changed
 RELATIONS = 0.8  # of the changes, concern a relation; the others a colour or a shape, equally often
 _PAIR, _WORDS = 3, 7  # streams of random numbers; scenes, films and edits use 0, 1 and 2, evaluations 4 to 6
