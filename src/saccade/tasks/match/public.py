@@ -11,7 +11,7 @@ from torch import Tensor
 from saccade.checkpoints.matchers import PublicMatcher
 from saccade.data import Picture
 from saccade.data.images import Source, read_image
-from saccade.errors import DataError
+from saccade.errors import DataError, printable
 from saccade.models.matcher import unit
 from saccade.tasks.base import PublicTask
 from saccade.tasks.match.result import Ranking
@@ -73,7 +73,8 @@ class PublicMatchTask(PublicTask):
         """The texts, best first, for one picture. Scores are the sigmoid of the logits where the model is trained with
         it (SigLIP); else their softmax over the texts, so that they sum to 1. Similarities are cosines, -1 to 1.
 
-        Raises DataError for a picture that cannot be read, and for texts as `encode_texts` does.
+        Raises DataError for a picture that cannot be read, for texts as `encode_texts` does, and for two that are one
+        to a model whose scores are shares.
         """
         return next(self.predict_all([source], texts))
 
@@ -89,11 +90,22 @@ class PublicMatchTask(PublicTask):
         self, pictures: Sequence[Picture], features: Vectors, texts: Sequence[str], encoded: Vectors
     ) -> Iterator[Ranking]:
         """`predict` for pictures and texts that are encoded."""
+        self._check_shares(texts)
         logits = self.similarity(features, encoded)
         cosines = features.vector @ encoded.vector.T
         scores = logits.sigmoid() if self.independent else logits.softmax(dim=1)
         for picture, row, score, cosine in zip(pictures, logits, scores, cosines, strict=True):
             yield Ranking.ordered(picture, texts, row, score, cosine)
+
+    def _check_shares(self, texts: Sequence[str]) -> None:
+        """Raises DataError for two texts that are one to a model whose scores are shares: it would get half twice."""
+        seen: dict[tuple[int, ...], str] = {}
+        for text in () if self.independent else texts:
+            tokens = tuple(self.matcher.read(text).ids[0].tolist())
+            if tokens in seen:
+                both = f'"{printable(seen[tokens][:40])}" and "{printable(text[:40])}"'
+                raise DataError(f"{both} are one text to {self.name}, which would share its score: leave one out")
+            seen[tokens] = text
 
     @property
     def _device(self) -> torch.device:
