@@ -62,7 +62,7 @@ def test_texts_that_cannot_be_ranked(tmp_path):
         ours.predict(pictures()[0], ["a red ball", " "])
     with pytest.raises(DataError, match="use fewer words"):
         ours.predict(pictures()[0], ["a " * 11])
-    with pytest.raises(DataError, match='"a red ball" and "A  red ball" are one text to .*, which would share'):
+    with pytest.raises(DataError, match=r'"a red ball" and "A  red ball" are one text to .*, which would share'):
         ours.predict(pictures()[0], ["a red ball", "a blue tab", "A  red ball"])
     siglip = task(tmp_path / "siglip", "siglip")  # whose scores do not depend on other texts
     assert len(set(siglip.predict(pictures()[0], ["a red ball", "a red ball"]).scores)) == 1
