@@ -44,7 +44,7 @@ def test_pairs_in_two_folders_and_resuming(train, tmp_path):
     assert "from step 2 on" in resumed.out + resumed.err
     other = train("--resume", "--name", "pairs", "--pairs", "set/a", "set/b", "--direction", "BtoA")
     assert other.code == 1
-    assert "was started with data" in other.err
+    assert "was started with other pictures" in other.err
 
 
 def test_pairs_side_by_side(train):

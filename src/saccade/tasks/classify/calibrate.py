@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saccade.data import ImageFolder
 from saccade.device import Device
+from saccade.errors import counted
 from saccade.tasks.classify.confidence import margin
 from saccade.tasks.classify.ood import ACCEPTED, KEY, OODDetector, gaussian, record_pooled
 from saccade.tasks.classify.task import ClassifyTask
@@ -29,7 +30,10 @@ def calibrate(task: ClassifyTask, train: ImageFolder, held_out: ImageFolder, dev
     with record_pooled(task.vit) as found:
         checked = task.val(_part(held_out), device)
     if len(checked.truth) < FEWEST:
-        raise ValueError(f"there are too few held-out pictures ({len(checked.truth)}): at least {FEWEST} are needed")
+        count = counted(len(checked.truth), "held-out picture")
+        raise ValueError(
+            f"there {'is' if len(checked.truth) == 1 else 'are'} {count}, and at least {FEWEST} are needed"
+        )
     height, width = task.preprocess.size
     detector = OODDetector(mean, whitening, 0.0, 0.0, (height, width))
     scores = detector(torch.cat(found).cpu())
