@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from saccade.errors import DataError
+
 from ..tasks.generate import generators
 
 PROMPT, OTHER = "a red star left of a ring", "a blue star left of a ring"
@@ -33,6 +35,19 @@ def test_look_writes_a_page_and_the_same_picture(generate, tmp_path):
     page = (tmp_path / "look.html").read_text(encoding="utf-8")
     assert '"kind":"painting"' in page
     assert PROMPT in page
+
+
+def test_a_page_that_cannot_be_written_loses_no_picture(generate, monkeypatch):
+    plain = painted(generate)
+
+    def full(path, *content):
+        raise DataError(f"{path} could not be written: No space left on device")
+
+    monkeypatch.setattr("saccade.studio.page.page.output.write_file", full)
+    done = generate(PROMPT, "--seed", "5", "--steps", "3", "--out", "two.png", "--look", "look.html")
+    assert done.code == 1
+    assert "look.html could not be written" in done.err
+    assert (np.asarray(Image.open("two.png")) == plain).all()
 
 
 def test_another_prompt_with_the_layout_of_the_first(generate):

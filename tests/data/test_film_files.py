@@ -4,6 +4,7 @@ import io
 import os
 import resource
 import signal
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import pytest
 from PIL import Image, ImageSequence
 
 from saccade.data.animation_reader import AnimationReader
-from saccade.data.decoders import check_size
 from saccade.data.film_files import check_film_name, read_parameters, write_film
 from saccade.data.film_frames import read_film
 from saccade.data.film_writers import spread_durations
@@ -185,11 +185,15 @@ def test_text_of_files_that_cannot_be_read(tmp_path: Path):
             read_parameters(tmp_path / name)
 
 
-def test_a_frame_that_makes_the_picture_too_large_ends_the_film(tmp_path, monkeypatch):
+def test_a_frame_beyond_the_picture_ends_the_film(tmp_path):
     frames = [Image.new("RGB", (24, 18), colour) for colour in ("red", "green", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100)
-    sizes = iter([(24, 18)] * 3 + [(14000, 8000)])  # of the file, then of each frame
-    monkeypatch.setattr("saccade.data.animation_reader.check_size", lambda size, name: check_size(next(sizes), name))
+    data, place = (tmp_path / "a.gif").read_bytes(), struct.pack("<BHHHH", ord(","), 0, 0, 24, 18)
+    assert data.count(place) == 3
+    last = data.rindex(place)
+    data = data[:last] + struct.pack("<BHHHH", ord(","), 7, 0, 24, 18) + data[last + len(place) :]
+    (tmp_path / "a.gif").write_bytes(data)
     with AnimationReader(tmp_path / "a.gif") as film:
-        assert len(list(film)) == film.count == 2
-        assert any("is too large (14000 x 8000)" in note for note in film.notes)
+        assert [frame.picture.image.size for frame in film] == [(24, 18)] * 2
+        assert film.count == 2
+        assert any("frame 2 reaches beyond the 24 x 18 pixels" in note for note in film.notes)

@@ -253,10 +253,12 @@ def _painted(
     originals: "Originals",
     known: "KnownFrames | None",
 ) -> "Iterator[GeneratedPicture | GeneratedFilm]":
-    """The pictures, with a progress bar of the steps. look: page to write of the only one. originals: what they are
-    painted from beside the prompt. known: frames of films that are known; None for pictures."""
+    """The pictures, with a progress bar of the steps. look: page to write of the only one, after it was taken: if the
+    page cannot be written, the picture is kept. originals: what they are painted from beside the prompt. known: frames
+    of films that are known; None for pictures."""
     from tqdm.auto import tqdm
 
+    from saccade.studio.page.page import write_page
     from saccade.tasks.generate.prompt_to_prompt import paint
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.task import GenerateTask
@@ -271,13 +273,17 @@ def _painted(
             if look is None:
                 yield from task.generate_films(settings, known, originals, report)
                 return
-            from saccade.studio.views.generated_film import write_film_page
+            from saccade.studio.views.generated_film import film_page
 
-            yield write_film_page(task, settings[0], look, known, report, originals=originals)[0]
+            film, page = film_page(task, settings[0], known, report, originals)
+            yield film
+            write_page(look, page)
         elif look is not None:
-            from saccade.studio.views.generate import write_generation_page
+            from saccade.studio.views.generate import generation_page
 
-            yield write_generation_page(task, settings[0], look, report, originals=originals)[0]
+            picture, page = generation_page(task, settings[0], report, originals)
+            yield picture
+            write_page(look, page)
         elif isinstance(task, GenerateTask):
             yield from paint(task, settings, report, originals)
         else:

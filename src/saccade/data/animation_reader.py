@@ -80,11 +80,13 @@ class AnimationReader(FilmReader):
             return [DEFAULT_DURATION]
         shortest = TOO_SHORT if self._image.format == "GIF" else 0
         given: list[Fraction] = []
+        size = self._image.size
         try:
             for i in count(self._first):
                 with pillow_warnings([]):  # a frame can make the picture too large
                     self._image.seek(i)
-                check_size(self._image.size, self.display)
+                if self._image.size != size:  # Pillow enlarges the picture to hold it
+                    raise OSError(f"frame {i} reaches beyond the {size[0]} x {size[1]} pixels of the picture")
                 if self._image.format in ("WEBP", "AVIF"):
                     self._image.load()  # which sets the duration
                 seconds = Fraction(self._image.info.get("duration") or 0).limit_denominator(_FINEST) / 1000

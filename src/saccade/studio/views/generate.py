@@ -32,6 +32,17 @@ def write_generation_page(
 
     Raises DataError if the page cannot be written, and SaccadeError as `trace_generation` and `trace_pipeline` do.
     """
+    picture, page = generation_page(task, settings, callback, originals)
+    return picture, write_page(path, page, budget)
+
+
+def generation_page(
+    task: GenerateTask | PublicGenerateTask,
+    settings: Settings,
+    callback: Callback | None = None,
+    originals: Originals | None = None,
+) -> tuple[GeneratedPicture, PageInput]:
+    """The picture, and the page that `write_generation_page` writes of it."""
     if isinstance(task, GenerateTask):
         generation = trace_generation(task, settings, values=True, callback=callback, originals=originals)
         picture, targets = generation.picture, painted_words(generation, len(generation.steps) // 2)
@@ -47,7 +58,7 @@ def write_generation_page(
         model=_facts(task, settings),
         targets=targets,
     )
-    return picture, write_page(path, page, budget)
+    return picture, page
 
 
 def _facts(task: GenerateTask | PublicGenerateTask, settings: Settings) -> dict[str, str]:

@@ -48,6 +48,19 @@ def write_film_page(
 
     Raises DataError if the page cannot be written, and SaccadeError as `trace_generated_film` and `trace_film` do.
     """
+    film, page = film_page(task, settings, known, callback, originals, window)
+    return film, write_page(path, page, budget)
+
+
+def film_page(
+    task: GenerateTask | PublicFilmTask,
+    settings: Settings,
+    known: KnownFrames | None = None,
+    callback: Callback | None = None,
+    originals: Originals | None = None,
+    window: int = -1,
+) -> tuple[GeneratedFilm, PageInput]:
+    """The film, and the page that `write_film_page` writes of it."""
     targets: PaintedFilm | FilmWords
     if isinstance(task, GenerateTask):
         generation = trace_generated_film(task, settings, known, window, None, callback, originals)
@@ -65,7 +78,7 @@ def write_film_page(
         model=_facts(task, film),
         targets=targets,
     )
-    return film, write_page(path, page, budget)
+    return film, page
 
 
 def painted_film(generation: FilmGeneration) -> PaintedFilm:
