@@ -100,6 +100,8 @@ class AnimationReader(FilmReader):
             if not given:
                 raise decode_error(error, self.display) from error
             self._damage = error
+            self._image.close()  # Pillow's picture stays as large as it became
+            self._image = self._open()
         missing = sum(each <= shortest for each in given)
         if missing and len(given) > 1:
             self.notes.append(f"{self.display}: {missing} frames have no duration and were taken to last 0.1 s")
