@@ -107,7 +107,7 @@ def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
         return PublicMatchTask(load_matcher(spec))
     raise CheckpointError(
         f"{spec} does not match texts with pictures: a model that matches text with pictures is needed, such as "
-        "hf:openai/clip-vit-base-patch32"
+        "hf:openai/clip-vit-base-patch32, or the bundled matcher for drawn scenes"
     )
 
 
