@@ -48,9 +48,10 @@ def val(
         out.mkdir(parents=True, exist_ok=True)
     try:
         result = commands.evaluate(task, data, split, on_error, place, out, task_options)
-    finally:  # of an evaluation that failed no empty folder is left
-        if not any(out.iterdir()):
+    except BaseException:
+        if not any(out.iterdir()):  # a folder of nothing is not left
             out.rmdir()
+        raise
     scores = {**result.scores, "notes": result.notes}
     write_file(out / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1).encode())
     if result.rows:

@@ -80,6 +80,7 @@ class PublicMatchTask(PublicTask):
 
     def predict_all(self, sources: Iterable[Source], texts: Sequence[str], batch: int = 16) -> Iterator[Ranking]:
         """`predict` for many pictures, in batches, in order."""
+        self.check_shares(texts)
         encoded = self.encode_texts(texts)
         pictures = map(read_image, sources)
         while some := list(islice(pictures, batch)):
@@ -90,14 +91,13 @@ class PublicMatchTask(PublicTask):
         self, pictures: Sequence[Picture], features: Vectors, texts: Sequence[str], encoded: Vectors
     ) -> Iterator[Ranking]:
         """`predict` for pictures and texts that are encoded."""
-        self._check_shares(texts)
         logits = self.similarity(features, encoded)
         cosines = features.vector @ encoded.vector.T
         scores = logits.sigmoid() if self.independent else logits.softmax(dim=1)
         for picture, row, score, cosine in zip(pictures, logits, scores, cosines, strict=True):
             yield Ranking.ordered(picture, texts, row, score, cosine)
 
-    def _check_shares(self, texts: Sequence[str]) -> None:
+    def check_shares(self, texts: Sequence[str]) -> None:
         """Raises DataError for two texts that are one to a model whose scores are shares: it would get half twice."""
         seen: dict[tuple[int, ...], str] = {}
         for text in () if self.independent else texts:
