@@ -190,7 +190,8 @@ class Run:
         self.validated = self.step
         if self.best.update(scores, self.step) and self.device.main:
             self.best_weights = copy_weights(model)
-            self.writer.wait()  # where a model is there is a state, so that a run without one loses none
+            if not states(self.folder / "state"):  # a model is never there before a state to resume from
+                self.writer.wait()
             self.task.save(model, self.folder / "model", scores)
         self.schedule.validated(time.monotonic() - begun)
 
