@@ -1,7 +1,7 @@
 """Output of the commands, in the language of the terminal. Names of files, labels and models are printed literally,
 never as markup or control codes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -130,6 +130,12 @@ class ProgressBar:
 def note(console: Console, text: str) -> None:
     """Print an assumption that the user should know of."""
     console.print(local(f"note: {printable(text)}"), style="dim", soft_wrap=True)
+
+
+def notes(texts: Iterable[str]) -> None:
+    """Print several on stderr."""
+    for text in texts:
+        note(stderr(), text)
 
 
 def line(console: Console, *parts: str | tuple[str, str]) -> None:

@@ -130,8 +130,7 @@ def read_before(
             # one that is shown again is not kept again: a film of two frames may last for hours
             frames.append(resized(picture.image, size) if picture is not before else frames[-1])
             before = picture
-        for note in film.notes:
-            console.note(console.stderr(), note)
+        console.notes(film.notes)
         first = frames[0]
         console.note(
             console.stderr(),

@@ -95,5 +95,4 @@ def takes_films(task: Any) -> bool:
 
 def print_notes(task: Any) -> None:
     """Print what was assumed when a model was loaded."""
-    for note in task.notes:
-        console.note(console.stderr(), note)
+    console.notes(task.notes)

@@ -86,8 +86,7 @@ def predict(
     notes: list[str] = []
     files = find_images(pictures, also=is_video, skipped=closed, notes=notes)
     _check_outputs(files, out, options)
-    for note in notes:
-        console.note(console.stderr(), note)
+    console.notes(notes)
     form: Literal["json", "csv", "text", "table"] = (
         "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
     )
@@ -190,8 +189,7 @@ class Inputs:
             frames = tqdm(decoded, total=video.count, unit="frames", delay=1, disable=None)
             for i, (time, picture) in enumerate(frames):
                 yield self._enqueue(picture, file, video, i, time)
-        for note in video.notes:
-            console.note(console.stderr(), note)
+        console.notes(video.notes)
 
     def _enqueue(self, picture: "Picture", file: Path, *position: Any) -> "Picture":
         from saccade.tasks.artifacts import Frame
@@ -225,8 +223,7 @@ class Clips(Inputs):
 
         self.pending.append(Frame(file, None))
         yield read
-        for note in read.notes:
-            console.note(console.stderr(), note)
+        console.notes(read.notes)
 
 
 def _has_room(pictures: Sequence[Any]) -> bool:

@@ -124,8 +124,7 @@ def _check(text: str, pictures: Path, sheet: Path | None, index: Path | None) ->
         raise DataError(f"{printable(pictures)} is a file: give the folder of the pictures to search")
     notes: list[str] = []
     files = find_images(pictures, notes=notes)
-    for note in notes:
-        console.note(console.stderr(), note)
+    console.notes(notes)
     for out in (sheet, index):
         if out is not None:
             output.check_writable(out, files)

@@ -84,8 +84,7 @@ class SourceOptions:
         image = None if self.image is None else Original.read(self.image, self._mask())
         style = None if self.style is None else Original.read(self.style)
         for original in filter(None, (image, style)):
-            for note in original.notes:
-                console.note(console.stderr(), note)
+            console.notes(original.notes)
         if base is not None:
             _note_differences(base, image, style)
         return Originals(image, style)

@@ -56,8 +56,7 @@ def val(
     write_file(out / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1).encode())
     if result.rows:
         write_file(out / "pictures.csv", _table(result.rows).encode())
-    for note in result.notes:
-        console.note(console.stderr(), note)
+    console.notes(result.notes)
     if as_json:
         print(json.dumps(scores, ensure_ascii=False))
         return

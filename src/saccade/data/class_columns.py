@@ -19,8 +19,7 @@ from saccade.errors import DataError, some_of
 LABEL_COLUMNS = (
     "label", "labels", "class", "classes", "classname", "classlabel", "classid", "labelname", "labelid", "category",
     "categories", "categoryname", "categoryid", "target", "species", "breed", "variety", "diagnosis", "disease", "dx",
-    "findinglabel",
-    "findinglabels", "klasse", "kategorie", "라벨", "클래스",
+    "findinglabel", "findinglabels", "klasse", "kategorie", "라벨", "클래스",
 )  # fmt: skip
 FILE_COLUMNS = (
     "file", "filename", "filepath", "path", "image", "imagename", "imagepath", "imageid", "imagefile", "img", "imgname",

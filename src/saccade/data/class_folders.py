@@ -143,7 +143,7 @@ def _alike(store: Store, tree: Tree, root: str) -> list[str]:
             f"the folders {_some(names)} of {_display(store, root)} are the first letters of those in them "
             f"({_some(next(iter(inner_of.values())))}), not classes: move each class folder into one folder"
         )
-    below = {tuple(tree.below(join(root, name))) for name in names}
+    below = {tuple(inner) for inner in inner_of.values()}
     if len(names) < 2 or len(below) > 1 or len(inner := next(iter(below))) < 2:
         return []
     text = f"the folders {_some(names)} of {_display(store, root)} all hold the folders {_some(inner)}"

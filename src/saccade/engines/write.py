@@ -28,15 +28,13 @@ class Format(NamedTuple):
 
 
 def write_onnx(program: ExportedProgram, signature: Signature, metadata: str, file: Path) -> None:
-    """An ONNX file with the metadata in its `metadata_props`. Raises SaccadeError without onnx and onnxscript."""
+    """An ONNX file with the metadata in its `metadata_props`."""
     file.write_bytes(_onnx(program, signature, metadata))
 
 
 def write_openvino(program: ExportedProgram, signature: Signature, metadata: str, file: Path) -> None:
     """OpenVINO's XML, with the metadata in its `rt_info`, and the weights beside it in a .bin of float32. It goes
-    through ONNX: OpenVINO reads some exported programs wrongly. Raises SaccadeError without openvino, onnx and
-    onnxscript."""
-    require_openvino()
+    through ONNX: OpenVINO reads some exported programs wrongly."""
     import openvino
 
     with TemporaryDirectory() as place:
@@ -77,7 +75,6 @@ FORMATS = {
 
 
 def _onnx(program: ExportedProgram, signature: Signature, metadata: str) -> bytes:
-    require_onnx()
     try:
         with _quiet():
             written: Any = torch.onnx.export(

@@ -104,15 +104,20 @@ def _value(value: str, kind: str | None, labels: Mapping[str, str]) -> str:
     return korean(value, labels) if kind == "text" else value
 
 
+def _parts(template: str) -> list[str]:
+    """Literal, name, kind, literal and so on; in place of the s of a plural after a number is a zero byte."""
+    return _PLACE.split(_PLURAL.sub(r"\1\0", template))
+
+
 @cache
 def _literals(template: str) -> list[str]:
-    """The parts around the places; a noun after a number ends them without the s of its plural."""
-    return [part for literal in _PLACE.split(_PLURAL.sub(r"\1\0", template))[::3] for part in literal.split("\0")]
+    """The parts around the places, without that s."""
+    return [part for literal in _parts(template)[::3] for part in literal.split("\0")]
 
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    parts = _PLACE.split(_PLURAL.sub(r"\1\0", template))  # literal, name, kind, literal ...
+    parts = _parts(template)
     places = [f"(?P<{name}>{'.+?' if len(name) > 1 else _NUMBER})" for name in parts[1::3]]
     literals = (re.escape(literal).replace(re.escape("\0"), "s?") for literal in parts[::3])
     return re.compile("".join(part for pair in zip(literals, [*places, ""], strict=True) for part in pair), re.DOTALL)

@@ -63,8 +63,8 @@ def compare(task: MatchTask | PublicMatchTask, picture: Picture, features: Any, 
     Raises DataError for texts as `predict` does."""
     model: Any = task
     shared = isinstance(task, PublicMatchTask) and not task.independent
-    if isinstance(task, PublicMatchTask):
-        task.check_shares(texts)
+    if shared:
+        model.check_shares(texts)
     unrelated = [text for text in UNRELATED if text not in texts]
     ranking, other = (
         next(model.rank([picture], features, some, model.encode_texts(some))) for some in (texts, unrelated)
