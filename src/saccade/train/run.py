@@ -270,7 +270,7 @@ class Run:
         return {
             **self.config.model_dump(),
             "data": self.task.identity,
-            "recipe": self.task.recipe.model_dump(),
+            "recipe": self.task.recipe.model_dump(mode="json"),
         }
 
     def _resume(self) -> list[str]:

@@ -4,7 +4,9 @@ import pickle
 
 import pytest
 import torch
+from PIL import Image
 
+from saccade.data.captions import caption_splits
 from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError
@@ -58,17 +60,46 @@ def test_loss_is_the_weighted_sum_of_its_parts():
 
 def test_batches():
     training = MatchTraining(*worlds(), recipe())
-    part, other = parts(training)
+    (part,), (other,) = parts(training)
     assert part.pictures.shape == (4, 3, 32, 32)
     assert [len(each) for each in part.annotations] == [4, 16]
     assert not torch.equal(part.pictures, other.pictures)
-    (batch,) = training.collate([part, other])
+    (batch,) = training.collate([[part], [other]])
     assert torch.equal(batch.pictures, torch.cat([part.pictures, other.pictures]))
     assert (len(batch.words), *batch.labels.shape) == (32, 8, 32)
     loss = training.loss(training.model, [batch], torch.device("cpu"))
     loss.backward()
     assert loss.isfinite()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in training.model.parameters())
+
+
+def test_captioned_pictures_take_part_in_batches_of_scenes(tmp_path):
+    for i in range(20):
+        Image.new("RGB", (32, 32), (12 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    rows = [f"{i}.png,number {i}" for i in range(20)]
+    (tmp_path / "captions.csv").write_text("\n".join(["file_name,text", *rows]))
+    mixed = recipe(captioned=tmp_path, captioned_share=0.5, captions=1, hard_captions=0)
+    training = MatchTraining(*worlds(), mixed)
+    assert any("was read as captions" in note for note in training.notes)
+    assert MatchTraining(*worlds(), recipe()).identity != training.identity
+    known, held_out = caption_splits(tmp_path)
+    assert (len(known), len(held_out)) == (18, 2)
+    words, random = set(), torch.Generator().manual_seed(0)
+    for _ in range(20):
+        both = training.collate([training.batch(torch.arange(2), random, 0.0) for _ in range(2)])
+        assert [tuple(each.pictures.shape) for each in both] == [(8, 3, 32, 32)] * 2
+        assert [tuple(each.labels.shape) for each in both] == [(8, 8)] * 2
+        words.update(both[1].words.vocabulary())
+    assert words == {"number", *(known.captions(i)[0].split()[1] for i in range(18))}
+    loss, *halves = (training.loss(training.model, each, torch.device("cpu")) for each in (both, both[:1], both[1:]))
+    torch.testing.assert_close(loss, sum(halves) / 2)
+    train(training, TrainConfig(epochs=1, batch=8, device="cpu", precision="fp32", compile="no"), tmp_path / "run")
+    assert load(tmp_path / "run").card["recipe"]["captioned"] == str(tmp_path)
+
+
+def test_captioned_pictures_that_are_not_there(tmp_path):
+    with pytest.raises(SaccadeError, match="missing"):
+        MatchTraining(*worlds(), recipe(captioned=tmp_path / "missing"))
 
 
 def test_batches_of_a_copy_without_the_network_are_the_same():
@@ -103,7 +134,7 @@ def test_locked_encoder():
 
 def test_progressive_resize():
     training = MatchTraining(*worlds(size=64), recipe(size=64, progressive_resize=True))
-    sides = [parts(training, progress)[0].pictures.shape[-1] for progress in (0, 0.6, 1)]
+    sides = [parts(training, progress)[0][0].pictures.shape[-1] for progress in (0, 0.6, 1)]
     assert sides == [32, 48, 64]
     with pytest.raises(SaccadeError, match="progressive-resize"):
         MatchTraining(*worlds(), recipe(progressive_resize=True))

@@ -1,5 +1,6 @@
 """Options of the training of a matcher."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -35,6 +36,11 @@ class MatchRecipe(Options):
     caption set, by the similarity of the towers."""
     random_negatives: Annotated[int, Field(ge=0)] = 2
     """Captions drawn at random from the batch that the head compares with each picture."""
+    captioned: Path | None = None
+    """Pictures with captions, without those that are held out by default, that take part in every batch of scenes; each
+    is compared with their captions alone."""
+    captioned_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """Their share of the pictures of a batch."""
     hflip: bool = False
     """Flip the pictures of a caption set horizontally with probability 0.5: only if its captions do not tell left from
     right."""
@@ -49,9 +55,10 @@ class MatchRecipe(Options):
     def check_for(self, scenes: bool) -> None:
         """Raises UsageError for an option that does not apply to scenes, or to caption sets, and has another value than
         its default."""
-        name, data = ("hflip", "scenes") if scenes else ("hard_captions", "a caption set")
-        if getattr(self, name) != type(self).model_fields[name].default:
-            raise UsageError(f"--{name.replace('_', '-')} does not apply to {data}: leave it out")
+        names, data = (("hflip",), "scenes") if scenes else (("hard_captions", "captioned"), "a caption set")
+        for name in names:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise UsageError(f"--{name.replace('_', '-')} does not apply to {data}: leave it out")
 
     def size_at(self, progress: float) -> int:
         """Side of the training pictures at a fraction of the run, 0 to 1: a half, three quarters, then full."""

@@ -1,5 +1,7 @@
 """Training of a matcher."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -12,7 +14,9 @@ from saccade.device import Device
 from saccade.models.matcher import Matcher, MatcherConfig
 from saccade.models.text import TextEncoderConfig
 from saccade.ops import tokenize
+from saccade.options import DataOptions
 from saccade.tasks.base import Task
+from saccade.tasks.captions import captioned_splits
 from saccade.tasks.encoders import encoder_config, floor_to_patches, load_pretrained
 from saccade.tasks.match.batches import Batch, Part, ScenePairs
 from saccade.tasks.match.candidates import Candidates, candidate_sets
@@ -29,7 +33,8 @@ MAX_WORDS = 256  # of a text: captions that list all relations of eight objects 
 
 class MatchTraining(SourceTraining):
     """Pictures with captions, a new matcher, and its loss. Scenes come in pairs that differ in one attribute or
-    relation; the captions of a set are drawn by lot."""
+    relation; the captions of a set are drawn by lot. With scenes, pictures with captions may take part in each batch:
+    what is true of both is not known, so that each is compared with captions of its own kind."""
 
     recipe: MatchRecipe
     source: ScenePairs | CaptionedPictures
@@ -56,6 +61,7 @@ class MatchTraining(SourceTraining):
         self.model, self.patch, self._text = matcher, matcher.vit.config.patch, matcher.config.text
         self.size = size if isinstance(train, Scenes) else floor_to_patches(size, self.patch)
         self.source = self._open_source(train)
+        self.captioned = None if recipe.captioned is None else self._open_captioned(recipe.captioned)
         mean, std = self._channel_stats(seed)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
         self.candidates: list[Candidates] | list[DecodedCandidates] = (
@@ -75,18 +81,41 @@ class MatchTraining(SourceTraining):
             return ScenePairs(train, self.recipe)
         return CaptionedPictures(train, self.size, self.recipe)
 
-    def batch(self, indices: Tensor, generator: Generator, progress: float) -> Part:
-        """Pictures with what is known of their captions; of scenes two an index."""
-        pictures, annotations = self.source.samples(indices, self._size_at(progress), generator)
+    def _open_captioned(self, folder: Path) -> CaptionedPictures:
+        """What takes part in batches of scenes: the part of `folder` to train on."""
+        train, _ = captioned_splits(DataOptions(data=folder), 0, MAX_WORDS)
+        self.notes += train.notes
+        self._identity += [[*train.names], [train.captions(i) for i in range(len(train))]]
+        return CaptionedPictures(train, self.size, self.recipe)
+
+    def batch(self, indices: Tensor, generator: Generator, progress: float) -> list[Part]:
+        """Pictures with what is known of their captions; of scenes two an index, and after them the captioned pictures
+        that take part."""
+        parts = [self._part(self.source, indices, generator, progress)]
+        if self.captioned is not None:
+            share = self.recipe.captioned_share
+            n = max(1, round(len(parts[0].pictures) * share / (1 - share)))
+            drawn = torch.randint(len(self.captioned), (n,), generator=generator)
+            parts.append(self._part(self.captioned, drawn, generator, progress))
+        return parts
+
+    def _part(
+        self, source: ScenePairs | CaptionedPictures, indices: Tensor, generator: Generator, progress: float
+    ) -> Part:
+        pictures, annotations = source.samples(indices, self._size_at(progress), generator)
         seed = int(torch.randint(2**62, (), generator=generator))
         return Part((pictures * 255).round().byte(), annotations, seed)
 
-    def collate(self, batches: list[Part]) -> list[Batch]:
-        """One batch, with labels of all pictures and all captions."""
-        generator = Generator().manual_seed(batches[0].seed)
-        texts, labels, chosen = self.source.pairs([part.annotations for part in batches], generator)
+    def collate(self, batches: list[list[Part]]) -> list[Batch]:
+        """A batch for each source, with labels of all its pictures and all its captions."""
+        sources = [self.source] if self.captioned is None else [self.source, self.captioned]
+        return [self._batch(source, parts) for source, parts in zip(sources, zip(*batches, strict=True), strict=True)]
+
+    def _batch(self, source: ScenePairs | CaptionedPictures, parts: Sequence[Part]) -> Batch:
+        generator = Generator().manual_seed(parts[0].seed)
+        texts, labels, chosen = source.pairs([part.annotations for part in parts], generator)
         words = tokenize(texts, self._text.max_words, self._text.max_bytes).without_spans()
-        return [Batch(torch.cat([part.pictures for part in batches]), words, labels, chosen)]
+        return Batch(torch.cat([part.pictures for part in parts]), words, labels, chosen)
 
     def sampler(self) -> Self:
         """As for every task; the validation pictures stay behind too."""
@@ -101,9 +130,13 @@ class MatchTraining(SourceTraining):
         return model
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
-        """`matching_loss` of all pictures with all captions."""
-        (batch,) = batches
-        pictures, words, labels, choice = batch.on(device)
+        """`matching_loss` of all pictures with all captions of their batch, in the mean over the pictures."""
+        pictures = sum(len(batch.pictures) for batch in batches)
+        losses = [self._loss(model, batch.on(device)) * (len(batch.pictures) / pictures) for batch in batches]
+        return torch.stack(losses).sum()
+
+    def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        pictures, words, labels, choice = batch
         similarity, match = model(self.preprocess.normalize(pictures), words, choice)
         chosen = choice if isinstance(choice, Tensor) else choice(similarity.detach())
         return matching_loss(similarity, match, labels, chosen)
