@@ -5,10 +5,10 @@ check:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2 --dist loadfile
 
 test:
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2 --dist loadfile
 
 format:
 	.venv/bin/ruff check --fix .

@@ -25,7 +25,7 @@ def test_a_run_of_seconds(train, tmp_path):
     completed = train("--budget", "5s", "--ema", "0.9")
     took = time.monotonic() - begun
     assert completed.code == 0, completed.err
-    assert 4 < took < 9  # on a busy machine calibration and disk are slow
+    assert 2 < took < 12  # on a busy machine a step that would not end in time is left out; calibration, disk are slow
     assert "5 s in steps of 8" in completed.out + completed.err
     run = tmp_path / "runs" / "classify"
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
