@@ -43,3 +43,17 @@ def test_under_autocast_the_dtype_of_the_tokens_stays():
     with torch.autocast("cpu", torch.bfloat16):
         assert norm(x).dtype == torch.float32
         assert norm(x.bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_half_precision_rounds_once(dtype, gradients):
+    """PyTorch 2.13 rounds before it multiplies by the weight too, and is off by up to twice as much."""
+    norm, x = norm_and_tokens(dtype, 193)
+    exact = F.rms_norm(x.double(), (193,), norm.weight.double(), norm.eps)
+    with torch.set_grad_enabled(gradients):
+        found = norm(x)
+    within = exact.abs() * (torch.finfo(dtype).eps / 2 * 1.01)
+    assert bool(((found.double() - exact).abs() <= within).all())
+    torchs = F.rms_norm(x, (193,), norm.weight.to(dtype), norm.eps).double()
+    assert not bool(((torchs - exact).abs() <= within).all())
