@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from saccade.data.class_folders import ClassPart
 from saccade.data.class_tables import ClassTables, Row, candidates
-from saccade.data.files import escape
+from saccade.data.files import escape, natural_key
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, join, parent_folder, read_text
 from saccade.data.tabular import TEXT_SUFFIXES, PictureIndex
@@ -39,11 +39,29 @@ def find_lists(store: Store, part: ClassPart) -> ClassTables | None:
                 parts.setdefault(split, []).append(row)
     if not files:
         return None
-    notes = [f"splits read from {some_of(map(escape, files))} of {store.label}"]
+    parts, divisions = _first_division(parts)
+    notes = [f"splits read from {some_of(map(escape, files))} of {store.label}", *divisions]
     unlisted = set(class_of).difference(row.picture for rows in parts.values() for row in rows)
     if unlisted:
         notes.append(f"{len(unlisted)} pictures are in no list of a split and are not used")
     return ClassTables(store, part.root, files, parts, problems, notes, "class folders with lists")
+
+
+def _first_division(parts: dict[str, list[Row]]) -> tuple[dict[str, list[Row]], list[str]]:
+    """Of several divisions of the same pictures (train1, val1, train2, val2, ... of DTD) the first, and a note on it;
+    all lists and no note where they are parts of one."""
+    divisions: dict[str, dict[str, list[Row]]] = {}
+    for name, rows in parts.items():
+        divisions.setdefault(re.sub(r".*?(\d*)$", r"\1", name), {})[name] = rows
+    roles = {number: len({split_role(name) for name in names}) for number, names in divisions.items()}
+    pictures = [{row.picture for rows in names.values() for row in rows} for names in divisions.values()]
+    if max(roles.values()) < 2 or sum(map(len, pictures)) == len(set.union(*pictures)):
+        return parts, []
+    first = divisions[min(divisions, key=lambda number: (-roles[number], natural_key(number)))]
+    return first, [
+        f"{len(divisions)} divisions of the same pictures are listed, and {some_of(map(escape, first))} were taken; "
+        "to use another, move these lists out of the folder"
+    ]
 
 
 def _numbered(store: Store, name: str, index: PictureIndex, class_of: Mapping[str, str]) -> list[tuple[str, Row]]:

@@ -183,6 +183,9 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
     if len(part.by_class) < 2 and faults:
         raise _no_classes(f"{part.label} has one class folder only", store, faults)
     _classes_in_tables(store, layout, part)
+    if table is not None and _names_more(part, table):
+        layout.notes.append(f"further classes of pictures are not read: {some_of(map(escape, table.files))}")
+        table = None
     if table is not None and not layout.tables:
         names = _compare(part, table)
         if names is None:
@@ -241,16 +244,24 @@ def _no_classes(problem: str, store: Store, faults: Mapping[str, DataError] | No
     return DataError("; ".join(filter(None, [problem, *tables, without_suffix(store), held])))
 
 
+def _pairs(part: ClassPart, table: ClassTables) -> set[tuple[str, str]]:
+    """Class folder and class in the table, of all pictures that are in both."""
+    label_of = table.label_of
+    full_names = ((name, join(part.root, file)) for name, files in part.by_class.items() for file in files)
+    return {(name, label_of[full]) for name, full in full_names if full in label_of}
+
+
+def _names_more(part: ClassPart, table: ClassTables) -> bool:
+    """Whether a table has the class folder of each picture, and of some further classes (DTD's joint annotations)."""
+    pairs = _pairs(part, table)
+    alone = all((name, name) in pairs for name in part.by_class)
+    return alone and len(pairs) > len(part.by_class) and all(name in label.split() for name, label in pairs)
+
+
 def _compare(part: ClassPart, table: ClassTables) -> dict[str, str] | None:
     """Class of the table -> class folder; None, with a note, where the folders are groups of the table's classes or
     parts of the set (`part_1`, `part_2`). Raises DataError if the two are not the same pictures."""
-    pairs = {
-        (name, label_of[full])
-        for label_of in [table.label_of]
-        for name, files in part.by_class.items()
-        for file in files
-        if (full := join(part.root, file)) in label_of
-    }
+    pairs = _pairs(part, table)
     covered = {each for each, _ in pairs} == set(part.by_class)
     numbered = len({re.sub(r"[\W\d_]+", "", name.casefold()) for name in part.by_class}) == 1
     if covered and len(pairs) > len(part.by_class) and (numbered or len({label for _, label in pairs}) == len(pairs)):

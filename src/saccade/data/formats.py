@@ -166,6 +166,8 @@ NO_CLASSES = (
 )  # fmt: skip
 # Formats of sets whose masks number the objects of each picture.
 OBJECT_NUMBERS = ("DAVIS's lists", "PASCAL text of version 1", "YouTube-VOS JSON")
+# Formats of sets in which a folder holds the frames of one video.
+VIDEOS = ("DAVIS's lists", "YouTube-VOS JSON")
 _EXPORT = "export it as COCO JSON"
 _SEVERAL = (
     "it is multi-label, and one class a picture is learned: write a CSV with the columns file_name and label, for one "

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from pathlib import PurePosixPath
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
 from saccade.data.files import count_suffixes, escape
+from saccade.data.formats import VIDEOS
 from saccade.data.recognise import describe, recognise
 from saccade.data.split_names import find_split, is_trainval, splits_by_role
 from saccade.data.store import Store, open_store
@@ -162,8 +164,7 @@ def random_split(
     groups: name -> indices, to take the fraction of each group. Default: the whole set.
 
     Raises DataError for a fraction outside 0..1 and for a group of a single picture."""
-    if not 0 < val_fraction < 1:
-        raise DataError(f"val_fraction={val_fraction} was given; a number between 0 and 1 expected")
+    check_fraction(val_fraction)
     rng, held_out = np.random.default_rng(seed), list[int]()
     for name, members in (groups or {dataset.label: range(len(dataset))}).items():
         if len(members) < 2:
@@ -174,6 +175,41 @@ def random_split(
         count = min(max(1, round(val_fraction * len(members))), len(members) - 1)
         held_out += sorted(rng.permutation(members)[:count].tolist())
     return dataset.subset(sorted(set(range(len(dataset))) - set(held_out))), dataset.subset(held_out)
+
+
+def split_videos(layout: Layout, dataset: Dataset, val_fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+    """`random_split`; of a set of videos, by whole videos: neighbouring frames are nearly the same picture.
+
+    Raises DataError as `random_split`, and for a single video."""
+    folders: dict[str, list[int]] = {}
+    for i, name in enumerate(dataset.names):
+        folders.setdefault(PurePosixPath(name).parent.name, []).append(i)
+    if not any(each.format in VIDEOS for each in recognise(layout.store)):
+        train, held_out = random_split(dataset, val_fraction, seed)
+        if len(folders) > 1 and all(PurePosixPath(name).stem.isdigit() for name in dataset.names):
+            held_out.notes.append(
+                f"pictures are numbered in {len(folders)} folders ({some_of(map(escape, folders))}): if these are "
+                "frames of videos, which were divided picture by picture, move the videos into folders named train "
+                "and val"
+            )
+        return train, held_out
+    if len(folders) < 2:
+        raise DataError(
+            f"{dataset.label} has frames of one video only; two are needed to hold one out for validation: "
+            "add one, or name a validation set (--val)"
+        )
+    check_fraction(val_fraction)
+    chosen = held_out_names(folders, val_fraction, seed)
+    held = [i for name in folders if name in chosen for i in folders[name]]
+    train, held_out = dataset.subset(sorted(set(range(len(dataset))) - set(held))), dataset.subset(sorted(held))
+    held_out.notes.append(f"whole videos are held out: {some_of(map(escape, sorted(chosen)))}")
+    return train, held_out
+
+
+def check_fraction(val_fraction: float) -> None:
+    """Raises DataError for a fraction outside 0..1."""
+    if not 0 < val_fraction < 1:
+        raise DataError(f"val_fraction={val_fraction} was given; a number between 0 and 1 expected")
 
 
 def held_out_names(names: Iterable[str], fraction: float, seed: int, least: int = 1) -> set[str]:

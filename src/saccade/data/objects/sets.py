@@ -6,6 +6,7 @@ detected.
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.plausibility import check_plausible, class_notes
 from saccade.data.objects.shapes import Shapes
 from saccade.data.recognise import describe, recognise
-from saccade.data.splitting import nothing_found, select_split, split_train_val
+from saccade.data.splitting import nothing_found, select_split, split_train_val, split_videos
 from saccade.data.store import open_store
 from saccade.errors import DataError
 from saccade.options import ExifPixels
@@ -104,7 +105,7 @@ def object_splits(
         classes, relations = (None, None) if like is None else (like.classes, like.relations)
         return _open_split(layout, split, on_error, classes, relations, exif)
 
-    train, held_out = split_train_val(layout, other, open_split, val_fraction, seed)
+    train, held_out = split_train_val(layout, other, open_split, val_fraction, seed, partial(split_videos, layout))
     if not train.any_objects:
         left = f"; {len(held_out)} were held out, seed {seed}" if held_out.any_objects and not layout.splits else ""
         raise DataError(

@@ -1,5 +1,5 @@
 """A set of picture files and mask files: its pairs, classes, and splits, which folders say or text files that list the
-pictures of each: on each line a name, a path, or a picture and its mask."""
+pictures of each: on each line a name, a path, a picture and its mask, or the name of a folder (a video of DAVIS)."""
 
 import re
 from collections.abc import Iterable
@@ -198,8 +198,10 @@ class Finder:
 
     def __init__(self, files: Iterable[str]):
         self._by_tail: dict[str, list[str]] = {}
+        self._by_folder: dict[str, list[str]] = {}
         for name in files:
             parts = PurePosixPath(name).with_suffix("").parts
+            self._by_folder.setdefault("".join(parts[-2:-1]), []).append(name)
             for i in range(len(parts)):
                 self._by_tail.setdefault("/".join(parts[i:]), []).append(name)
 
@@ -216,6 +218,10 @@ class Finder:
                     return close[0]
         return None
 
+    def inside(self, folder: str) -> list[str]:
+        """The files in the folders of that name."""
+        return self._by_folder.get(folder, [])
+
 
 def find_lists(store: Store, root: str, find: Finder) -> dict[str, list[str]]:
     """Split -> the files that list it: those in VOC's ImageSets/Segmentation, else those named like a split that list
@@ -226,26 +232,38 @@ def find_lists(store: Store, root: str, find: Finder) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in voc or [n for n in texts if split_role(n)]:
         lines = [each for each in lines_of(store, name)[:TRIED] if each]
-        if any(resolve(line, find, find, "") is not None for line in lines) or (voc and not lines):
+        if any(resolve(line, find, find, "") for line in lines) or (voc and not lines):
             found.setdefault(PurePosixPath(name).stem, []).append(name)
-    return found
+    return {split: _without_parts(store, names, find) for split, names in found.items()}
+
+
+def _without_parts(store: Store, names: list[str], find: Finder) -> list[str]:
+    """Lists of one split without those whose pictures are all in another: ImageSets/2016 beside 2017."""
+    if len(names) < 2:
+        return names
+    listed = {n: {both for line in lines_of(store, n) if line for both in resolve(line, find, find, "")} for n in names}
+    kept = sorted(names, key=lambda name: -len(listed[name]))
+    kept = [name for i, name in enumerate(kept) if not any(listed[name] <= listed[other] for other in kept[:i])]
+    return [name for name in names if name in kept]
 
 
 def lines_of(store: Store, name: str) -> list[str]:
     return [line.strip() for line in read_text(store, name).splitlines()]
 
 
-def resolve(line: str, pictures: Finder, masks: Finder, near: str) -> tuple[str, str] | None:
-    """The picture of a line and its mask, "" if not given; None if there is no such picture. near: the split."""
+def resolve(line: str, pictures: Finder, masks: Finder, near: str) -> list[tuple[str, str]]:
+    """The picture of a line and its mask, "" if not given, or those in the folder of its name; empty if there are none.
+
+    near: the split."""
     whole = pictures(line, near)
     if whole is not None:
-        return whole, ""
+        return [(whole, "")]
     parts = [part for part in re.split(r"[\t,; ]+", line) if part]
     for i in range(1, len(parts)):  # names may contain spaces
         first = pictures(" ".join(parts[:i]), near)
         if first is not None:
-            return first, masks(" ".join(parts[i:]), near) or ""
-    return None
+            return [(first, masks(" ".join(parts[i:]), near) or "")]
+    return [(name, "") for name in pictures.inside(line)]
 
 
 def listed(
@@ -260,13 +278,13 @@ def listed(
             if not line:
                 continue
             where = f"{display}, line {i}"
-            both = resolve(line, pictures, masks, split)
-            if both is None:
+            pairs = resolve(line, pictures, masks, split)
+            if not pairs:
                 text = f"{where} names {escape(line)}, which is not a picture of the set; add or remove it"
                 problems.append(Problem("picture missing", where, text))
-            elif both[0] in found:
+            elif pairs[0][0] in found:
                 text = f"{where}: {escape(line)} is listed again"
                 problems.append(Problem("picture listed twice", where, text))
             else:
-                found[both[0]] = MaskedPicture(both[0], both[1], line=line)
+                found |= {picture: MaskedPicture(picture, mask, line=line) for picture, mask in pairs}
     return list(found.values()), problems

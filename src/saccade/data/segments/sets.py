@@ -18,6 +18,7 @@ folders and of its size, have its 11 classes, and 11 is ignored.
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from saccade.data.objects import coco
@@ -28,7 +29,7 @@ from saccade.data.segments.files import SegmentFiles
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.pairs import unmatched
-from saccade.data.splitting import nothing_found, select_split, split_train_val
+from saccade.data.splitting import nothing_found, select_split, split_train_val, split_videos
 from saccade.data.store import open_store
 from saccade.errors import DataError
 from saccade.options import ExifPixels
@@ -93,7 +94,8 @@ def segment_splits(
         classes, label_map = (None, None) if like is None else (like.classes, like.label_map)
         return _open_split(layout, split, on_error, classes, label_map, exif)
 
-    return split_train_val(_layout(source), None if val is None else _layout(val), open_split, val_fraction, seed)
+    layout, other = _layout(source), None if val is None else _layout(val)
+    return split_train_val(layout, other, open_split, val_fraction, seed, partial(split_videos, layout))
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
