@@ -89,6 +89,11 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
     "PaliGemma JSON lines": ("a/1.jpg", {"a.jsonl": {"image": "1.jpg", "prefix": "a", "suffix": "b"}}, "detect match"),
     "GeoJSON": ("a/1.tif", {"a.geojson": {"features": [{"type": "F", "geometry": {"coordinates": []}}]}}, "detect"),
     "text of boxes behind their number": ("a/1.jpg", {"b/1.jpg.txt": "2\n1 3 4 12 13\n3 13 14 22 23\n"}, "detect"),
+    "VOC XML without a suffix": (
+        "Images/n1-a/n1_1.jpg",
+        {"Annotation/n1-a/n1_1": "<annotation>\n<object><name>a</name><bndbox/></object></annotation>"},
+        "detect",
+    ),
     "text of boxes behind file names": ("a/1.ppm", {"gt.txt": "1.ppm;3;4;12;13;11\n"}, "detect"),
 }  # fmt: skip
 OPEN: dict[str, Callable[[Path], object]] = {
@@ -264,3 +269,29 @@ def test_lists_that_are_split_by_their_names(tmp_path: Path):
     train, val = object_splits(lay_out(tmp_path, pictures, files))
     assert train.names == [f"train/train{i}.jpg" for i in range(3)]
     assert len(val) == 3
+
+
+def test_annotations_by_their_id(tmp_path: Path):
+    """LIVECell."""
+    rows = {str(i): {"id": i, "image_id": i, "category_id": 1, "bbox": [3, 5 + i, 17, 19]} for i in (1, 2)}
+    document = {"images": [{"id": i, "file_name": f"{i}.tif"} for i in (1, 2)], "annotations": rows,
+                "categories": [{"id": 1, "name": "cell"}]}  # fmt: skip
+    root = lay_out(tmp_path, "a/1.tif a/2.tif", {"coco.json": document})
+    dataset = open_objects(root, on_error="fail")
+    assert [dataset.objects(i).boxes.tolist() for i in (0, 1)] == [[[3, 6, 20, 25]], [[3, 7, 20, 26]]]
+    rows["2"]["id"] = 1
+    with pytest.raises(DataError, match="annotations that are not a list"):
+        open_objects(lay_out(tmp_path, "", {"coco.json": document}))
+
+
+@pytest.mark.parametrize("kind", ["colour", "grey"])
+def test_ade20k_in_full_is_no_set_of_greys(tmp_path: Path, kind: str):
+    names = [f"images/training/a/abbey/ADE_train_0000000{i}" for i in range(3)]
+    root = lay_out(tmp_path / "set", " ".join(f"{name}.jpg" for name in names), {})
+    for name in names:
+        mask = np.zeros((41, 53, 3), np.uint8)
+        mask[7:19, 5:31] = (10, 10, 10) if kind == "grey" else (10, 20, 1)
+        save(root / f"{name}_seg.png", mask)
+    with pytest.raises(DataError, match=r"holds ADE20K in full, whose masks are not read: their red and green"):
+        segment_splits(root)
+    assert "ADE20K in full" in _said_by_the_doctor(root)

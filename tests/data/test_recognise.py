@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from saccade.data.formats import BINARY, CSV, FILES, FORMATS, JSON, NO_CLASSES, OBJECT_NUMBERS, TEXT, XML
+from saccade.data.formats import BINARY, CSV, FILES, FORMATS, JSON, NO_CLASSES, OBJECT_NUMBERS, PLAIN, TEXT, XML
 from saccade.data.objects.sets import open_objects
 from saccade.data.recognise import UNKNOWN, describe, recognise
 from saccade.data.store import open_store
@@ -52,7 +52,8 @@ CASES = [
     ("t.csv", "filename,file_size,file_attributes,region_shape_attributes\n", "VIA (VGG Image Annotator) CSV"),
     ("t.csv", "filename,width,height,class,xmin,ymin,xmax,ymax\n", "CSV of boxes (TensorFlow)"),
     ("t.csv", "filename,class,score,xmin,ymin,xmax,ymax\n", "CSV of boxes (Kaggle)"),
-    ("t.csv", "image_id,width,height,bbox,source\n", "CSV of boxes (Kaggle)"),
+    ("t.csv", "image_id,width,height,bbox,source\n", "CSV of boxes (global wheat)"),
+    ("t.csv", "image_id,width,height,bbox,category\n", "CSV of boxes (Kaggle)"),
     ("t.csv", "image,label,x,y,w,h\n", "CSV of boxes (Kaggle)"),
     ("t.csv", "images/a.png,3,5,20,31,ant\n", "CSV of boxes (RetinaNet)"),
     ("t.csv", "ImageId,EncodedPixels\na,1 5\n", "CSV of run lengths"),
@@ -119,7 +120,7 @@ def test_files_that_are_no_annotations(tmp_path, name, text):
 
 
 def test_every_format_has_an_entry():
-    marked = {name for name, *_ in [*JSON, *XML, *CSV, *TEXT]} | set(BINARY.values()) | set(UNKNOWN.values())
+    marked = {name for name, *_ in [*JSON, *XML, *CSV, *TEXT, *PLAIN]} | set(BINARY.values()) | set(UNKNOWN.values())
     assert marked | set(FILES.values()) == set(FORMATS)
     assert set(FORMATS) >= {*NO_CLASSES, *OBJECT_NUMBERS}
     assert all(bool(tasks) != bool(advice) for tasks, advice in FORMATS.values())

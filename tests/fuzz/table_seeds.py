@@ -54,7 +54,7 @@ def _signs() -> Tree:
 
 
 def box_tables() -> list[Tree]:
-    """TensorFlow's and RetinaNet's tables of boxes."""
+    """TensorFlow's, RetinaNet's and the global wheat heads' tables of boxes."""
     files = {f"images/{i}.png": picture(i) for i in (1, 2, 3)}
     head = b"filename,width,height,class,xmin,ymin,xmax,ymax,split\n"
     rows = (
@@ -62,10 +62,12 @@ def box_tables() -> list[Tree]:
     )
     plain = b"images/1.png,3,2,12,10,red\nimages/2.png,,,,,\nimages/3.png,4,3,9,9,green\n"
     shares = b"class;image_id;x_min;y_min;x_max;y_max\nred;1;0.1;0.2;0.5;0.6\ngreen;2;0.3;0.2;0.9;0.6\n"
+    wheat = b'image_id,width,height,bbox,source\n1,24,18,"[3.0, 2.0, 9.0, 8.0]",a\n2,24,18,"[4, 3, 5, 6]",b\n'
     return [
         files | {"labels.csv": head + rows},
         files | {"annotations.csv": plain},
         files | {"train_labels.csv": shares},
+        files | {"train.csv": wheat},
     ]
 
 

@@ -90,6 +90,8 @@ XML: list[tuple[str, ...]] = [
     ("PAGE XML", r"<(\w{1,9}:)?PcGts\b"),
     ("ALTO XML", r"<(\w{1,9}:)?alto\b"),
 ]
+# Files without a suffix.
+PLAIN: list[tuple[str, ...]] = [("VOC XML without a suffix", r"\A\s*(<\?[^>]*>\s*)?<annotation\b", r"<bndbox\b")]
 HEADER = r"\A[^\n]*"
 _FILE, _CLASS = (rf"(?i:\b(?:{names})\b)" for names in ("file_?name|image(_?(id|name|path))?", "class(_?name)?|label"))
 CSV: list[tuple[str, ...]] = [
@@ -103,6 +105,11 @@ CSV: list[tuple[str, ...]] = [
         rf"\A(?![^\n]*(?i:score|confidence))[^\n]*{_FILE}",
         rf"{HEADER}{_CLASS}",
         *(rf"{HEADER}(?i:\b{side}_?{end}\b)" for side in "xy" for end in ("min", "max")),
+    ),
+    (
+        "CSV of boxes (global wheat)",
+        r"\A(image_id|width|height|source|bbox|,)*\r?\n",
+        r"\A(?=[^\n]*image_id)[^\n]*bbox",
     ),
     ("CSV of boxes (Kaggle)", HEADER + r"(?i:\bx_?min|\bxtl\b|\bx[01]\b|\bbbox|bounding_?box|\bbox_)"),
     (
@@ -219,7 +226,12 @@ FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "OpenImages CSV": ((), _DATUM.format("open_images")),
     "CSV of run lengths": ((), "its run lengths are to be written as one mask a picture, or as COCO JSON"),
     "CSV of boxes (TensorFlow)": (("detect",), ""),
-    "CSV of boxes (Kaggle)": ((), "its rows are to be written as COCO JSON, or as YOLO's labels"),
+    "CSV of boxes (global wheat)": (("detect",), ""),
+    "CSV of boxes (Kaggle)": (
+        (),
+        "whether its numbers are corners or sizes is not known: write its rows as COCO JSON, or as YOLO's labels",
+    ),
+    "VOC XML without a suffix": ((), "give its files the suffix .xml, by which they are read (Stanford Dogs)"),
     "CSV of boxes (RetinaNet)": (("detect",), ""),
     "DOTA text": ((), "its corners are to be written as upright boxes in COCO JSON"),
     "KITTI text": ((), _DATUM.format("kitti")),

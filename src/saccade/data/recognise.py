@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from posixpath import basename, splitext
 
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.formats import BINARY, CSV, FILES, FORMATS, JSON, TEXT, XML
+from saccade.data.formats import BINARY, CSV, FILES, FORMATS, JSON, PLAIN, TEXT, XML
 from saccade.data.store import Store, look_at, parent_folder
 from saccade.errors import DataError
 
@@ -22,7 +22,7 @@ NAMES = 64  # of pictures that are looked for in files of an unknown kind
 STARTS = ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"BM", ".bmp"), (b"RIFF", ".webp"))
 UNKNOWN = {".json": "JSON of an unknown kind", ".jsonl": "JSON of an unknown kind", ".xml": "XML of an unknown kind"}
 MARKS = dict.fromkeys((".json", ".jsonl", ".ndjson", ".manifest", ".geojson"), JSON)
-MARKS |= {".csv": CSV, ".tsv": CSV, ".xml": XML, ".txt": TEXT}
+MARKS |= {".csv": CSV, ".tsv": CSV, ".xml": XML, ".txt": TEXT, "": PLAIN}
 
 
 KNOWN = re.compile("(?:.*/)?(?:" + "|".join(FILES) + ")", re.IGNORECASE)

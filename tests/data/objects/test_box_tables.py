@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from saccade.data import open_objects
 from saccade.data.doctor import examine
@@ -63,6 +65,32 @@ def test_boxes_of_a_table(tmp_path: Path, header: str, form: str | None):
     else:
         text = rows(form=form)
     assert_right(write(tmp_path, f"{header}\n{text}" if header else text))
+
+
+WHEAT = 'image_id,width,height,bbox,source\na,61,59,"[3.5, 5.0, 17.0, 23.0]",x\na,61,59,"[31, 2, 7, 11]",x\n'
+
+
+def write_wheat(root: Path, text: str = WHEAT) -> Path:
+    (root / "train").mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.fromarray(np.zeros((59, 61, 3), np.uint8)).save(root / f"train/{name}.png")
+    (root / "train.csv").write_text(text)
+    return root
+
+
+def test_left_top_width_and_height_in_one_column(tmp_path: Path):
+    """The global wheat heads, by their header."""
+    dataset = open_objects(write_wheat(tmp_path / "set"), on_error="fail")
+    assert (dataset.names, dataset.classes) == (["train/a.png"], ["object"])
+    assert dataset.objects(0).boxes.tolist() == [[3.5, 5.0, 20.5, 28.0], [31.0, 2.0, 38.0, 13.0]]
+    assert "train.csv names no classes: each box is object" in dataset.notes
+    root = write_wheat(tmp_path / "other", WHEAT.replace("source", "label"))  # another table
+    with pytest.raises(DataError, match="whether its numbers are corners or sizes is not known"):
+        open_objects(root)
+    dataset = open_objects(write_wheat(tmp_path / "bad", WHEAT.replace("[31, 2, 7, 11]", "[31, 2, 7]")))
+    assert dataset.skipped == {
+        "train.csv, line 3": "train.csv, line 3 has the bbox [31, 2, 7]; left, top, width and height expected"
+    }
 
 
 def test_splits_of_files_and_of_a_column(tmp_path: Path):

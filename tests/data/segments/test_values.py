@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
+from saccade.data.doctor import examine
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
 
@@ -102,7 +103,7 @@ def test_255_is_ignored_where_it_is_a_border(tmp_path, numbers):
         (lambda i: areas(i, 1, 2).astype(np.uint16) * 300, r"3 different values up to 600; at most 255 classes below"),
         (
             lambda i: objects(i, step=5),
-            r"values, each of them one region in every mask: these look",
+            r"values that look like numbers of objects: each is one region",
         ),
     ],
 )
@@ -186,9 +187,45 @@ def test_few_numbered_objects_are_classes_with_a_word(tmp_path):
 
     dataset = open_segments(write(tmp_path / "set", make))
     assert dataset.classes == ["class 0", "class 1", "class 2", "class 3"]
-    assert "these look like numbers of objects, as each is one region" in dataset.notes[1]
+    assert "up to 1 in some and up to 3 in others, look like numbers of objects" in dataset.notes[2]
     listed = open_segments(write(tmp_path / "listed", make, classes="ground\ncell\n"))
     assert np.array_equal(listed.mask(2), make(2) > 0)
+
+
+def test_objects_of_several_regions_are_doubted(tmp_path):
+    """CVPPP: leaves that others cover in part."""
+
+    def make(i: int) -> np.ndarray:
+        mask = objects(i)
+        mask[4::9] = 0
+        return mask
+
+    root = write(tmp_path / "set", make, n=5)
+    with pytest.raises(DataError, match=r"24 different values that look like numbers of objects"):
+        open_segments(root)
+
+    def few(i: int) -> np.ndarray:
+        return np.where((mask := make(i)) <= 3 + i, mask, 0)
+
+    root = write(tmp_path / "few", few, n=5)
+    doubt = "up to 3 in some and up to 7 in others, look like numbers of objects, and each was taken for a class"
+    assert any(doubt in note and "background and object" in note for note in open_segments(root).notes)
+    found = {each.kind: each.severity for each in examine(root).report.findings}
+    assert found["mask of objects"] == "warning"
+    (root / "classes.txt").write_text("background\nobject\n")
+    dataset = open_segments(root)
+    assert np.array_equal(dataset.mask(2), few(2) > 0)
+    assert not any("look like" in note for note in dataset.notes)
+
+
+def test_nested_classes_are_not_doubted(tmp_path):
+    def make(i: int) -> np.ndarray:
+        mask = np.where(areas(i, 1, 1) > 0, 1, 0)
+        mask[9:27, 15 + i : 31 + i] = min(2, 1 + i % 3)
+        mask[11:15, 17 + i : 21 + i] = 1 + i % 3
+        return mask.astype(np.uint8)
+
+    assert not any("look like" in note for note in open_segments(write(tmp_path / "set", make)).notes)
 
 
 def paletted(mask: np.ndarray, colours: list[tuple[int, int, int]]) -> Image.Image:

@@ -144,6 +144,10 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "captions of more than 64 words",
             "shorten them: most text encoders refuse or cut longer ones",
         ),
+        "mask of objects": (
+            "masks whose values look like numbers of objects",
+            "list background and object if they are",
+        ),
         "mask alike": (
             "splits whose masks are all the same",
             "check the folder: these may show the field of view, and not objects",

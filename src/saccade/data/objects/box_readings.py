@@ -29,7 +29,7 @@ CORNERS, SIZED, CENTRED = FORMS
 SWAPPED = "corners in the wrong order (xmin > xmax or ymin > ymax)"
 # Units of the numbers beside that of the format, in parts of a side.
 UNITS = {"": 0.0, "percent of the sides": 100.0, "thousandths of the sides": 1000.0}
-FORMAT_FORMS = {"COCO": SIZED, "YOLO": CENTRED}
+FORMAT_FORMS = {"COCO": SIZED, "YOLO": CENTRED, "CSV of boxes (global wheat)": SIZED}
 
 SAMPLE = 2000  # objects whose outlines are compared with their boxes
 NEAR_PIXELS, NEAR_SHARE = 2.0, 0.1  # how far the edges of a box may lie from those of its outline

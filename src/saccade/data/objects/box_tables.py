@@ -1,5 +1,6 @@
-"""Tables with a box a row: TensorFlow's CSV (filename, width, height, class, xmin, ymin, xmax, ymax in any order) and
-RetinaNet's (path, x1, y1, x2, y2, class without a header).
+"""Tables with a box a row: TensorFlow's CSV (filename, width, height, class, xmin, ymin, xmax, ymax in any order),
+RetinaNet's (path, x1, y1, x2, y2, class without a header) and that of the global wheat heads (image_id, width, height,
+bbox with left, top, width and height in pixels; one class).
 
 A row without a box is of a picture without objects.
 """
@@ -18,10 +19,12 @@ from saccade.data.tabular import PictureIndex, Table
 from saccade.data.tabular import load as load_table
 from saccade.errors import DataError, some_of
 
-FORMATS = ("CSV of boxes (TensorFlow)", "CSV of boxes (RetinaNet)")
+FORMATS = ("CSV of boxes (TensorFlow)", "CSV of boxes (RetinaNet)", "CSV of boxes (global wheat)")
 FILE = ("filename", "image", "imagename", "imageid", "imagepath", "path")
 LABEL = ("class", "classname", "label")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+NO_CLASS = -1  # the place of the class in a table of one class
+BOX_CLASS = "object"  # that class
 
 
 def find(store: Store) -> Shapes | None:
@@ -39,6 +42,8 @@ def load(store: Store, files: list[str]) -> Drawn:
     for file in files:
         table, role = load_table(store, file), nearest_role(file)
         places = _columns(table, escape(store.full_name(file)))
+        if places[1] == NO_CLASS:
+            result.notes.append(f"{escape(file)} names no classes: each box is {BOX_CLASS}")
         splits = split_column(table, set(places))
         known = {*places, *(splits.columns if splits else ())}
         unread = [column for i, column in enumerate(table.columns) if column and i not in known]
@@ -67,12 +72,16 @@ def load(store: Store, files: list[str]) -> Drawn:
 
 
 def _columns(table: Table, display: str) -> list[int]:
-    """Places of the picture, the class, the corners, and of width and height if both are there."""
+    """Places of the picture, the class, the corners, and of width and height if both are there; four times that of the
+    bbox where a column has all four numbers."""
     if not any(table.columns):
         if len(table.columns) != 6:
             raise DataError(f"{display} has {len(table.columns)} columns; path, x1, y1, x2, y2, class expected")
         return [0, 5, 1, 2, 3, 4]
     plain = ["".join(c for c in column.casefold() if c.isalpha()) for column in table.columns]
+    if "bbox" in plain:
+        bbox = plain.index("bbox")
+        return [plain.index("imageid"), NO_CLASS, *[bbox] * 4, plain.index("width"), plain.index("height")]
     found = []
     for names in (FILE, LABEL, *((each,) for each in CORNERS)):
         places = [i for i, each in enumerate(plain) if each in names]
@@ -89,5 +98,11 @@ def _shape(values: Sequence[object], places: Sequence[int], line: int) -> Shape 
     corners = [values[i] for i in places[2:6]]
     if all(str(each).strip() in ("", "nan", "NaN") for each in corners):
         return None
+    if places[1] == NO_CLASS:
+        numbers = [number(each) for each in str(corners[0]).strip(" []()").split(",")]
+        if len(numbers) != 4:
+            raise DataError(f"has the bbox {escape(corners[0])}; left, top, width and height expected")
+        left, top, width, height = numbers
+        return Shape(f"line {line}", BOX_CLASS, (left, top, left + width, top + height))
     left, top, right, bottom = map(number, corners)
     return Shape(f"line {line}", label_name(values[places[1]]), (left, top, right, bottom))

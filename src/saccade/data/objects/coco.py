@@ -76,6 +76,9 @@ def load(store: Store, name: str) -> dict:
         other = _other_kind(data)
         found = f"holds {other}" if other else "is not a COCO file"
         raise DataError(f"{display} {found}: images, annotations and categories with boxes or outlines expected in it")
+    rows = data["annotations"]
+    if isinstance(rows, dict) and all(isinstance(row, dict) and str(row.get("id")) == key for key, row in rows.items()):
+        data["annotations"] = list(rows.values())  # LIVECell: annotations by their id
     other = _other_kind(data)
     if other:
         raise DataError(f"{display} holds {other}; objects with a bbox or a segmentation each expected")

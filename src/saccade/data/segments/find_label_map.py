@@ -56,7 +56,8 @@ class MaskFiles:
 @dataclass(frozen=True)
 class LabelMapChoice:
     """label_map: of all masks. coloured: whether masks are coloured. listed: whether a file of the set lists its
-    classes. void: entries of the list that are not a class. where: the list. objects: whether values number objects."""
+    classes. void: entries of the list that are not a class. where: the list. objects: whether values number objects.
+    doubt: why the values are likely no classes, "" for no reason."""
 
     label_map: LabelMap
     notes: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ class LabelMapChoice:
     void: tuple[Entry, ...] = ()
     where: str = ""
     objects: bool = False
+    doubt: str = ""
 
     @property
     def top_is_class(self) -> bool:
@@ -246,7 +248,9 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
     if known.kind == "annot" and numbers and numbers[-1] == len(CAMVID):
         return _camvid([f"class {i}" for i in range(len(CAMVID))])
     reading = read_values(found, store.label, any(each.format in OBJECT_NUMBERS for each in recognise(store)))
-    return LabelMapChoice(reading.label_map, (reading.note,), listed=False, objects=reading.objects)
+    return LabelMapChoice(
+        reading.label_map, (reading.note,), listed=False, objects=reading.objects, doubt=reading.doubt
+    )
 
 
 def _cityscapes(known: MaskFiles) -> LabelMapChoice:

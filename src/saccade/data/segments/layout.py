@@ -17,7 +17,7 @@ from saccade.data.segments.find_label_map import LabelMapChoice, MaskFiles, find
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.object_masks import read_part, united
 from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
-from saccade.data.segments.set_lists import check_versions, find_set_lists
+from saccade.data.segments.set_lists import check_readable, check_versions, find_set_lists
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 from saccade.errors import DataError
@@ -64,6 +64,7 @@ class MaskLayout:
     @cached_property
     def decision(self) -> LabelMapChoice:
         """How masks are read, the same for all splits. Raises DataError where that is not certain."""
+        check_readable(self.store)
         if self.paired.conflict:
             raise DataError(f"{self.store.label}: {self.paired.conflict}")
         if self.paired.objects is not None:
@@ -84,6 +85,8 @@ class MaskLayout:
         result.notes += [*decision.notes, *self.paired.notes]
         members, problems = self.members(split)
         result.problems += problems
+        if decision.doubt:
+            result.problems.append(Problem("mask of objects", label, f"{label}: {decision.doubt}", lost=False))
 
         def problem(kind: str, name: str, text: str) -> None:
             display = escape(relative_to(self.root, name))

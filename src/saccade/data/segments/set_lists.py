@@ -16,6 +16,7 @@ ADE = re.compile(r"objectinfo150\.(txt|csv)", re.IGNORECASE)
 ADE_COLUMNS = ("idx", "ratio", "train", "val", "stuff", "name")
 MAPILLARY = re.compile(r"config(?:_(v\d+\.\d+))?\.json", re.IGNORECASE)
 VERSION = re.compile(r"v\d+\.\d+")
+ADE_FULL = re.compile(r"ADE_[a-z]+_\d+_(seg|parts_\d+)\.png", re.IGNORECASE)
 OTHER = "unlabelled"  # what 0 is in ADE20K's masks, and is not scored
 
 
@@ -51,6 +52,16 @@ def check_versions(store: Store) -> None:
             f"{store.label} holds masks of {len(folders)} versions of Mapillary Vistas ({', '.join(sorted(folders))}), "
             f"which number other classes: keep one. To train on {first}, move {moved} out of it, and give "
             f"{store.label} again"
+        )
+
+
+def check_readable(store: Store) -> None:
+    """Raises DataError for ADE20K's full set, whose masks hold two numbers a pixel and may look grey."""
+    if any(ADE_FULL.fullmatch(PurePosixPath(name).name) for name in store.files):
+        raise DataError(
+            f"{store.label} holds ADE20K in full, whose masks are not read: their red and green are the number of a "
+            "class, blue is that of an object. Take its scene parsing benchmark (ADEChallengeData2016), or write "
+            "red // 10 * 256 + green as masks of 16 bits, with a classes.txt"
         )
 
 

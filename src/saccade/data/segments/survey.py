@@ -21,6 +21,7 @@ BORDER = 3  # pixels: what is further from an edge is the inside of an area
 MOST_PIXELS = 1 << 22  # of a mask whose regions are counted
 # least numbers of masks, of different counts of objects, and of objects in one of them, that make it certain
 CERTAIN = ((4, 3, 8), (12, 4, 4))
+SEVERAL = 4  # objects of a mask: fewer values that are several regions each may be nested classes
 MANY = 30  # regions of a mask, each with a value of its own
 WHOLE = 0.95  # of the objects at least are one region
 
@@ -59,14 +60,15 @@ def numbers_objects(masks: Sequence[RegionCount]) -> tuple[bool, bool]:
     """(whether the values certainly number objects, whether they seem to).
 
     Certain: nearly every value is one region, values are 1, 2, 3, ... in every mask, and different masks have different
-    counts; or each value is in one mask only."""
+    counts; or each value is in one mask only. Objects that others cover in part are several regions: these only seem
+    to be numbered."""
     masks = [each for each in masks if each.objects]
+    counts = {each.objects for each in masks}
+    most = max(counts, default=0)
+    consecutive = all(each.consecutive for each in masks)
     counted = [each for each in masks if each.single >= 0]
     if not counted or sum(each.single for each in counted) < WHOLE * sum(each.objects for each in counted):
-        return False, False
-    counts = {each.objects for each in masks}
-    most = max(counts)
-    consecutive = all(each.consecutive for each in masks)
+        return False, consecutive and len(counts) > 2 and most > SEVERAL
     uses = Counter(value for each in masks for value in each.values)
     alone = len(masks) > 2 and len(uses) > 20 and sum(n == 1 for n in uses.values()) >= WHOLE * len(uses)
     certain = consecutive and any(

@@ -24,15 +24,18 @@ FEW = 4  # greys between two levels at least, that show smoothing
 STEP = 16  # least step between greys that stand for classes
 SMALL = 32  # numbers of classes below this are counted, and not greys
 LIST = "list them in a classes.txt (a line 'number name' for each class)"
+TWO = "If they are, a classes.txt with the lines background and object makes two classes of them"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """label_map: of the values. note: what they were taken for. objects: whether they number objects."""
+    """label_map: of the values. note: what they were taken for. objects: whether they number objects. doubt: why the
+    classes are likely none, "" for no reason."""
 
     label_map: LabelMap
     note: str
     objects: bool = False
+    doubt: str = ""
 
 
 def two_levels(found: Survey) -> tuple[int, int] | None:
@@ -88,8 +91,12 @@ def read_values(found: Survey, label: str, objects: bool = False) -> Reading:
     _check_count(found, numbers, label, likely)
     reading = _classes(found, numbers, label)
     if likely and len(numbers) > 2:
-        hint = "these look like numbers of objects, as each is one region; if so, list background and object only"
-        reading = replace(reading, note=f"{reading.note}; {hint}")
+        tops = [int(each[each != found.top].max(initial=0)) for each in found.files]
+        doubt = (
+            f"the values of its masks, up to {min(tops)} in some and up to {max(tops)} in others, look like numbers "
+        )
+        doubt += f"of objects, and each was taken for a class. {TWO}"
+        reading = replace(reading, doubt=doubt)
     return reading
 
 
@@ -123,9 +130,8 @@ def _check_count(found: Survey, numbers: list[int], label: str, likely: bool) ->
         raise DataError(f"{label} has masks of {len(numbers)} different values, {len(thin)} of them {why}")
     if likely and len(numbers) > MANY:
         raise DataError(
-            f"{label} has masks of {len(numbers)} different values, each of them one region in every mask: these look "
-            f"like numbers of objects. If they are, a classes.txt with the lines background and object makes one class "
-            f"of them; if not, {LIST}"
+            f"{label} has masks of {len(numbers)} different values that look like numbers of objects: each is one "
+            f"region, or masks hold 1, 2, 3, ... up to another number each. {TWO}; if not, {LIST}"
         )
     most = max(len(each) for each in found.files)
     if most > MOST:
