@@ -84,6 +84,12 @@ def test_the_head_of_a_matcher_ranks(saccade, photos, tmp_path):
         assert alone[0]["texts"][0]["score"] == pytest.approx(hit["score"], abs=1e-5)
 
 
+def test_a_model_of_drawn_scenes_says_so(saccade, photos, clip):
+    warning = "matcher was trained on drawn scenes: what it answers to a photograph means little"
+    assert warning in saccade("search", "a red star", photos).out
+    assert "drawn scenes" not in saccade("search", "a red star", photos, "--model", clip).out
+
+
 def test_the_index_follows_the_folder(saccade, photos, clip, tmp_path, monkeypatch):
     from saccade.tasks.match.public import PublicMatchTask
 

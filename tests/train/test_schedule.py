@@ -199,7 +199,7 @@ def test_a_run_is_killed_in_its_last_validation(clock, tmp_path):
 
 def test_time_that_is_over_before_the_training_begins(clock, tmp_path):
     clock.now += 90
-    with pytest.raises(SaccadeError, match="--budget was over before the training began"):
+    with pytest.raises(SaccadeError, match="--budget was over before the training began, after 2 min: give"):
         train(Timed(clock), by_time("90s"), tmp_path, begun=clock.now - 90)
     assert not states(tmp_path / "state")
     train(Timed(clock), by_time("90s"), tmp_path)

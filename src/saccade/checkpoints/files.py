@@ -150,7 +150,8 @@ def _weight_files(folder: Path, name: str) -> list[Path]:
         raise CheckpointError(
             f"{name}: only {pickles[0].name}, a pickle, which can run code when loaded; expected safetensors: {CONVERT}"
         )
-    raise CheckpointError(f"{name}: no weights in this folder; expected {WEIGHTS[0]}")
+    run = "; a training run has none before its first validation" if (folder / ".lock").is_file() else ""
+    raise CheckpointError(f"{name}: no weights in this folder; expected {WEIGHTS[0]}{run}")
 
 
 def _shards(index: Path) -> list[Path]:

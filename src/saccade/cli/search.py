@@ -81,6 +81,7 @@ def search(
     files = _check(text, pictures, sheet, index)
     import_library()
     from saccade.device import join
+    from saccade.tasks.known_classes import drawn_pictures_only
     from saccade.tasks.match.approximate import usearch
     from saccade.tasks.match.index import default_file
     from saccade.tasks.match.search import score_meaning
@@ -106,7 +107,7 @@ def search(
         found |= {"score": score_meaning(task), "hits": [hit.to_dict() for hit in hits]}
         print(json.dumps(found, ensure_ascii=False))
     else:
-        _print(hits, score_meaning(task), sheet)
+        _print(hits, (score_meaning(task), drawn_pictures_only(task)), sheet)
     console.skipped(console.stderr(), update.skipped)
 
 
@@ -167,12 +168,13 @@ def _write_sheet(out: Path, folder: Path, hits: "Sequence[Hit]", text: str) -> N
     output.write_file(out, content.getvalue())
 
 
-def _print(hits: "Sequence[Hit]", meaning: str, sheet: Path | None) -> None:
+def _print(hits: "Sequence[Hit]", remarks: Sequence[str], sheet: Path | None) -> None:
     stdout = console.stdout()
     table = Table("", "picture", "score", "similarity")
     for i, hit in enumerate(hits, 1):
         table.add_row(str(i), printable(hit.path), f"{hit.score:.4f}", f"{hit.similarity:.4f}")
     stdout.print(table)
-    stdout.print(meaning, style="dim", soft_wrap=True)
+    for remark in filter(None, remarks):
+        stdout.print(remark, style="dim", soft_wrap=True)
     if sheet is not None:
         console.line(stdout, "The sheet: ", (str(sheet), "bold"))

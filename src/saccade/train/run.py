@@ -19,6 +19,7 @@ from saccade.errors import SaccadeError, counted
 from saccade.tasks.saved import is_sound
 from saccade.train.batches import Batches
 from saccade.train.config import TrainConfig, check_batch, check_same_options, take_length, write_options
+from saccade.train.durations import in_words
 from saccade.train.estimate import Estimate
 from saccade.train.forward import Gradients
 from saccade.train.guards import check_finite, exclusive_folder
@@ -260,7 +261,8 @@ class Run:
             )
         self.schedule.begin({})
         if self.schedule.ended(0):
-            raise SaccadeError("the time of --budget was over before the training began: give more")
+            used = in_words(self.schedule.state()["used"])
+            raise SaccadeError(f"the time of --budget was over before the training began, after {used}: give more")
         if self.device.main:
             made = {} if source is None else {"source": source.model_dump(mode="json")}
             write_options(self.folder, {**self._options(), **made})

@@ -100,6 +100,16 @@ def test_predict(task, pictures):
     assert len(together) == 3
 
 
+def test_similarities_are_cosines(task, pictures):
+    """As those of public matchers and of `search`."""
+    features, texts = task.encode_pictures(pictures[:1]), task.encode_texts(TEXTS)
+    cosines = torch.cosine_similarity(features.vector, texts.vector).tolist()
+    ranking = task.predict(pictures[0], TEXTS)
+    assert dict(zip(ranking.texts, ranking.similarities, strict=True)) == pytest.approx(
+        dict(zip(TEXTS, cosines, strict=True)), abs=1e-5
+    )
+
+
 @pytest.mark.parametrize("texts", [[""], ["  "], ["a", "\x07"], ["\ud800"], ["word " * 65]])
 def test_bad_texts(task, pictures, texts):
     with pytest.raises(DataError):

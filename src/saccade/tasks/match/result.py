@@ -22,8 +22,7 @@ class Ranking:
         scores: of each text, 0 to 1. Of a matcher of this library the sigmoid of the head's logit, that the text
             describes the picture, and of SigLIP that of its logit: they do not sum to 1, as several texts can be true,
             or none. Of CLIP the softmax over the texts: they sum to 1.
-        similarities: of each text, by the towers alone. Of a matcher of this library the sigmoid of their logit, 0 to
-            1; of a public one the cosine of picture and text, -1 to 1.
+        similarities: of each text, by the towers alone: the cosine of picture and text, -1 to 1.
         notes: what was done to the picture, one sentence each.
     """
 

@@ -102,9 +102,9 @@ class MatchTask(TrainedTask):
         self, pictures: Sequence[Picture], features: PictureFeatures, texts: Sequence[str], encoded: TextFeatures
     ) -> Iterator[Ranking]:
         """`predict` for pictures and texts that are encoded."""
-        similarity, scores = self.similarity(features, encoded), self.rank_texts(features, encoded)
-        for picture, row, towers in zip(pictures, scores, similarity, strict=True):
-            yield Ranking.ordered(picture, texts, row, row.sigmoid(), towers.sigmoid())
+        logits, cosines = self.rank_texts(features, encoded), features.vector @ encoded.vector.T
+        for picture, row, cosine in zip(pictures, logits, cosines, strict=True):
+            yield Ranking.ordered(picture, texts, row, row.sigmoid(), cosine)
 
 
 class Ranked(NamedTuple):

@@ -34,12 +34,13 @@ class Comparison:
         low, high = min(self.unrelated.values()), max(self.unrelated.values())
         example = next(iter(self.unrelated))
         what = (
-            "score: the share of each among these texts; they sum to 100%. similarity: cosine"
+            "the share of each among these texts; they sum to 100%"
             if self.shared
-            else "score: the probability that the text describes the picture, each on its own"
+            else "the probability that the text describes the picture, each on its own"
         )
         values = f"similarities of {low:.3f} to {high:.3f}" if self.shared else f"scores of {low:.1%} to {high:.1%}"
-        return f"{what}. {len(self.unrelated)} unrelated texts ({example!r}, ...) have {values} with this picture"
+        others = f"{len(self.unrelated)} unrelated texts ({example!r}, ...) have {values} with this picture"
+        return f"score: {what}. similarity: cosine. {others}"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
