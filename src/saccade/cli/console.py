@@ -168,4 +168,4 @@ def check_page(option: str, page: Path, inputs: Sequence[Path] = ()) -> None:
 def check_data(path: Path) -> None:
     """Raises DataError for a data set that is not there, before anything heavy is imported. "scenes..." is drawn."""
     if not path.exists() and not str(path).startswith("scenes"):
-        raise DataError(f"{printable(path)} does not exist: give a folder or file of your data, or scenes:N")
+        raise DataError(f"{printable(path)} does not exist: give a folder or file of your data")

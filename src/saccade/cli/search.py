@@ -69,7 +69,7 @@ def search(
         anew.
     approximate
         Search a graph of near neighbours instead of comparing the text with every picture, for folders of many
-        millions: it may miss some. Needs usearch (pip install usearch). The graph is kept beside the index; making it
+        millions: it may miss some. Needs the extra "search". The graph is kept beside the index; making it
         takes several minutes a million pictures.
     on_error
         What to do with a picture that cannot be read: skip it, counted and named, or fail.

@@ -28,7 +28,7 @@ class ClassifyCommands(TaskCommands):
     """Pictures in one folder a class; classes with their probabilities."""
 
     name = "classify"
-    help = """Train a classifier on pictures in one folder a class (or a tar of them).
+    help = """Train a classifier on pictures in one folder a class (or a tar of them), or with a table of labels.
 
 The result is in runs/NAME: the model to use in model/, curves in log.jsonl and TensorBoard files, and what --resume
 needs in state/. To use several processors or machines, start it with torchrun.

@@ -31,7 +31,7 @@ class GenerateCommands(TaskCommands):
     """Pictures from prompts."""
 
     name = "generate"
-    help = """Train a generator of pictures from text.
+    help = """Train a generator of pictures and films, from text or from other pictures.
 
 --data is a folder of pictures with captions: a table (CSV, TSV), JSON lines, COCO captions, or a .txt beside each
 picture. Films are read in the same way, and folders of frames as films; --film-share makes some of the scenes films.
