@@ -67,7 +67,7 @@ def test_smaller_objects_lie_on_larger_ones_and_later_on_earlier(tmp_path):
     dataset = open_segments(write(tmp_path / "set", rows))
     assert dataset.classes == ["background", "dog", "cat"]
     assert np.array_equal(dataset.mask(0), expected)
-    assert "read as COCO: 1 pictures, 3 classes" in dataset.notes[0]
+    assert "read as COCO: 1 picture, 3 classes" in dataset.notes[0]
     assert {"1 objects have no outline: their boxes are ignored", "crowd regions are ignored"} <= set(dataset.notes)
     assert np.array_equal(open_segments(tmp_path / "set" / "annotations.json").mask(0), expected)
     reordered = open_segments(tmp_path / "set", classes=["cat", "background", "bird", "dog"])

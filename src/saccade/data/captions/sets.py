@@ -28,7 +28,7 @@ from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.data.splitting import held_out_names, random_split, select_split, split_train_val
 from saccade.data.store import relative_to
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, counted, some_of
 
 SHARED = 20  # pictures from which on a caption names a class, and its pictures are held out one by one
 
@@ -64,7 +64,8 @@ class CaptionSet(AnnotatedFiles):
     def open(cls, layout: CaptionLayout, split: str | None, on_error: str) -> Self:
         """A split of a source that has been read."""
         dataset = cls(layout.read(select_split(layout, split, cls.both)), on_error)
-        found = f"{len(dataset)} {cls.items}, {sum(len(dataset.captions(i)) for i in range(len(dataset)))} captions"
+        captions = sum(len(dataset.captions(i)) for i in range(len(dataset)))
+        found = f"{counted(len(dataset), cls.items.removesuffix('s'))}, {counted(captions, 'caption')}"
         dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {found}")
         return dataset
 

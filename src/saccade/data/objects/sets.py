@@ -19,7 +19,7 @@ from saccade.data.objects.shapes import Shapes
 from saccade.data.recognise import describe, recognise
 from saccade.data.splitting import nothing_found, select_split, split_train_val, split_videos
 from saccade.data.store import open_store
-from saccade.errors import DataError
+from saccade.errors import DataError, counted
 from saccade.options import ExifPixels
 
 Layout = coco.COCO | voc.VOC | yolo.YOLO | Shapes  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
@@ -144,7 +144,7 @@ def _open_split(
     if relations is not None:
         resolve_relations(found, relations)
     dataset = ObjectFiles(found, on_error, exif)
-    objects = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
+    objects = f"{counted(len(dataset), 'picture')}, {len(dataset.classes)} class{'es' * (len(dataset.classes) != 1)}"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")
     others = [each for each in recognise(layout.store) if "detect" in each.tasks and not _is_of(layout, each.format)]
     dataset.notes += [f"not read: {describe(others, 'detect')}, which is there, too"] if others else []

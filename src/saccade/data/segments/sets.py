@@ -31,7 +31,7 @@ from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.pairs import unmatched
 from saccade.data.splitting import nothing_found, select_split, split_train_val, split_videos
 from saccade.data.store import open_store
-from saccade.errors import DataError
+from saccade.errors import DataError, counted
 from saccade.options import ExifPixels
 
 Layout = MaskLayout | DrawnMasks  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
@@ -121,6 +121,8 @@ def _open_split(
     found = layout.read(split, None if classes is None else list(classes), label_map)
     dataset = SegmentFiles(found, on_error, exif)
     listed = f" of {found.listed}" if found.listed else ""
-    summary = f"{len(dataset)} pictures, {len(dataset.classes)} classes{listed}"
+    summary = (
+        f"{counted(len(dataset), 'picture')}, {len(dataset.classes)} class{'es' * (len(dataset.classes) != 1)}{listed}"
+    )
     dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {summary}")
     return dataset
