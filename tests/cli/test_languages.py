@@ -55,6 +55,10 @@ def test_names_of_classes_of_bundled_models(saccade, red):
     shown = [name for name in names if name in english]
     assert shown
     assert all(names[name] in korean and name not in korean for name in shown)
+    doubted = [saccade("predict", red, "--lang", lang).out for lang in ("en", "ko")]
+    assert "not sure" in doubted[0] or "unlike" in doubted[0]
+    assert "not sure" not in doubted[1]
+    assert "unlike" not in doubted[1]
 
 
 @pytest.mark.parametrize("form", ["--json", "--csv"])

@@ -7,6 +7,7 @@ from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import printable
+from saccade.language import local
 from saccade.options import ClassDataOptions, ClassValOptions, Options
 from saccade.tasks.classify.recipe import ClassifyRecipe
 from saccade.tasks.commands import TaskCommands
@@ -115,8 +116,8 @@ def _doubt(result: "Classification") -> str:
     if result.confidence is None:
         return ""
     if result.confidence.out_of_distribution:
-        return "unlike the training pictures"
-    return "not sure" if result.confidence.unsure else ""
+        return local("unlike the training pictures")
+    return local("not sure") if result.confidence.unsure else ""
 
 
 COMMANDS = ClassifyCommands()
