@@ -94,7 +94,8 @@ def test_captioned_pictures_take_part_in_batches_of_scenes(tmp_path):
     loss, *halves = (training.loss(training.model, each, torch.device("cpu")) for each in (both, both[:1], both[1:]))
     torch.testing.assert_close(loss, sum(halves) / 2)
     train(training, TrainConfig(epochs=1, batch=8, device="cpu", precision="fp32", compile="no"), tmp_path / "run")
-    assert load(tmp_path / "run").card["recipe"]["captioned"] == str(tmp_path)
+    card = load(tmp_path / "run").card
+    assert (card["captioned"], card["captioned pictures"]) == (str(tmp_path), 18)
 
 
 def test_captioned_pictures_that_are_not_there(tmp_path):

@@ -72,6 +72,8 @@ class MatchTraining(SourceTraining):
         self._describe_data(len(by_chance))
         if isinstance(train, Scenes):
             self.about["objects"] = train.composition.objects
+        if self.captioned is not None:
+            self.about |= {"captioned": self.captioned.label, "captioned pictures": len(self.captioned)}
         captioned = [data for data in (train, val) if isinstance(data, CaptionSet)]
         self._identity += [[data.captions(i) for i in range(len(data))] for data in captioned]
 
