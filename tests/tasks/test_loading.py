@@ -85,7 +85,7 @@ def test_a_run_that_has_not_been_validated_yet_says_so(tmp_path):
     (tmp_path / "run" / "state").mkdir(parents=True)
     (tmp_path / "run" / ".lock").touch()
     (tmp_path / "run" / "config.json").write_text(json.dumps({"epochs": 3}))
-    with pytest.raises(CheckpointError, match="no weights .* a training run has none before its first validation"):
+    with pytest.raises(CheckpointError, match=r"no weights .* a training run has none before its first validation"):
         load(tmp_path / "run")
 
 

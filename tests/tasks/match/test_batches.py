@@ -15,6 +15,7 @@ from saccade.tasks.match.batches import (
     edited_twin,
     hard_caption,
     longer_caption,
+    overlapping,
 )
 from saccade.tasks.match.candidates import candidate_sets
 from saccade.tasks.match.recipe import MatchRecipe
@@ -164,3 +165,17 @@ def test_candidates_are_told_apart(language):
         assert len(set(each.texts)) == len(each)
     if language:
         assert all(caption.language == language for caption in sets[0].captions)
+
+
+def test_overlapping_scenes_have_the_rare_relation_more_often():
+    world = Scenes(10, 64, seed=3, objects=(1, 3), combinations="seen")
+
+    def share(draw):
+        scenes = [draw(seed) for seed in range(60)]
+        return sum("in front of" in {name for _, name, _ in each.description.relations} for each in scenes) / 60
+
+    at_random = share(lambda seed: world.fresh((64, 64), seed))
+    chosen = share(lambda seed: overlapping(world, (64, 64), seed))
+    assert at_random < 0.35
+    assert chosen > at_random + 0.2
+    assert overlapping(world, (64, 64), 7).description == overlapping(world, (64, 64), 7).description

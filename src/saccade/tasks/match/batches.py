@@ -32,8 +32,11 @@ from saccade.tasks.training import SceneSource
 
 WORDS = 14  # of a training caption where a shorter one can be drawn
 TRIES = 4  # captions drawn until one mentions what was changed
+RARE = "in front of"  # the relation that the fewest scenes have, and the hardest to see
+DRAWS = 3  # scenes drawn until one has it
 RELATIONS = 0.8  # of the changes, concern a relation; the others a colour or a shape, equally often
-_PAIR, _WORDS = 3, 7  # streams of random numbers; scenes, films and edits use 0, 1 and 2, evaluations 4 to 6
+# Streams of random numbers; scenes, films and edits use 0, 1 and 2, evaluations 4 to 6.
+_PAIR, _WORDS, _OVERLAPPING = 3, 7, 8
 
 
 Annotations = tuple[list[Description], list[Caption]]  # of a batch of scenes
@@ -73,7 +76,8 @@ class Batch(NamedTuple):
 
 class ScenePairs(SceneSource):
     """Scenes that never repeat, each followed by one that differs from it in one attribute or relation, and their
-    captions. In every second pair no objects overlap: where they do, few are left of or above another."""
+    captions. In every second pair no objects overlap: where they do, few are left of or above another. The others have
+    an object in front of another more often than scenes at random."""
 
     label = "scenes in pairs, rendered for each batch"
 
@@ -90,7 +94,7 @@ class ScenePairs(SceneSource):
         captions: list[Caption] = []
         for i, seed in enumerate(torch.randint(2**62, (len(indices),), generator=generator).tolist()):
             world, stream = (self.scenes, self.apart)[i % 2], Stream(seed, _PAIR)
-            first = world.fresh(size, seed)
+            first = world.fresh(size, seed) if world is self.apart else overlapping(world, size, seed)
             for scene in (first, edited_twin(world, first, stream) or world.fresh(size, seed + 1)):
                 scenes.append(scene)
                 captions += draw_scene_captions(
@@ -103,6 +107,16 @@ class ScenePairs(SceneSource):
         """All captions, and those that `choose_pairs` chooses."""
         scenes, captions = (list(chain(*parts)) for parts in zip(*annotations, strict=True))
         return choose_pairs(scenes, captions, self.recipe, generator)
+
+
+def overlapping(world: Scenes, size: tuple[int, int], seed: int) -> Scene:
+    """Of at most `DRAWS` scenes the first with the relation `RARE`, else the last."""
+    scene, stream = world.fresh(size, seed), Stream(seed, _OVERLAPPING)
+    for _ in range(DRAWS - 1):
+        if any(name == RARE for _, name, _ in scene.description.relations):
+            break
+        scene = world.fresh(size, stream.integer(2**62))
+    return scene
 
 
 def edited_twin(world: Scenes, scene: Scene, stream: Stream) -> Scene | None:
