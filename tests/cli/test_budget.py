@@ -30,7 +30,7 @@ def test_a_run_of_seconds(train, tmp_path):
     run = tmp_path / "runs" / "classify"
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     rates = [line["lr"] for line in lines if "lr" in line]
-    assert rates[-1] < 0.02 * 0.01
+    assert rates[-1] < 0.02 * 0.2  # also where the last steps were left out
     assert sum("epoch" in line for line in lines) > 2
     options = json.loads((run / "config.json").read_text())
     assert (options["budget"], options["epochs"]) == (5.0, None)

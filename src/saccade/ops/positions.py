@@ -83,8 +83,7 @@ def rotate(x: Float[Tensor, "b h n k"], angles: Float[Tensor, "n half"]) -> Floa
     a rotated query and key depends on their positions only through the difference."""
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     a, b = x.chunk(2, dim=-1)
-    # Over whole vectors, which passes over x less often than the four products of its halves.
-    return torch.addcmul(x * torch.cat([cos, cos], dim=-1), torch.cat([b, a], dim=-1), torch.cat([-sin, sin], dim=-1))
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
 def interpolate(

@@ -77,12 +77,17 @@ def load(store: Store, name: str) -> dict:
         found = f"holds {other}" if other else "is not a COCO file"
         raise DataError(f"{display} {found}: images, annotations and categories with boxes or outlines expected in it")
     rows = data["annotations"]
-    if isinstance(rows, dict) and all(isinstance(row, dict) and str(row.get("id")) == key for key, row in rows.items()):
+    if isinstance(rows, dict) and _by_id(rows):
         data["annotations"] = list(rows.values())  # LIVECell: annotations by their id
     other = _other_kind(data)
     if other:
         raise DataError(f"{display} holds {other}; objects with a bbox or a segmentation each expected")
     return data
+
+
+def _by_id(rows: dict) -> bool:
+    """Whether they are annotations by their id."""
+    return bool(rows) and all(isinstance(row, dict) and str(row.get("id")) == key for key, row in rows.items())
 
 
 def _other_kind(data: object) -> str:
