@@ -94,6 +94,12 @@ def test_folder_errors(make_folder: Make, tmp_path: Path):
         ImageFolder(mixed, on_error="maybe")
 
 
+@pytest.mark.parametrize("name", ["scenes", "scenes:10,apart"])
+def test_drawn_scenes_are_not_looked_for_as_a_folder(name):
+    with pytest.raises(DataError, match="stands for drawn scenes"):
+        splits(name)
+
+
 def test_damaged_tars(make_folder: Make, tmp_path: Path):
     tar = pack(make_folder(COUNTS), tmp_path / "a.tar.gz", "w:gz")
     data = tar.read_bytes()

@@ -256,6 +256,11 @@ def missing(path: Path) -> str:
     text = str(path)
     if re.match(r"[a-z]+:/", text):
         return f"{escape(text)} is an address; download the picture and give its file"
+    if re.match(r"scenes(:|$)", text):
+        return (
+            f"{escape(text)} stands for drawn scenes, which have objects, masks and captions: it is not a file, and is "
+            "not used here"
+        )
     folder = path.parent
     if not folder.is_dir():
         return f"{escape(path)} does not exist: there is no folder {escape(folder)}"

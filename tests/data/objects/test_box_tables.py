@@ -84,6 +84,9 @@ def test_left_top_width_and_height_in_one_column(tmp_path: Path):
     assert (dataset.names, dataset.classes) == (["train/a.png"], ["object"])
     assert dataset.objects(0).boxes.tolist() == [[3.5, 5.0, 20.5, 28.0], [31.0, 2.0, 38.0, 13.0]]
     assert "train.csv names no classes: each box is object" in dataset.notes
+    root = write_wheat(tmp_path / "joined", WHEAT.replace("image_id,width", "image_idwidth"))
+    with pytest.raises(DataError, match="0 columns imageid beside bbox"):
+        open_objects(root)
     root = write_wheat(tmp_path / "other", WHEAT.replace("source", "label"))  # another table
     with pytest.raises(DataError, match="whether its numbers are corners or sizes is not known"):
         open_objects(root)

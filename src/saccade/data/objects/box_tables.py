@@ -80,8 +80,8 @@ def _columns(table: Table, display: str) -> list[int]:
         return [0, 5, 1, 2, 3, 4]
     plain = ["".join(c for c in column.casefold() if c.isalpha()) for column in table.columns]
     if "bbox" in plain:
-        bbox = plain.index("bbox")
-        return [plain.index("imageid"), NO_CLASS, *[bbox] * 4, plain.index("width"), plain.index("height")]
+        picture, bbox, *sides = (_place(plain, name, display) for name in ("imageid", "bbox", "width", "height"))
+        return [picture, NO_CLASS, *[bbox] * 4, *sides]
     found = []
     for names in (FILE, LABEL, *((each,) for each in CORNERS)):
         places = [i for i, each in enumerate(plain) if each in names]
@@ -91,6 +91,12 @@ def _columns(table: Table, display: str) -> list[int]:
         found += places
     sides = [plain.index(each) for each in ("width", "height") if plain.count(each) == 1]
     return found + (sides if len(sides) == 2 else [])
+
+
+def _place(plain: Sequence[str], name: str, display: str) -> int:
+    if plain.count(name) != 1:
+        raise DataError(f"{display} has {plain.count(name)} columns {name} beside bbox; one expected")
+    return plain.index(name)
 
 
 def _shape(values: Sequence[object], places: Sequence[int], line: int) -> Shape | None:
