@@ -60,8 +60,9 @@ def some_of(names: Iterable[str], most: int = 3) -> str:
 
 
 def counted(n: int, one: str) -> str:
-    """`1 picture`, `2 pictures`."""
-    return f"{n} {one}" + "s" * (n != 1)
+    """`1 picture`, `2 pictures`, `2 classes`."""
+    plural = "es" if one.endswith("s") else "s"
+    return f"{n} {one}" + plural * (n != 1)
 
 
 def install_hint(extra: str) -> str:

@@ -174,7 +174,12 @@ def random_split(
             )
         count = min(max(1, round(val_fraction * len(members))), len(members) - 1)
         held_out += sorted(rng.permutation(members)[:count].tolist())
-    return dataset.subset(sorted(set(range(len(dataset))) - set(held_out))), dataset.subset(held_out)
+    return divided(dataset, held_out)
+
+
+def divided(dataset: Dataset, held_out: Sequence[int]) -> tuple[Dataset, Dataset]:
+    """The set without the pictures at `held_out`, and those in the order given."""
+    return dataset.subset(sorted(set(range(len(dataset))).difference(held_out))), dataset.subset(held_out)
 
 
 def split_videos(layout: Layout, dataset: Dataset, val_fraction: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -201,7 +206,7 @@ def split_videos(layout: Layout, dataset: Dataset, val_fraction: float, seed: in
     check_fraction(val_fraction)
     chosen = held_out_names(folders, val_fraction, seed)
     held = [i for name in folders if name in chosen for i in folders[name]]
-    train, held_out = dataset.subset(sorted(set(range(len(dataset))) - set(held))), dataset.subset(sorted(held))
+    train, held_out = divided(dataset, sorted(held))
     held_out.notes.append(f"whole videos are held out: {some_of(map(escape, sorted(chosen)))}")
     return train, held_out
 

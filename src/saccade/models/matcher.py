@@ -20,6 +20,7 @@ from saccade.layers import NORMS, AttentionPool, BlockConfig, CrossBlock
 from saccade.models.text import TextEncoder, TextEncoderConfig, word_angles
 from saccade.models.vit import ViT, ViTConfig
 from saccade.ops import WordBatch
+from saccade.ops.matching import cosines
 from saccade.ops.positions import places
 
 
@@ -94,8 +95,7 @@ class Matcher(nn.Module):
 
     def similarity(self, pictures: Float[Tensor, "b e"], texts: Float[Tensor, "p e"]) -> Float[Tensor, "b p"]:
         """Logits of every picture with every text: exp(t') x·y + b (Zhai et al. 2023, eq. 1), x and y of length 1."""
-        with torch.autocast(pictures.device.type, enabled=False):  # close candidates differ by less than bf16 holds
-            return self.log_scale.exp() * (pictures @ texts.T) + self.bias
+        return self.log_scale.exp() * cosines(pictures, texts) + self.bias
 
     def match(
         self, pictures: Float[Tensor, "b n d"], texts: Float[Tensor, "p m e"], word_mask: Bool[Tensor, "p m"]

@@ -9,6 +9,13 @@ from torch import Tensor
 from saccade.errors import SaccadeError
 
 
+def cosines(pictures: Float[Tensor, "b e"], texts: Float[Tensor, "p e"]) -> Float[Tensor, "b p"]:
+    """Of every picture's vector with every text's, all of length 1; in their dtype also under autocast: close
+    candidates differ by less than bf16 holds."""
+    with torch.autocast(pictures.device.type, enabled=False):
+        return pictures @ texts.T
+
+
 def sigmoid_loss(logits: Float[Tensor, "b p"], labels: Shaped[Tensor, "b p"]) -> Float[Tensor, ""]:
     """Sigmoid loss over all pairs of b pictures and p texts (SigLIP, Zhai et al. 2023, eq. 1): the sum of
     -log σ(z logit), with z = 1 for a match and -1 for none, divided by b.

@@ -26,7 +26,7 @@ from saccade.data.captions.layout import CaptionLayout, find_captions, no_captio
 from saccade.data.dataset import AnnotatedFiles
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
-from saccade.data.splitting import held_out_names, random_split, select_split, split_train_val
+from saccade.data.splitting import divided, held_out_names, random_split, select_split, split_train_val
 from saccade.data.store import relative_to
 from saccade.errors import DataError, counted, some_of
 
@@ -161,7 +161,7 @@ def split_by_caption(dataset: AnyCaptionSet, val_fraction: float, seed: int) -> 
     if len(groups) == len(dataset):
         return random_split(dataset, val_fraction, seed)
     held_out = held_out_groups(groups, val_fraction, seed, dataset.label)
-    train, val = dataset.subset(sorted(set(range(len(dataset))) - set(held_out))), dataset.subset(held_out)
+    train, val = divided(dataset, held_out)
     val.notes.append("pictures that share a caption were kept in one split")
     return train, val
 
@@ -173,10 +173,10 @@ def _split_by_stem(
     if len(set(stems)) < 2:
         raise DataError(f"{dataset.label} has captions of one name, and two are needed to hold one out for validation")
     chosen = held_out_names(stems, val_fraction, seed)
-    val = sorted(i for group, stem in zip(groups, stems, strict=True) if stem in chosen for i in group)
-    held_out = dataset.subset(val)
-    held_out.notes.append(f"{len(chosen)} names were held out, with all pictures and captions of each")
-    return dataset.subset(sorted(set(range(len(dataset))).difference(val))), held_out
+    held_out = sorted(i for group, stem in zip(groups, stems, strict=True) if stem in chosen for i in group)
+    train, val = divided(dataset, held_out)
+    val.notes.append(f"{len(chosen)} names were held out, with all pictures and captions of each")
+    return train, val
 
 
 def _layout(source: str | os.PathLike[str]) -> CaptionLayout:

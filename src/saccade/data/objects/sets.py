@@ -144,7 +144,7 @@ def _open_split(
     if relations is not None:
         resolve_relations(found, relations)
     dataset = ObjectFiles(found, on_error, exif)
-    objects = f"{counted(len(dataset), 'picture')}, {len(dataset.classes)} class{'es' * (len(dataset.classes) != 1)}"
+    objects = f"{counted(len(dataset), 'picture')}, {counted(len(dataset.classes), 'class')}"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")
     others = [each for each in recognise(layout.store) if "detect" in each.tasks and not _is_of(layout, each.format)]
     dataset.notes += [f"not read: {describe(others, 'detect')}, which is there, too"] if others else []

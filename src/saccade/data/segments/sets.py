@@ -121,8 +121,6 @@ def _open_split(
     found = layout.read(split, None if classes is None else list(classes), label_map)
     dataset = SegmentFiles(found, on_error, exif)
     listed = f" of {found.listed}" if found.listed else ""
-    summary = (
-        f"{counted(len(dataset), 'picture')}, {len(dataset.classes)} class{'es' * (len(dataset.classes) != 1)}{listed}"
-    )
+    summary = f"{counted(len(dataset), 'picture')}, {counted(len(dataset.classes), 'class')}{listed}"
     dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {summary}")
     return dataset

@@ -13,6 +13,7 @@ from saccade.data import Picture
 from saccade.data.images import Source, read_image
 from saccade.errors import DataError, printable
 from saccade.models.matcher import unit
+from saccade.ops.matching import cosines
 from saccade.tasks.base import PublicTask
 from saccade.tasks.match.result import Ranking
 
@@ -66,7 +67,7 @@ class PublicMatchTask(PublicTask):
     def similarity(self, pictures: Vectors, texts: Vectors) -> Float[Tensor, "p t"]:
         """Logits of every picture with every text: the cosine times the model's scale, plus its bias if it has one."""
         model: Any = self.model
-        logits = model.logit_scale.exp() * (pictures.vector @ texts.vector.T)
+        logits = model.logit_scale.exp() * cosines(pictures.vector, texts.vector)
         return logits + model.logit_bias if self.independent else logits
 
     def predict(self, source: Source, texts: Sequence[str]) -> Ranking:
@@ -92,9 +93,9 @@ class PublicMatchTask(PublicTask):
     ) -> Iterator[Ranking]:
         """`predict` for pictures and texts that are encoded."""
         logits = self.similarity(features, encoded)
-        cosines = features.vector @ encoded.vector.T
+        similarities = cosines(features.vector, encoded.vector)
         scores = logits.sigmoid() if self.independent else logits.softmax(dim=1)
-        for picture, row, score, cosine in zip(pictures, logits, scores, cosines, strict=True):
+        for picture, row, score, cosine in zip(pictures, logits, scores, similarities, strict=True):
             yield Ranking.ordered(picture, texts, row, score, cosine)
 
     def check_shares(self, texts: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from saccade.data import Picture
 from saccade.data.images import Source, read_image
 from saccade.models.matcher import Matcher, MatcherConfig, PictureFeatures, TextFeatures
+from saccade.ops.matching import cosines
 from saccade.tasks.match.result import Ranking
 from saccade.tasks.match.scores import recalls, reranked
 from saccade.tasks.saved import TrainedTask
@@ -102,8 +103,8 @@ class MatchTask(TrainedTask):
         self, pictures: Sequence[Picture], features: PictureFeatures, texts: Sequence[str], encoded: TextFeatures
     ) -> Iterator[Ranking]:
         """`predict` for pictures and texts that are encoded."""
-        logits, cosines = self.rank_texts(features, encoded), features.vector @ encoded.vector.T
-        for picture, row, cosine in zip(pictures, logits, cosines, strict=True):
+        logits, similarities = self.rank_texts(features, encoded), cosines(features.vector, encoded.vector)
+        for picture, row, cosine in zip(pictures, logits, similarities, strict=True):
             yield Ranking.ordered(picture, texts, row, row.sigmoid(), cosine)
 
 
