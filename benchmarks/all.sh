@@ -11,7 +11,7 @@ quick=${1:-}
 
 # Module and its options in a full run.
 benchmarks=(
-  "core.vit --compile --repeats 5"
+  "core.vit --compile --repeats 3 --only 256"
   "core.train_step --compile --repeats 5 --only 65"
   "core.match"
   "core.engines"

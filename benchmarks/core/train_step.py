@@ -102,6 +102,7 @@ def main(
 def steps(case: Case, precision: str, compile: bool) -> tuple[dict[str, Step], dict[str, float]]:
     """What is timed, and the floating-point operations of the products of each."""
     torch.manual_seed(0)
+    torch.compiler.reset()  # of what several models share, only the first eight forms would be compiled
     classic = saccade_vit(case.size)
     models: dict[str, nn.Module] = {OURS: own_model(case.size), CLASSIC: classic}
     for name, attention in ((HF, "sdpa"), (HF_EAGER, "eager")):

@@ -112,6 +112,7 @@ def run(case: Case, compile: bool, repeats: int) -> dict[str, Any]:
     groups = []
     for precision in ("fp32", "bf16"):
         for what in ("forward", "step"):
+            torch.compiler.reset()  # of what several models share, only the first eight forms would be compiled
             passes = {name: one_pass(model, batch, precision, what) for name, model in ways.items()}
             for model in ways.values():
                 model.train(what == "step")

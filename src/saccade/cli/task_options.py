@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import cyclopts
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from saccade.cli.console import not_empty
 from saccade.errors import UsageError
@@ -36,9 +36,12 @@ def parameters_of(options: type[BaseModel], group: str) -> list[inspect.Paramete
             negative_iterable=(),
             show_default=False if field.default == () else None,
         )
-        annotation: Any = Annotated.__class_getitem__((field.annotation, *field.metadata, shown))  # type: ignore[attr-defined]
+        written = any(isinstance(each, BeforeValidator) for each in field.metadata)  # such as 1h or 4GB
+        type_ = (str | None,) if written else (field.annotation, *field.metadata)
+        default = str(field.default) if written and field.default is not None else field.default
+        annotation: Any = Annotated.__class_getitem__((*type_, shown))  # type: ignore[attr-defined]
         keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters.append(inspect.Parameter(name, keyword, default=field.default, annotation=annotation))
+        parameters.append(inspect.Parameter(name, keyword, default=default, annotation=annotation))
     return parameters
 
 

@@ -151,7 +151,7 @@ def select_split(layout: Layout, split: str | None, both: str) -> str | None:
     if len(layout.splits) > 1:
         raise DataError(
             f"{layout.store.label} holds the splits {', '.join(map(escape, layout.splits))}; "
-            f"name one (split='{escape(layout.splits[0])}') or use {both}(...)"
+            f"name one with --split (in Python split='{escape(layout.splits[0])}', or {both}(...) for training)"
         )
     return next(iter(layout.splits), None)
 

@@ -94,7 +94,7 @@ def test_small_apart_scenes_cost_no_more_than_twice_the_usual():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"objects": (0, 3)}, "objects=0-3 was given; the fewest and the most, from 1 to 8, expected"),
+        ({"objects": (0, 3)}, "objects=0-3 was given; a number from 1 to 8, or the fewest and the most, expected"),
         ({"objects": (4, 3)}, "objects=4-3 was given"),
         ({"objects": (1, 9)}, "objects=1-9 was given"),
         ({"combinations": "unseen"}, "combinations='unseen' was given; one of all, seen, held-out expected"),

@@ -55,7 +55,7 @@ def test_every_layout_gives_the_same_masks(tmp_path, layout, on_error):
         check(dataset)
         assert dataset.notes == [f"{root} was read as index masks: 5 pictures, 3 classes of classes.txt"]
         return
-    with pytest.raises(DataError, match=r"holds the splits train, val, test; name one \(split='train'\)"):
+    with pytest.raises(DataError, match=r"holds the splits train, val, test; name one with --split"):
         open_segments(root)
     for split, names in splits.items():
         check(open_segments(root, split, on_error), names)

@@ -85,8 +85,9 @@ class Composition:
     def __post_init__(self) -> None:
         fewest, most = self.objects
         if not 1 <= fewest <= most <= MAX_OBJECTS:
+            given = fewest if fewest == most else f"{fewest}-{most}"
             raise DataError(
-                f"objects={fewest}-{most} was given; the fewest and the most, from 1 to {MAX_OBJECTS}, expected"
+                f"objects={given} was given; a number from 1 to {MAX_OBJECTS}, or the fewest and the most, expected"
             )
         if self.combinations not in get_args(Combinations):
             expected = ", ".join(get_args(Combinations))
