@@ -73,6 +73,29 @@ def test_the_edited_picture_shows_the_change_and_little_else(kind):
     assert drawn >= 25
 
 
+@pytest.mark.parametrize(("name", "fewest"), [("in front of", 20), ("bigger than", 20), ("inside", 0)])
+def test_covering_and_sizes_are_exchanged(name, fewest):
+    scenes, drawn = Scenes(150, 61, seed=9, objects=(2, 3)), 0
+    for i in range(150):
+        scene = scenes.scene(i)
+        old = scene.description
+        for a, _, b in (each for each in old.relations if each[1] == name):
+            relations = tuple((b, name, a) if each == (a, name, b) else each for each in old.relations)
+            edit = Description(old.objects, relations)
+            new = edited_scene(scenes, scene, edit)
+            if new is None:
+                continue
+            drawn += 1
+            kinds = edit.objects
+            assert claims(new.description) == facts(new, scenes)
+            assert (kinds[b], name, kinds[a]) in facts(new, scenes)
+            assert (kinds[a], name, kinds[b]) not in facts(new, scenes)
+            assert sorted(new.description.objects) == sorted(kinds)
+            if name == "in front of":
+                assert np.array_equal(new.semantic > 0, scene.semantic > 0), "the outline of both together is the same"
+    assert drawn >= fewest if fewest else drawn == 0
+
+
 def test_edits_for_training_hold_nothing_out():
     for kind in ("colour", "shape", "relation"):
         for scenes, scene, edit in edits(kind, combinations="seen", **WORLD):

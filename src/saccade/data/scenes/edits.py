@@ -1,6 +1,7 @@
 """Minimal edits: a description with one changed attribute or relation, so that it no longer describes the picture, and
 the picture with the same change and everything else the same."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
@@ -112,8 +113,10 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
         scene: from its `scene`, `fresh` or `batch`.
         edit: from `minimal_edit` of `scene.description`.
 
-    A new colour keeps the outline; a new shape keeps the enclosing circle; for a new relation ("left of" or "above")
-    two objects exchange positions, or move to the other axis around their midpoint.
+    A new colour keeps the outline; a new shape keeps the enclosing circle. For a new relation two objects exchange
+    positions, or move to the other axis around their midpoint ("left of" and "above"), exchange sizes ("bigger than"),
+    or the order in which they are drawn ("in front of"), in which the new scene's description lists them; no change
+    makes an object lie inside another.
 
     Returns None if the changed picture would not show the change, or violates a constraint of `scenes`: visibility of
     the objects, no overlap, no held-out combination.
@@ -130,12 +133,14 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
         )
     seed, index = scene.key
     items = _edited_items(layout, scene.description, edit, Stream(seed, _EDIT, index))
-    changed = _lay(layout, items, scenes.composition.apart) if items else None
+    order = _drawing_order(scene.description, edit)
+    changed = _lay(layout, [items[i] for i in order], scenes.composition.apart) if items else None
     if changed is None:
         return None
     new = scenes.finish(changed, backdrop, scene.key)
-    wanted = set(edit.relations) - set(scene.description.relations)
-    if new.description.objects != edit.objects or not wanted <= set(new.description.relations):
+    wanted = {(order.index(a), relation, order.index(b)) for a, relation, b in _new_relations(scene.description, edit)}
+    objects = tuple(edit.objects[i] for i in order)
+    if new.description.objects != objects or not wanted <= set(new.description.relations):
         return None
     if scenes.composition.combinations == "seen" and is_held_out(new.description.objects, new.description.relations):
         return None
@@ -143,7 +148,7 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
 
 
 def _edited_items(layout: Layout, before: Description, edit: Description, stream: Stream) -> list[Item] | None:
-    """The items of the scene with the change; None for a relation that moving objects cannot change."""
+    """The items of the scene with the change, but for their order; None for a relation that this cannot change."""
     items, size = layout.items, (layout.width, layout.height)
     edited = list(items)
     for i, ((old_shape, old_colour), (shape, colour)) in enumerate(zip(before.objects, edit.objects, strict=True)):
@@ -155,12 +160,35 @@ def _edited_items(layout: Layout, before: Description, edit: Description, stream
             first = shade(stream, colour)
             item = replace(item, colour=colour, tones=(first, second(stream, first)))
         edited[i] = item
-    new = [each for each in edit.relations if each not in set(before.relations)]
-    for a, relation, b in new:
-        if relation not in ("left of", "above"):
+    for a, relation, b in _new_relations(before, edit):
+        if relation == "inside":
             return None
-        edited[a], edited[b] = _placed(items[a], items[b], relation, size)
+        if relation in ("left of", "above"):
+            edited[a], edited[b] = _placed(items[a], items[b], relation, size)
+        elif relation == "bigger than":
+            grown = math.sqrt(layout.seen[b] / layout.seen[a])
+            edited[a], edited[b] = _scaled(items[a], grown, size), _scaled(items[b], 1 / grown, size)
     return edited
+
+
+def _new_relations(before: Description, edit: Description) -> list[Relation]:
+    return [each for each in edit.relations if each not in set(before.relations)]
+
+
+def _drawing_order(before: Description, edit: Description) -> list[int]:
+    """The objects from back to front: of a new "in front of", what was in front is drawn where the other one was."""
+    order = list(range(len(edit.objects)))
+    for front, relation, back in _new_relations(before, edit):
+        if relation == "in front of":
+            order[front], order[back] = order[back], order[front]
+    return order
+
+
+def _scaled(item: Item, factor: float, size: tuple[int, int]) -> Item:
+    """Larger or smaller around its centre, which moves if the border of the picture would cut it."""
+    item = moved(item, item.x, item.y, item.radius * factor)
+    x, y = (_shift((at,), (item.reach + 1,), length) for at, length in zip((item.x, item.y), size, strict=True))
+    return moved(item, item.x + x, item.y + y)
 
 
 def _placed(first: Item, other: Item, relation: str, size: tuple[int, int]) -> tuple[Item, Item]:
@@ -179,8 +207,8 @@ def _placed(first: Item, other: Item, relation: str, size: tuple[int, int]) -> t
     return moved(first, first.x + x, first.y + y), moved(other, other.x + x, other.y + y)
 
 
-def _shift(centres: tuple[float, float], rooms: tuple[float, float], length: int) -> float:
-    """The smallest shift after which both centres are at least `rooms` away from 0 and `length`."""
+def _shift(centres: Sequence[float], rooms: Sequence[float], length: int) -> float:
+    """The smallest shift after which all centres are at least `rooms` away from 0 and `length`."""
     least = max(room - centre for centre, room in zip(centres, rooms, strict=True))
     most = min(length - room - centre for centre, room in zip(centres, rooms, strict=True))
     return min(max(0.0, least), most)
