@@ -7,7 +7,7 @@ other orders of tokens, wrappers, tasks of one thread. Each view or edit is comp
 
   right     it is the truth within 1e-5
   said      it is not there, and the trace names the module and the reason
-  refused   an error says what the matter is
+  refused   an error says what is wrong
   wrong     anything else
 
 A tool that does not import is left out and named. To have all of them without installing them into the environment:
@@ -308,7 +308,7 @@ def table(found: list[tuple[Crossing, Outcome]], lacking: list[str]) -> str:
         "",
         "Made by `python -m benchmarks.coverage.crossings --markdown docs/crossings.md`: tiny models that another tool",
         "has changed, and what the lens says of them. *right*: the truth, computed by hand, within 1e-5. *said*: named",
-        "in `trace.missed` with the reason. *refused*: an error that says what the matter is.",
+        "in `trace.missed` with the reason. *refused*: an error that says what is wrong.",
         "",
         "| tool | what it does | asked for | outcome |",
         "| --- | --- | --- | --- |",

@@ -12,9 +12,8 @@ pytest.importorskip("transformers")
 import saccade
 from saccade.cli.main import main
 from saccade.data import Picture
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, UsageError
 from saccade.studio.look import ask_about, look
-from saccade.studio.views import LookOptions
 from saccade.studio.views.answer import AnswerView, AnswerWords
 from saccade.tasks.public_loading import load_answering
 
@@ -80,13 +79,13 @@ def test_a_model_that_writes_wants_a_question(folder):
     shown = Picture(picture("qwen2_vl"), "a.png")
     with pytest.raises(SaccadeError, match="--ask"):
         look(task, shown)
-    with pytest.raises(SaccadeError, match="--size"):
-        look(task, shown, LookOptions(size=64, question="red?"))
     assert ask_about(str(folder), [shown], "red?", "cpu").prediction.question == "red?"
     both = saccade.look(task, [shown, picture("qwen2_vl", 1)], ask="red?")
     assert len(both.prediction.pictures) == 2
     with pytest.raises(SaccadeError, match="writes no answers"):
         saccade.look(torch.nn.Linear(1, 1), shown, ask="red?")
+    with pytest.raises(UsageError, match="size=, classes= and ask= do not go together"):
+        saccade.look(task, shown, ask="red?", size=64, classes=["cat"])
     with pytest.raises(SaccadeError, match="2 pictures"):
         saccade.look(task, [shown, shown])
 

@@ -50,7 +50,7 @@ def doctor(
     draw: Path | None = None,
     fix: Path | None = None,
 ) -> None:
-    """Say what is wrong with a data set, how often and where: pictures in one folder a class, with boxes as COCO, VOC
+    """Say what is wrong with a data set, how often and where: pictures in one folder per class, with boxes as COCO, VOC
     or YOLO, with masks, with captions, in pairs, or in several styles; films with captions.
 
     Every picture is decoded, every annotation read: unreadable files, bad boxes, copies, pictures both for training

@@ -56,7 +56,7 @@ COMMANDS = {
     ),
     "doctor": (
         "saccade.cli.doctor:doctor",
-        "Say what is wrong with a data set, how often and where: pictures in one folder a class, with "
+        "Say what is wrong with a data set, how often and where: pictures in one folder per class, with "
         "boxes as COCO, VOC or YOLO, with masks, with captions, in pairs, or in several styles; films with captions.",
     ),
 }

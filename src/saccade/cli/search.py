@@ -70,7 +70,7 @@ def search(
     approximate
         Search a graph of near neighbours instead of comparing the text with every picture, for folders of many
         millions: it may miss some. Needs the extra "search". The graph is kept beside the index; making it
-        takes several minutes a million pictures.
+        takes several minutes per million pictures.
     on_error
         What to do with a picture that cannot be read: skip it, counted and named, or fail.
     device

@@ -214,7 +214,7 @@ def _in_names(loose: list[str]) -> str:
     """What to do about pictures in no folder: `cat.0.jpg` beside `dog.0.jpg` have classes in their names."""
     starts = Counter(match[1] for name in loose if (match := re.fullmatch(r"(\D*[^\W\d_])\W?_?\d+\.\w+", name)))
     if len(starts) < 2 or starts.total() < len(loose) or min(starts.values()) < 2:
-        return "expected one folder a class, as in cat/1.jpg"
+        return "expected one folder per class, as in cat/1.jpg"
     return f"if the starts of their names ({_some(sorted(starts))}) are classes, move them into a folder for each"
 
 

@@ -30,7 +30,7 @@ class Attention(nn.Module):
     source.
 
     kv_heads: heads of keys and values, a divisor of `heads` (grouped queries). source_width: width of the
-    source's tokens where it differs. qk_norm: RMS-normalise queries and keys a head (Henry et al. 2020), which
+    source's tokens where it differs. qk_norm: RMS-normalise queries and keys per head (Henry et al. 2020), which
     keeps scores bounded.
     """
 

@@ -25,7 +25,7 @@ class BlockConfig(BaseModel):
     activation: Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "swiglu"] = "gelu"
     bias: bool = False
     qk_norm: bool = True
-    layer_scale: bool = Field(False, description="a learned factor a channel on each branch (Touvron et al. 2021)")
+    layer_scale: bool = Field(False, description="one learned factor per channel and branch (Touvron et al. 2021)")
     drop_path: float = Field(0.0, ge=0, lt=1, description="chance to skip a branch in training (Huang et al. 2016)")
 
 

@@ -28,7 +28,8 @@ class DiTBlock(nn.Module):
         self.mlp_norm = norm(c.width, eps=c.eps)
         self.mlp = mlp_of(c.width, c.hidden, c.activation, c.bias)
         self.table = nn.Parameter(torch.zeros(BRANCHES * c.width))
-        nn.init.zeros_(self.cross_attention.out.weight)
+        for parameter in self.cross_attention.out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self,

@@ -40,7 +40,7 @@ class PatchEmbed(nn.Module):
 
 
 class LearnedPositions(nn.Module):
-    """One learned vector a patch of a native grid, interpolated to any other grid.
+    """One learned vector per patch of a native grid, interpolated to any other grid.
 
     antialias, offset: as in `saccade.ops.interpolate`.
     """

@@ -28,7 +28,7 @@ class AttentionPool(nn.Module):
 
 
 class BytePool(nn.Module):
-    """One token a word, pooled from the word's bytes by cross-attention (Byte2Word, Feng et al. 2022).
+    """One token per word, pooled from the word's bytes by cross-attention (Byte2Word, Feng et al. 2022).
 
     The target is the word: the mean of its bytes' embeddings plus a learned query. The source is the bytes, each with
     its position in the word. Words do not see one another.

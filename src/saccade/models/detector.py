@@ -55,7 +55,7 @@ class Proposals(NamedTuple):
 class DenoisingQueries(NamedTuple):
     """Ground-truth objects with noise added, which the decoder learns to reconstruct (DN-DETR, Li et al. 2022).
 
-    boxes: centre x, centre y, width, height, relative to the image. labels: class indices, or `classes` for none.
+    boxes: centre x, centre y, width, height, relative to the image. labels: class indices; 0 for padding.
     group: queries attend to one another only within a group; -1 for padding.
     """
 
@@ -98,7 +98,7 @@ class Detector(nn.Module):
         block, width = config.vit.block, config.vit.block.width
         self.proposal_head = ProposalHead(width, config.classes)
         self.query_projection = nn.Linear(width, width)
-        self.label_embedding = nn.Embedding(config.classes + 1, width)
+        self.label_embedding = nn.Embedding(config.classes + 1, width)  # the last row is not used; saved models have it
         self.position_embedding = nn.Sequential(nn.Linear(8 * FREQUENCIES, width), nn.GELU(), nn.Linear(width, width))
         self.decoder = Decoder(block, config.depth)
         self.box_bias = nn.ModuleList(BoxBias(block.heads) for _ in range(config.depth))

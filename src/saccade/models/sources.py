@@ -20,7 +20,7 @@ class SourceTokens(NamedTuple):
 
 
 class CaptionSource(nn.Module):
-    """One token a word. An absent caption is one learned token, "nothing" (Ho & Salimans 2022)."""
+    """One token per word. An absent caption is one learned token, "nothing" (Ho & Salimans 2022)."""
 
     def __init__(self, config: TextEncoderConfig):
         super().__init__()

@@ -1,10 +1,9 @@
-"""Pure functions on tensors, without weights: attention, masks, positions, patches, text."""
+"""Pure functions on tensors, without weights: attention, masks, positions, patches, words."""
 
 from saccade.ops.attention import attend, attention_weights, default_scale, score
 from saccade.ops.masks import causal_mask, padding_mask, window_mask
 from saccade.ops.patches import grid_of, patchify, unpatchify
 from saccade.ops.positions import interpolate, rotary_angles, rotate, sincos
-from saccade.ops.text import decode, encode
 from saccade.ops.words import WordBatch, split_words, tokenize
 
 __all__ = [
@@ -12,9 +11,7 @@ __all__ = [
     "attend",
     "attention_weights",
     "causal_mask",
-    "decode",
     "default_scale",
-    "encode",
     "grid_of",
     "interpolate",
     "padding_mask",

@@ -42,3 +42,9 @@ def unpatchify(tokens: Shaped[Tensor, "b n p"], grid: tuple[int, int], patch: in
             f"tokens of shape {tuple(tokens.shape)} do not make {rows} x {columns} patches of {patch} x {patch}"
         )
     return rearrange(tokens, "b (r s) (p q c) -> b c (r p) (s q)", r=rows, p=patch, q=patch)
+
+
+def tile_starts(length: int, side: int, step: int) -> list[int]:
+    """Offsets of tiles of `side` that cover `length` evenly, each at most `step`, 1 or more, after the one before."""
+    steps = -(-(length - side) // max(1, step)) if length > side else 0
+    return [round(i * (length - side) / steps) if steps else 0 for i in range(steps + 1)]

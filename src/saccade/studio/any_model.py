@@ -61,8 +61,8 @@ def look(
         module: pattern of the names of the modules to show ("*.layer.3.*"), of models in their library's own class.
 
     Returns:
-        The view: `.predictions` (label, probability), `.heat` (y x), `.grid`, `.trace`, `.notes`; `print(view)` is a
-        summary, and `.save("look.html")` writes the page.
+        The view: `.predictions` (label, probability), `.heat` (y x) or None, `.grid`, `.trace`, `.notes`; `print(view)`
+        is a summary, and `.save("look.html")` writes the page.
 
     Raises:
         SaccadeError: the model's attention cannot be shown, with the reason (the tokens' places cannot be told, for
@@ -70,6 +70,10 @@ def look(
     """
     _check(model, top, labels=labels, texts=texts, classes=classes)
     if ask is not None:
+        given: dict[str, Any] = {"preprocess": preprocess, "labels": labels, "texts": texts, "size": size}
+        given |= {"threshold": threshold, "classes": classes, "other": other, "module": module}
+        if wrong := [f"{name}=" for name, value in given.items() if value is not None and not _is_empty(value)]:
+            raise UsageError(f"{', '.join(wrong)} and ask= do not go together: with ask=, a model writes an answer")
         many = picture if isinstance(picture, list) else [picture]
         return ask_about(model, [read_image(one) for one in many], ask, "cpu")
     if isinstance(picture, list):
@@ -85,6 +89,10 @@ def look(
     if isinstance(picture, str | os.PathLike) and is_video(Path(picture)):
         return look_at_film(os.fspath(model), Path(picture), options, "cpu")
     return look_at(os.fspath(model), read_image(picture), options, "cpu")
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, Sequence) and not value
 
 
 def _check(model: Any, top: int, **names: Sequence[str]) -> None:

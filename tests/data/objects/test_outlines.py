@@ -135,6 +135,35 @@ def test_text_gives_the_run_lengths_that_drew_it(share):
     assert outline_box(outline) == (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
 
 
+def test_what_lies_outside_of_the_picture_is_cut_off():
+    """Not moved to its border, which would bend the edges."""
+    height, width = 100, 100
+    y, x = np.mgrid[:height, :width] + 0.5
+
+    def inside(polygon, scale=1.0):
+        return draw_outline([[scale * value for value in polygon]], (height, width)).astype(bool)
+
+    assert inside([50, -50, 150, 50, 50, 150, -50, 50]).all(), "a square on its corner around the picture"
+    corner = inside([-100, 50, 50, -100, 50, 50])
+    assert (corner ^ ((x < 50) & (y < 50) & (x + y > -50))).sum() <= 50
+    # A triangle from (0, 50) with its right side far outside of the window that polygons are clipped to.
+    far = inside([0, 50, 2e6, 50 - 1e6, 2e6, 50 + 1e6])
+    assert (far ^ (abs(y - 50) < x / 2)).sum() <= 200, "its edges are as steep as before"
+    assert not inside([150, 10, 900, 10, 900, 80]).any()
+    assert not inside([1e9, 1e9, 2e9, 1e9, 2e9, 2e9]).any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_polygon_cut_by_the_border_is_that_of_a_larger_picture(seed):
+    rng = np.random.default_rng(seed)
+    height, width, margin = *rng.integers(20, 60, 2).tolist(), 400
+    points = rng.uniform(-5, 6, (int(rng.integers(3, 8)), 2)) * [width, height]
+    found = draw_outline([points.ravel().tolist()], (height, width))
+    whole = draw_outline([(points + margin).ravel().tolist()], (height + 2 * margin, width + 2 * margin))
+    part = whole[margin : margin + height, margin : margin + width]
+    assert (found != part).mean() < 0.08, "but for pixels along the edges"
+
+
 def test_a_far_corner_takes_no_memory():
     outline, _ = parse_outline([[0, 0, 1e12, 0, 1e12, 1e12, 0, 1e12]], SIZE)
     assert draw_outline(outline, SIZE).all()

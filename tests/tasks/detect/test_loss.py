@@ -8,7 +8,7 @@ import torch
 
 from saccade.models.detector import DenoisingQueries, DetectorOutput, Proposals
 from saccade.ops.boxes import cxcywh_to_xyxy, giou, iou
-from saccade.tasks.detect.loss import Match, Targets, detection_loss, match
+from saccade.tasks.detect.loss import Assignment, Targets, detection_loss, hungarian_match
 
 CLASSES = 3
 
@@ -40,7 +40,7 @@ def test_matches_are_the_cheapest_of_all_permutations():
     targets = some_targets(3, 0, 2)
     torch.manual_seed(1)
     logits, boxes = torch.randn(3, 5, CLASSES), torch.rand(3, 5, 4) * 0.4 + 0.3
-    found = match(logits, boxes, targets)
+    found = hungarian_match(logits, boxes, targets)
     for picture, count in enumerate((3, 0, 2)):
 
         def total(queries, i=picture):
@@ -119,8 +119,8 @@ def test_noised_objects_are_scored_apart_and_their_copies_count_once():
     logits = torch.zeros(1, 7, CLASSES)
     twice = DenoisingQueries(boxes[:, :4], torch.zeros(1, 4, dtype=torch.long), torch.tensor([[0, 0, 1, 1]]))
     once = DenoisingQueries(boxes[:, :2], torch.zeros(1, 2, dtype=torch.long), torch.tensor([[0, 0]]))
-    four = Match(torch.zeros(4, dtype=torch.long), torch.arange(4), torch.tensor([0, 1, 0, 1]))
-    two = Match(four.picture[:2], four.query[:2], four.object[:2])
+    four = Assignment(torch.zeros(4, dtype=torch.long), torch.arange(4), torch.tensor([0, 1, 0, 1]))
+    two = Assignment(four.picture[:2], four.query[:2], four.object[:2])
     a = detection_loss(DetectorOutput([logits], [boxes], proposals(1), None), targets, twice, four, normalizer=2)
     b = detection_loss(
         DetectorOutput([logits[:, 2:]], [boxes[:, 2:]], proposals(1), None), targets, once, two, normalizer=2

@@ -20,6 +20,8 @@ from saccade.errors import DataError, in_one_line
 MAX_PIXELS = 1 << 31  # of a mask
 MAX_GROUPS = 12  # of 5 bits, of a run length
 
+Point = tuple[float, float]  # x, y
+
 
 def parse_outline(value: object, size: tuple[int, int] | None) -> tuple[Outline | None, str]:
     """The valid part of a segmentation, None without any; and what is wrong with the rest, "" for nothing.
@@ -105,13 +107,17 @@ def draw_outline(outline: Outline, size: tuple[int, int]) -> UInt8[np.ndarray, "
         if list(outline["size"]) != list(size):
             raise DataError(f"has a mask of {escape(outline['size'])} (rows, columns); {list(size)} expected")
         return drawn(outline)
-    plain = [_clipped(part, size) for part in outline if not isinstance(part, Holed)]
-    mask = drawn(plain) if plain else np.zeros(size, np.uint8)
+
+    def filled(edges: Sequence[list[float]]) -> np.ndarray:
+        near = [each for each in (_clipped(edge, size) for edge in edges) if each]
+        return drawn(near) if near else np.zeros(size, np.uint8)
+
+    mask = filled([part for part in outline if not isinstance(part, Holed)])
     for part in outline:
         if isinstance(part, Holed):
-            inside = drawn([_clipped(part.exterior, size)])
+            inside = filled([part.exterior])
             for hole in part.interiors:
-                inside &= 1 - drawn([_clipped(hole, size)])
+                inside &= 1 - filled([hole])
             mask |= inside
     return mask
 
@@ -212,8 +218,27 @@ def _box_of_runs(runs: Any, rows: int) -> Box | None:
 
 
 def _clipped(edge: list[float], size: tuple[int, int]) -> list[float]:
-    """Clip a polygon to the picture: the memory to draw it depends on the coordinates."""
-    return [min(max(value, 0.0), float(size[1 - i % 2])) for i, value in enumerate(edge)]
+    """Clip a polygon to three times the picture's width and height, around it: the time to draw it depends on the
+    coordinates. Sutherland & Hodgman (1974) join what a side of the window cuts apart, along that side, which is not in
+    the picture. Empty if nothing is left."""
+    points = list(zip(edge[::2], edge[1::2], strict=True))
+    for axis, length in enumerate((size[1], size[0])):
+        for limit, sign in ((-float(length), 1), (2.0 * length, -1)):
+            points = _on_one_side(points, axis, limit, sign)
+    return [value for point in points for value in point] if len(points) > 2 else []
+
+
+def _on_one_side(points: list[Point], axis: int, limit: float, sign: int) -> list[Point]:
+    """The part of a polygon with coordinates above (sign 1) or below (-1) a limit on one axis."""
+    kept: list[Point] = []
+    for before, after in zip([*points[-1:], *points[:-1]], points, strict=True):
+        a, b = sign * (before[axis] - limit), sign * (after[axis] - limit)
+        if (a >= 0) != (b >= 0):
+            other = before[1 - axis] + a / (a - b) * (after[1 - axis] - before[1 - axis])
+            kept.append((limit, other) if axis == 0 else (other, limit))
+        if b >= 0:
+            kept.append(after)
+    return kept
 
 
 def _pair(value: object) -> tuple[object, object]:

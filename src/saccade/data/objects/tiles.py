@@ -1,6 +1,5 @@
 """Large pictures in overlapping tiles, so that small objects keep their size."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -15,6 +14,7 @@ from saccade.data.objects.arrays import with_planes
 from saccade.data.objects.transforms import place
 from saccade.data.preprocess import Placement
 from saccade.errors import DataError
+from saccade.ops.patches import tile_starts
 
 OVERLAP = 0.25  # of a tile's side, at least, in training
 MIN_VISIBLE = 0.3  # of an object must lie in a tile to be learned there
@@ -38,16 +38,9 @@ class Tile:
 def tiles_of(size: tuple[int, int], side: int, overlap: float = OVERLAP) -> list[Tile]:
     """Tiles of at most `side` pixels a side that cover a picture of `size` (height, width), row by row, evenly spaced;
     the whole picture where it is no larger. overlap: of neighbours at least, in sides of a tile."""
-    step = max(1, side - round(overlap * side))
-    rows, columns = (list(_starts(length, side, step)) for length in size)
+    rows, columns = (tile_starts(length, side, side - round(overlap * side)) for length in size)
     height, width = (min(length, side) for length in size)
     return [Tile(left, top, width, height) for top, left in product(rows, columns)]
-
-
-def _starts(length: int, side: int, step: int) -> Iterator[int]:
-    steps = -(-(length - side) // step) if length > side else 0
-    for i in range(steps + 1):
-        yield round(i * (length - side) / steps) if steps else 0
 
 
 class TiledObjects(DerivedSet):

@@ -44,6 +44,6 @@ def flow(layers: Sequence[Call], tokens: Sequence[int]) -> Float[Tensor, "b n"]:
 
 def _mixed(call: Call) -> Float[Tensor, "b n n"]:
     """½·mean over heads + ½·identity, its rows scaled to sum to 1, as for rollout."""
-    mean = call.weights().mean(dim=1).double().cpu()
+    mean = call.weights().mean(dim=1).cpu().double()
     mixed = mean + torch.eye(call.shape[2], dtype=mean.dtype)
     return mixed / mixed.sum(dim=-1, keepdim=True)

@@ -70,7 +70,7 @@ def _said(run: Run, pictures: Tensor, batch: int) -> Float[Tensor, "p"]:
         raise SaccadeError(
             f"run gave a {wrong[0]} for {len(pictures)} pictures; expected a tensor of one number a picture"
         )
-    found = torch.cat([part.detach().double().cpu() for part in parts])
+    found = torch.cat([part.detach().cpu().double() for part in parts])
     if found.shape != (len(pictures),):
         raise SaccadeError(
             f"run gave numbers of shape {tuple(found.shape)} for {len(pictures)} pictures; expected one a picture"

@@ -78,8 +78,8 @@ def insertion(
     """How fast the probability of a class rises as the pixels that matter most come back first into a blurred picture;
     the higher the area, the better the map (Petsiuk et al. 2018, "RISE", 3.3).
 
-    Blurred by a Gaussian of 11 x 11 pixels with a deviation of 5, black around the picture, as in their code. Arguments
-    and errors as for `deletion`.
+    Blurred by a Gaussian of 11 x 11 pixels with a deviation of 5, with zeros around the picture (the mean colour of a
+    normalised one), as in their code. Arguments and errors as for `deletion`.
     """
     return _play(model, pictures, classes, maps, _shares(steps), _given_back, _probability, True, seed, batch)
 
@@ -140,7 +140,7 @@ def _play(
             _curve(model, pictures[some], classes[some], signed[some], every, change, score, batch)
             for some in torch.arange(len(pictures)).split(batch)
         ]
-        curves.append(torch.cat(parts).double().cpu())
+        curves.append(torch.cat(parts).cpu().double())
     start = float(curves[0][:, 0].mean())
     curves = [each[:, len(every) - len(shares) :] for each in curves]
     one = torch.ones(len(pictures), 1, dtype=torch.float64)

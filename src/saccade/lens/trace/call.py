@@ -205,7 +205,7 @@ class Call(TiledMap):
 
         The distance from a patch to what it attends to, weighted by attention, averaged over patches (Dosovitskiy
         et al. 2021, appendix D.7 and fig. 7; Raghu et al. 2021). Weights are renormalised over the patches; a patch
-        that attends to none is left out.
+        that attends to none is left out; NaN for a head of which all are.
 
         grid: (rows, columns) of patches, row-major after the prefix. prefix: tokens before them (cls, registers);
         default n − rows·columns. Raises SaccadeError if the grid does not fit the call.

@@ -72,7 +72,7 @@ class Trace(Sequence[Call]):
     def __getitem__(self, key: int | slice | str) -> "Call | Trace":
         """A call by index; a smaller trace by slice or by module-name pattern (empty if none matches).
 
-        Raises SaccadeError if the trace is empty, or for an index that it does not have an IndexError.
+        Raises SaccadeError if the trace is empty, and IndexError for an index out of range.
         """
         if isinstance(key, slice):
             of = f"none of the {len(self)} calls is in {_written(key)}"

@@ -45,7 +45,7 @@ def watch(
     need it; what such a loss reads is kept in memory, n x m numbers for a whole map. Otherwise maps are part of no
     graph.
 
-    ModuleStack come from `model.named_modules()`; a module that runs several times gives several calls. Attention that
+    Names come from `model.named_modules()`; a module that runs several times gives several calls. Attention that
     cannot be seen is named in `trace.missed`: scores that cannot be followed, kernels of other libraries, linear and
     deformable attention; where nothing shows a softmax of q·k, only in modules that are called attention. Not seen:
     calls made while none of the model's modules is running, which "(outside)" in `missed` stands for, and calls in

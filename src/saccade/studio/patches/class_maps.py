@@ -142,7 +142,7 @@ def _relevance(
         torch.autograd.grad(logits(given)[0, index], given)
     calls = Trace([call for call in trace if call.kind == "self" and call.shape[2] == len(tokens)])
     start, source = _start(calls, tokens.prefix)
-    relevance = (calls.relevance(start)[0] - start.to(pixels.device)).clamp_min(0).double().cpu()
+    relevance = (calls.relevance(start)[0] - start.to(pixels.device)).clamp_min(0).cpu().double()
     return relevance / relevance.sum().clamp_min(1e-30), source
 
 

@@ -18,7 +18,7 @@ from saccade.studio.page.queries import QueryLayer, rounded
 from saccade.studio.page.targets import Targets
 from saccade.studio.progress import step
 from saccade.studio.terminal import draw_heat
-from saccade.studio.views.base import LookOptions, View, require_own_size
+from saccade.studio.views.base import LookOptions, View
 from saccade.tasks.ask.answer import Answer, AnswerLayer
 from saccade.tasks.ask.task import PublicAskTask
 
@@ -102,11 +102,8 @@ class AnswerView(View):
 
     @classmethod
     def look(cls, task: PublicAskTask, picture: Picture, options: LookOptions) -> "AnswerView":
-        """With the question of the options. Raises SaccadeError without one."""
-        if options.question is None:
-            raise SaccadeError(f'{task.name} writes about pictures: ask it, with --ask "What is in the picture?"')
-        require_own_size(task, options)
-        return cls.ask(task, [picture], options.question)
+        """Raises SaccadeError: a question is needed."""
+        raise SaccadeError(f'{task.name} writes about pictures: ask it, with --ask "What is in the picture?"')
 
     @classmethod
     def ask(cls, task: PublicAskTask, pictures: Sequence[Picture], question: str) -> "AnswerView":

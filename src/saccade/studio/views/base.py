@@ -33,8 +33,8 @@ class LookOptions:
     minimum score of a detected object, and of a relation, 0 to 1; None for the detector's own. top: number of
     classes that a classifier lists. texts: what the image may show, for models that match text with images; several are
     ranked. classes: names of classes to show the evidence for, besides the most likely ones. other: a second image, in
-    which patches of the first are looked for. question: what to ask a model that writes about images. module: pattern
-    of the names of the modules to show, of models in their library's own class.
+    which patches of the first are looked for. module: pattern of the names of the modules to show,
+    of models in their library's own class.
     """
 
     size: int | None = None
@@ -43,7 +43,6 @@ class LookOptions:
     texts: Sequence[str] = ()
     classes: Sequence[str] = ()
     other: Picture | None = None
-    question: str | None = None
     module: str = ""
 
     def threshold_of(self, task: Any) -> float:

@@ -26,10 +26,10 @@ class ClassifyPredictOptions(Options):
 
 
 class ClassifyCommands(TaskCommands):
-    """Pictures in one folder a class; classes with their probabilities."""
+    """Pictures in one folder per class; classes with their probabilities."""
 
     name = "classify"
-    help = """Train a classifier on pictures in one folder a class (or a tar of them), or with a table of labels.
+    help = """Train a classifier on pictures in one folder per class (or a tar of them), or with a table of labels.
 
 The result is in runs/NAME: the model to use in model/, curves in log.jsonl and TensorBoard files, and what --resume
 needs in state/. To use several processors or machines, start it with torchrun.
@@ -52,7 +52,7 @@ Examples:
     val_options = ClassValOptions
     evaluates = (
         "A classifier: top-1 and top-5 accuracy, recall per class, expected calibration error in 15 bins (Guo et al. "
-        "2017); one folder a class, or a table."
+        "2017); one folder per class, or a table."
     )
     bars_title = "recall per class"
     task = "saccade.tasks.classify.task:ClassifyTask"

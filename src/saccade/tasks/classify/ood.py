@@ -18,7 +18,8 @@ ACCEPTED = 0.95  # share of held-out pictures below the threshold
 @dataclass(frozen=True)
 class OODDetector:
     """Scores how far a picture's features lie from those of the training pictures: their Mahalanobis distance from the
-    mean (Lee et al. 2018, section 2.1, with one Gaussian for all classes), divided by the square root of their number.
+    mean (Lee et al. 2018, section 2.1, with one Gaussian for all classes), divided by the square root of the number
+    of features.
     It is the root mean square of standardised, decorrelated features: about 1 for pictures such as those of training.
 
     Attributes:

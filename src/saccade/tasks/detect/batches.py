@@ -14,7 +14,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.models.detector import DenoisingQueries
 from saccade.ops.boxes import xyxy_to_cxcywh
-from saccade.tasks.detect.loss import Match, Targets
+from saccade.tasks.detect.loss import Assignment, Targets
 from saccade.tasks.training import SceneSource
 
 
@@ -77,7 +77,7 @@ class Batch(NamedTuple):
     pictures: Float[Tensor, "b c y x"]
     targets: Targets
     denoising: DenoisingQueries | None
-    denoising_match: Match | None
+    denoising_match: Assignment | None
 
 
 def make_targets(objects: list[ObjectAnnotations], relations: int) -> Targets:
@@ -108,7 +108,7 @@ def make_denoising_queries(
     generator: Generator,
     box_noise: float = 0.4,
     label_noise: float = 0.2,
-) -> tuple[DenoisingQueries | None, Match | None]:
+) -> tuple[DenoisingQueries | None, Assignment | None]:
     """Noised copies of the objects: box edges shifted by up to `box_noise` of the side, a fraction `label_noise` of
     random labels (Li et al. 2022, 4.2). Each group is a full copy of a picture's objects; there are as many groups as
     fit into `count`, and of a picture with more objects one group of `count` of them, chosen at random.
@@ -142,7 +142,7 @@ def make_denoising_queries(
     labels = torch.where(random[..., 4] < label_noise, other, labels)
     queries = DenoisingQueries(moved.clamp(1e-3, 1 - 1e-3), labels, group.masked_fill(~used, -1))
     picture, query = used.nonzero(as_tuple=True)
-    return queries, Match(picture, query, object_[picture, query])
+    return queries, Assignment(picture, query, object_[picture, query])
 
 
 def collate(batches: list[Batch], device: torch.device) -> Batch:

@@ -40,7 +40,7 @@ class Targets(NamedTuple):
         return self.labels >= 0
 
 
-class Match(NamedTuple):
+class Assignment(NamedTuple):
     """Matched pairs: index of the picture, the query and the object of each."""
 
     picture: Int64[Tensor, "k"]
@@ -52,7 +52,7 @@ def detection_loss(
     output: DetectorOutput,
     targets: Targets,
     denoising: DenoisingQueries | None,
-    denoising_match: Match | None,
+    denoising_match: Assignment | None,
     normalizer: float,
 ) -> dict[str, Tensor]:
     """The terms of the loss, summed over objects and divided by `normalizer`, the mean number of objects in a batch.
@@ -64,11 +64,11 @@ def detection_loss(
     noised = 0 if denoising is None else denoising.boxes.shape[1]
     blocks = [(logits.float(), boxes) for logits, boxes in zip(output.logits, output.boxes, strict=True)]
     queries = [(logits[:, noised:], boxes[:, noised:]) for logits, boxes in blocks]
-    matches = [match(logits, boxes, targets) for logits, boxes in queries]
+    matches = [hungarian_match(logits, boxes, targets) for logits, boxes in queries]
     proposals = output.proposals.query, output.proposals.boxes
     zero, terms = torch.zeros(()), dict[str, Tensor]()
     terms["decoder"] = sum((_set_loss(*q, targets, m) for q, m in zip(queries, matches, strict=True)), zero)
-    terms["proposals"] = _set_loss(*proposals, targets, match(*proposals, targets))
+    terms["proposals"] = _set_loss(*proposals, targets, hungarian_match(*proposals, targets))
     terms["dense"] = _dense_loss(output.proposals, targets)
     if output.masks is not None and targets.masks is not None:
         last = matches[-1]._replace(query=matches[-1].query + noised)
@@ -86,7 +86,7 @@ def detection_loss(
 
 
 @torch.no_grad()
-def match(logits: Float[Tensor, "b q c"], boxes: Float[Tensor, "b q 4"], targets: Targets) -> Match:
+def hungarian_match(logits: Float[Tensor, "b q c"], boxes: Float[Tensor, "b q 4"], targets: Targets) -> Assignment:
     """Bipartite matching of minimum cost: focal loss of the object's class, L1 distance of the boxes, and GIoU."""
     from scipy.optimize import linear_sum_assignment  # slow to import, and needed in training only
 
@@ -102,14 +102,14 @@ def match(logits: Float[Tensor, "b q c"], boxes: Float[Tensor, "b q 4"], targets
         queries, objects = linear_sum_assignment(cost[picture, :, :count])
         pairs += [(picture, q, o) for q, o in zip(queries.tolist(), objects.tolist(), strict=True)]
     table = torch.tensor(pairs, dtype=torch.long, device=logits.device).view(-1, 3)
-    return Match(*table.unbind(1))
+    return Assignment(*table.unbind(1))
 
 
 def _set_loss(
     logits: Float[Tensor, "b q c"],
     boxes: Float[Tensor, "b q 4"],
     targets: Targets,
-    pairs: Match,
+    pairs: Assignment,
     weight: Float[Tensor, "b q"] | None = None,
 ) -> Float[Tensor, ""]:
     """Class loss of all queries, box loss of the matched ones. weight: of the class loss of each query; default 1."""
@@ -168,14 +168,14 @@ def _smallest_object(
     return owner.masked_fill(least.isinf(), -1)
 
 
-def _mask_loss(output: DetectorOutput, targets: Targets, pairs: Match) -> Float[Tensor, ""]:
+def _mask_loss(output: DetectorOutput, targets: Targets, pairs: Assignment) -> Float[Tensor, ""]:
     assert output.masks is not None
     assert targets.masks is not None
     return mask_loss(output.masks, output.boxes[-1], targets.masks, targets.boxes, *pairs)
 
 
 def _relation_loss(
-    logits: Float[Tensor, "b n n r"], relations: Bool[Tensor, "b t t r"], pairs: Match
+    logits: Float[Tensor, "b n n r"], relations: Bool[Tensor, "b t t r"], pairs: Assignment
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy of the relations between every two matched queries."""
     b, t = relations.shape[:2]

@@ -9,6 +9,7 @@ from saccade.data.objects.run_lengths import RunLengths, area
 from saccade.errors import DataError
 from saccade.tasks.detect.matches import check
 from saccade.tasks.detect.result import Detections
+from saccade.tasks.detect.scores import mean_precision
 
 MAX_DETECTIONS = 100  # of a class in a picture that are evaluated, as COCO does
 
@@ -27,12 +28,12 @@ def mask_scores(found: list[Detections], truth: list[ObjectAnnotations], classes
     most = max([MAX_DETECTIONS, *(int(o.labels.bincount().max()) for o in truth if len(o))])
     precision = _precision(found, truth, classes, most)
     return {
-        "mask_mAP": _mean(precision),
-        "mask_mAP50": _mean(precision[0]),
-        "mask_mAP75": _mean(precision[5]),
+        "mask_mAP": mean_precision(precision),
+        "mask_mAP50": mean_precision(precision[0]),
+        "mask_mAP75": mean_precision(precision[5]),
         "mask_detections": most,
         "per_class": {
-            name: {"mask_mAP": _mean(precision[..., i]), "mask_mAP50": _mean(precision[0, :, i])}
+            name: {"mask_mAP": mean_precision(precision[..., i]), "mask_mAP50": mean_precision(precision[0, :, i])}
             for i, name in enumerate(classes)
         },
     }
@@ -94,9 +95,3 @@ def _annotation(picture: int, mask: RunLengths, label: int, crowd: int = 0) -> d
         "bbox": [0, 0, 1, 1],
         "iscrowd": crowd,
     }
-
-
-def _mean(precision: np.ndarray) -> float | None:
-    """Mean of the defined values; the evaluator writes -1 where there is no object."""
-    there = precision[precision > -1]
-    return float(there.mean()) if there.size else None

@@ -57,8 +57,8 @@ def match(
 
     By descending score, each detection takes the unmatched object of its class with the highest IoU, at least `iou`.
     The others may then take an object of another class ("classification"), then one of their class with an IoU of at
-    least `min_iou` ("localization"). Unlike in TIDE, each object is matched at most once. Detections inside a crowd are
-    left out, and so are crowds that match nothing.
+    least `min_iou` ("localization"). Unlike in TIDE, each object is matched at most once. Detections inside a crowd of
+    their class are left out, and so are crowds that match nothing.
     """
     ious = overlaps(found.boxes, truth)
     assert truth.crowd is not None

@@ -50,7 +50,7 @@ def worst_mistakes(
     for i, (one, objects) in enumerate(zip(found, truth, strict=True)):
         for each in match(one, objects, threshold, iou):
             if each.kind in ("correct", "localization"):
-                if each.iou < tight_iou:
+                if each.kind == "localization" or each.iou < tight_iou:
                     mistakes["localization"].append(Mistake(i, each, 1 - each.iou))
             elif each.found is None:
                 assert each.truth is not None

@@ -43,7 +43,7 @@ class DetectRecipe(PictureRecipe):
     denoising_queries: Annotated[int, Field(ge=0)] = 32
     """Denoising queries (Li et al. 2022): noised ground-truth boxes that the decoder reconstructs; 0 disables them."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance to skip the encoder's last block's branches in training, less for earlier blocks."""
+    """Stochastic depth rate of the encoder's last block; it rises linearly from 0 at the first."""
 
     def augmentation(self) -> dict[str, Any]:
         """For `ObjectAugment`."""

@@ -37,16 +37,16 @@ def detection_scores(found: list[Detections], truth: list[ObjectAnnotations], cl
         counts += torch.bincount(objects.labels[~objects.crowd], minlength=len(classes))
     precision = _evaluated(found, truth, classes)["precision"][..., -1]  # (iou recall class area)
     return {
-        "mAP": _mean(precision[..., ALL]),
-        "mAP50": _mean(precision[0, ..., ALL]),
-        "mAP75": _mean(precision[5, ..., ALL]),
-        "mAP_s": _mean(precision[..., SMALL]),
-        "mAP_m": _mean(precision[..., MEDIUM]),
-        "mAP_l": _mean(precision[..., LARGE]),
+        "mAP": mean_precision(precision[..., ALL]),
+        "mAP50": mean_precision(precision[0, ..., ALL]),
+        "mAP75": mean_precision(precision[5, ..., ALL]),
+        "mAP_s": mean_precision(precision[..., SMALL]),
+        "mAP_m": mean_precision(precision[..., MEDIUM]),
+        "mAP_l": mean_precision(precision[..., LARGE]),
         "per_class": {
             name: {
-                "mAP": _mean(precision[:, :, i, ALL]),
-                "mAP50": _mean(precision[0, :, i, ALL]),
+                "mAP": mean_precision(precision[:, :, i, ALL]),
+                "mAP50": mean_precision(precision[0, :, i, ALL]),
                 "objects": int(counts[i]),
             }
             for i, name in enumerate(classes)
@@ -133,7 +133,7 @@ def _quiet(*_: object) -> None:
     """Suppresses the output of the evaluator."""
 
 
-def _mean(precision: np.ndarray) -> float | None:
+def mean_precision(precision: np.ndarray) -> float | None:
     """Mean of the defined values; the evaluator writes -1 where there is no object."""
     there = precision[precision > -1]
     return float(there.mean()) if there.size else None

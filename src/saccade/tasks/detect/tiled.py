@@ -18,7 +18,7 @@ Found = tuple[Detections, list[Candidate]]  # of one picture, and their masks be
 
 
 def detect_tiled(pictures: list[Picture], side: int, find: Callable[[list[Picture]], list[Found]]) -> list[Detections]:
-    """The objects of pictures of any size, without relations, as of `instances.resolve`.
+    """The objects of pictures of any size, as of `instances.resolve`; relations only of pictures that are one tile.
 
     An object that is cut by the edge of a tile is left out where the next tile shows it whole: where it is smaller than
     their overlap.

@@ -1,7 +1,7 @@
 """A generation with the attention of every sampling step: where each word acts on the picture.
 
 The target tokens are the patches, frame by frame and row by row, and the sources of cross-attention are the words: a
-row of a map is what one patch listens to, a column is where one word acts. Queries, keys and log-sum-exp are kept, and
+row of a map is what one patch attends to, a column is where one word acts. Queries, keys and log-sum-exp are kept, and
 maps are computed when they are requested.
 """
 
@@ -89,14 +89,14 @@ class PaintingTrace:
         return [each for i, each in enumerate(self.evaluations) if not i or each.step > self.evaluations[i - 1].step]
 
     def word_maps(self, step: int, layer: int, text: Text = "prompt") -> Float[Tensor, "h m f y x"]:
-        """How much each patch listens to each word; of one patch, all words and other sources together sum to 1.
+        """How much each patch attends to each word; of one patch, all words and other sources together sum to 1.
 
         Raises SaccadeError for a step or layer that there is not, and for the negative prompt in unguided steps."""
         row, words = self._row(step, text), list(range(len(self._words(text))))
         return self.call(step, layer).columns(words)[row].transpose(1, 2).unflatten(-1, self.grid)
 
     def patch_words(self, step: int, layer: int, patch: int, text: Text = "prompt") -> Float[Tensor, "h m"]:
-        """How much a patch listens to each word; sums to 1 with other sources. patch: from 0, frame by frame and
+        """How much a patch attends to each word; sums to 1 with other sources. patch: from 0, frame by frame and
         row by row."""
         row = self._row(step, text)
         return self.call(step, layer).rows([patch])[row, :, 0, : len(self._words(text))]
@@ -104,7 +104,7 @@ class PaintingTrace:
     def patch_places(
         self, step: int, layer: int, patch: int, source: str, text: Text = "prompt"
     ) -> Float[Tensor, "h m"]:
-        """How much a patch listens to each patch of another source: "picture", "masked" or "style", row by row.
+        """How much a patch attends to each patch of another source: "picture", "masked" or "style", row by row.
 
         Raises SaccadeError for a source that is not given."""
         row, span = self._row(step, text), self._span(source, text)
@@ -113,7 +113,7 @@ class PaintingTrace:
     def place_patches(
         self, step: int, layer: int, source: str, place: int, text: Text = "prompt"
     ) -> Float[Tensor, "h f y x"]:
-        """How much each patch listens to one patch of another source, which is counted from 0, row by row.
+        """How much each patch attends to one patch of another source, which is counted from 0, row by row.
 
         Raises SaccadeError for a source that is not given, and for a patch that it does not have."""
         row, span = self._row(step, text), self._span(source, text)

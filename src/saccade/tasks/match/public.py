@@ -74,8 +74,8 @@ class PublicMatchTask(PublicTask):
         """The texts, best first, for one picture. Scores are the sigmoid of the logits where the model is trained with
         it (SigLIP); else their softmax over the texts, so that they sum to 1. Similarities are cosines, -1 to 1.
 
-        Raises DataError for a picture that cannot be read, for texts as `encode_texts` does, and for two that are one
-        to a model whose scores are shares.
+        Raises DataError for a picture that cannot be read, for texts as `encode_texts` does, and for two
+        that the tokenizer of a model with softmax scores does not distinguish.
         """
         return next(self.predict_all([source], texts))
 

@@ -50,7 +50,7 @@ class MatchRecipe(Options):
     progressive_resize: bool = False
     """Train on pictures of half the size first, at a quarter of the cost, and increase to the full size."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance to skip the encoder's last block's branches in training, less for earlier blocks."""
+    """Stochastic depth rate of the encoder's last block; it rises linearly from 0 at the first."""
 
     def check_for(self, scenes: bool) -> None:
         """Raises UsageError for an option that does not apply to scenes, or to caption sets, and has another value than

@@ -38,7 +38,7 @@ class SegmentRecipe(PictureRecipe):
     boundary_weight: Annotated[float, Field(ge=0)] = 2.0
     """Additional weight in the loss of pixels next to another class."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance to skip the encoder's last block's branches in training, less for earlier blocks."""
+    """Stochastic depth rate of the encoder's last block; it rises linearly from 0 at the first."""
 
     def size_at(self, progress: float) -> int:
         """Longer side of the training crops at a fraction of the run, 0 to 1: a half, three quarters, then full."""

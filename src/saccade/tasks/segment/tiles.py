@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from saccade.ops.patches import tile_starts
 from saccade.tasks.saved import not_finite
 
 OVERLAP = 0.25  # of a tile's side, at least, where one tile is not enough
@@ -56,11 +57,7 @@ def segment_tiled(
 
 def starts(length: int, side: int) -> list[int]:
     """Offsets of tiles of `side` that cover `length` evenly and overlap by at least OVERLAP."""
-    if length <= side:
-        return [0]
-    step = side - max(1, round(side * OVERLAP)) if side > 1 else 1
-    count = -(-(length - side) // step) + 1
-    return [round(i * (length - side) / (count - 1)) for i in range(count)]
+    return tile_starts(length, side, side - max(1, round(side * OVERLAP)))
 
 
 def _bands(
