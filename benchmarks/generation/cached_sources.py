@@ -23,7 +23,7 @@ from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import measure
 from benchmarks.generation.generate import GUIDANCE, PROMPT, report, report_difference
 from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources
-from saccade.models.sources import SourcePicture
+from saccade.models.sources import PictureInput
 from saccade.tasks.generate.sample import Sampling, sample
 
 ONCE, EACH_STEP, SEQUENCE = "once", "each step", "in the sequence, each step"
@@ -72,7 +72,7 @@ def main(*, repeats: int = 7, quick: bool = False, side: int = 64, json_file: Pa
     model, steps = new_generator(2 if quick else 8), 2 if quick else 25
     noise, picture, style = torch.randn(1, 1, 3, side, side), torch.rand(2, 3, side, side), torch.rand(2, 3, side, side)
     words, present, there = model.tokenize([PROMPT, "-"]), torch.tensor([True, False]), torch.ones(2, dtype=torch.bool)
-    pictures = {"picture": SourcePicture(picture, there), "style": SourcePicture(style, there)}
+    pictures = {"picture": PictureInput(picture, there), "style": PictureInput(style, there)}
 
     def encode() -> Sources:
         return model.encode(words, present, pictures)

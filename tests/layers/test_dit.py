@@ -4,7 +4,7 @@ import torch
 
 import saccade
 from saccade.layers import BlockConfig, DiTBlock
-from saccade.layers.modulation import BRANCHES
+from saccade.layers.modulation import MODULATION_CHUNKS
 
 WIDTH, SOURCE = 10, 7
 
@@ -18,7 +18,7 @@ def block(random: bool = True) -> DiTBlock:
 
 def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     x, source = torch.randn(3, 6, WIDTH).double(), torch.randn(3, 5, SOURCE).double()
-    return x, source, torch.randn(3, 2, BRANCHES * WIDTH).double()
+    return x, source, torch.randn(3, 2, MODULATION_CHUNKS * WIDTH).double()
 
 
 def readable(layer, target, source, mask=None):
@@ -44,7 +44,7 @@ def test_the_block_is_its_equation():
     mask = torch.rand(3, 1, 1, 5) > 0.4
     mask[..., 0] = True
     parts = (modulation + made.table).repeat_interleave(3, dim=1)  # three tokens a frame
-    shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = parts.unflatten(-1, (BRANCHES, WIDTH)).unbind(-2)
+    shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = parts.unflatten(-1, (MODULATION_CHUNKS, WIDTH)).unbind(-2)
     seen = made.attention_norm(x) * (1 + scale) + shift
     expected = x + gate * readable(made.self_attention, seen, seen)
     expected = expected + readable(made.cross_attention, made.cross_norm(expected), source, mask)

@@ -4,12 +4,20 @@ import math
 
 import torch
 
-from saccade.layers.modulation import BRANCHES, Modulation, NumberEmbed, NumberProjection, Waves, modulate, over_tokens
+from saccade.layers.modulation import (
+    MODULATION_CHUNKS,
+    Modulation,
+    ScalarProjection,
+    SinusoidalEmbedding,
+    TimestepEmbed,
+    modulate,
+    over_tokens,
+)
 
 
 def test_a_number_is_embedded_by_its_equation():
-    embed = NumberEmbed(5)
-    embed.waves, embed.up = Waves(3), torch.nn.Linear(6, 5)
+    embed = TimestepEmbed(5)
+    embed.waves, embed.up = SinusoidalEmbedding(3), torch.nn.Linear(6, 5)
     number = torch.tensor([[0.0], [0.37]])
     frequencies = [1000 * 10000 ** (-i / 3) for i in range(3)]
     waves = [[f(t * w) for f in (math.sin, math.cos) for w in frequencies] for t in number.flatten().tolist()]
@@ -19,12 +27,12 @@ def test_a_number_is_embedded_by_its_equation():
 
 
 def test_close_times_differ():
-    vectors = NumberEmbed(11)(torch.linspace(0, 1, 101))
+    vectors = TimestepEmbed(11)(torch.linspace(0, 1, 101))
     assert torch.cdist(vectors, vectors).fill_diagonal_(1).min() > 1e-3
 
 
 def test_a_projection_starts_at_zero():
-    embed = NumberProjection(5)
+    embed = ScalarProjection(5)
     assert not embed(torch.rand(3, 2)).any()
     embed(torch.rand(3, 2)).sum().backward()
     assert embed.project.weight.grad.any()
@@ -32,7 +40,7 @@ def test_a_projection_starts_at_zero():
 
 def test_modulation_starts_as_the_identity():
     parts = Modulation(7)(torch.randn(3, 2, 7))
-    assert parts.shape == (3, 2, 7 * BRANCHES)
+    assert parts.shape == (3, 2, 7 * MODULATION_CHUNKS)
     assert not parts.any()
     x = torch.randn(3, 4, 7)
     shift, scale = parts[..., :7], parts[..., 7:14]

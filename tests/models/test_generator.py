@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 import saccade
 from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources, places
+from saccade.tasks.generate.recipe import GenerateRecipe
+from saccade.tasks.generate.training import generator_config
 
 CONFIG = {
     "block": {"width": 32, "heads": 2, "hidden": 22, "activation": "swiglu"},
@@ -224,6 +227,14 @@ def test_sizes_that_do_not_divide(size):
         model.predict(noise(3, size=size), torch.rand(3, 1), encoded(model))
 
 
+def test_patches_that_the_convolutions_do_not_divide():
+    with pytest.raises(ValidationError, match=r"patch 6: convolutions behind the blocks .* need a multiple of 4"):
+        GeneratorConfig.model_validate({**CONFIG, "patch": 6})
+    assert GeneratorConfig.model_validate({**CONFIG, "patch": 6, "refine": 0}).patch == 6
+    with pytest.raises(ValidationError, match="--patch 6: a multiple of 4 is expected, or --refine 0"):
+        GenerateRecipe(patch=6)
+
+
 @pytest.mark.parametrize("text", ["", "  ", "word " * 32, "\x07"])
 def test_captions_that_cannot_be_read(text):
     with pytest.raises(DataError):
@@ -266,6 +277,7 @@ def test_weights_survive_a_file(tmp_path):
 
 
 def test_a_generator_of_the_default_size_fits_its_file():
+    config = generator_config(GenerateRecipe(), ("picture", "masked", "style"), films=True, pretrained=None)
     with torch.device("meta"):
-        model = Generator(GeneratorConfig())
+        model = Generator(config)
     assert sum(p.numel() for p in model.parameters()) <= 5_000_000  # 10 MB in fp16

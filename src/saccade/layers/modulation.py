@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-BRANCHES = 6  # shift, scale and gate of the self-attention, then of the MLP
+MODULATION_CHUNKS = 6  # shift, scale and gate of the self-attention, then of the MLP
 
 
-class Waves(nn.Module):
+class SinusoidalEmbedding(nn.Module):
     """A number from 0 to about 1 as sines and cosines (Vaswani et al. 2017, 3.5)."""
 
     frequencies: Tensor
@@ -26,12 +26,12 @@ class Waves(nn.Module):
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
-class NumberEmbed(nn.Module):
+class TimestepEmbed(nn.Module):
     """A number from 0 to about 1 as a vector: sines and cosines, then a two-layer network (Peebles & Xie 2023, DiT)."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.waves = Waves()
+        self.waves = SinusoidalEmbedding()
         self.up = nn.Linear(self.waves.width, width)
         self.down = nn.Linear(width, width)
 
@@ -39,13 +39,13 @@ class NumberEmbed(nn.Module):
         return self.down(nn.functional.silu(self.up(self.waves(number).to(self.up.weight.dtype))))
 
 
-class NumberProjection(nn.Module):
+class ScalarProjection(nn.Module):
     """A number from 0 to about 1 as a vector to add to another: sines and cosines, then a linear map that starts at 0,
     where it changes nothing."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.waves = Waves()
+        self.waves = SinusoidalEmbedding()
         self.project = nn.Linear(self.waves.width, width)
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)
@@ -58,7 +58,7 @@ class Modulation(nn.Module):
     """Shifts, scales and gates for all blocks from one vector a group of frames (adaLN-single, Chen et al. 2024,
     PixArt-α, 2.3: each block adds a table of its own). Starts at 0, where every block is the identity."""
 
-    def __init__(self, width: int, branches: int = BRANCHES):
+    def __init__(self, width: int, branches: int = MODULATION_CHUNKS):
         super().__init__()
         self.project = nn.Linear(width, branches * width)
         nn.init.zeros_(self.project.weight)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
@@ -26,12 +26,13 @@ from saccade.layers import (
     FrameOutput,
     KeysValues,
     Modulation,
-    NumberEmbed,
-    NumberProjection,
     Refine,
+    ScalarProjection,
+    TimestepEmbed,
 )
 from saccade.layers.modulation import modulate, over_tokens
-from saccade.models.sources import PICTURE_SOURCES, CaptionSource, PictureSource, SourcePicture, SourceTokens
+from saccade.layers.refine import CELL
+from saccade.models.sources import PICTURE_SOURCES, CaptionSource, PictureInput, PictureSource, SourceTokens
 from saccade.models.text import TextEncoderConfig
 from saccade.ops import WordBatch, grid_of, rotary_angles
 from saccade.ops.frames import group_times, groups_of, per_frame
@@ -60,6 +61,12 @@ class GeneratorConfig(BaseModel):
         None, description="smallest and largest guidance scale that it contains, if it predicts over intervals"
     )
     late: int = Field(3, ge=0, le=1000, description="last blocks, which see the end of an interval")
+
+    @model_validator(mode="after")
+    def _check_patch(self) -> "GeneratorConfig":
+        if self.refine and self.patch % CELL:
+            raise ValueError(f"patch {self.patch}: convolutions behind the blocks (refine) need a multiple of {CELL}")
+        return self
 
 
 class Sources(NamedTuple):
@@ -136,9 +143,9 @@ class Generator(nn.Module):
             {name: PICTURE_SOURCES[name](source_width, config.patch, block.eps) for name in config.pictures}
         )
         self.embed = FrameEmbed(pixels, config.patch, width, config.bottleneck, config.films)
-        self.time = NumberEmbed(width)
-        self.interval = NumberProjection(width)
-        self.guidance = NumberProjection(width)
+        self.time = TimestepEmbed(width)
+        self.interval = ScalarProjection(width)
+        self.guidance = ScalarProjection(width)
         self.modulation = Modulation(width)
         self.blocks = nn.ModuleList(DiTBlock(block, source_width) for _ in range(config.depth))
         self.final_norm = norm(width, eps=block.eps)
@@ -156,7 +163,7 @@ class Generator(nn.Module):
         return self.caption.encoder.tokenize(texts).to(self.device)
 
     def encode(
-        self, words: WordBatch, present: Bool[Tensor, "b"], pictures: Mapping[str, SourcePicture] | None = None
+        self, words: WordBatch, present: Bool[Tensor, "b"], pictures: Mapping[str, PictureInput] | None = None
     ) -> Sources:
         """Keys and values of captions and pictures. present: False for captions to leave out. pictures: by their names
         in the configuration; those that are missing are absent."""
@@ -182,7 +189,7 @@ class Generator(nn.Module):
         t: Float[Tensor, "b g"],
         words: WordBatch,
         present: Bool[Tensor, "b"],
-        pictures: Mapping[str, SourcePicture] | None = None,
+        pictures: Mapping[str, PictureInput] | None = None,
         past: Sequence[Clip] = (),
         first: int = 0,
     ) -> Float[Tensor, "b f c y x"]:
@@ -238,10 +245,12 @@ class Generator(nn.Module):
             known = None if past is None else past.keys_values[i]
             x = block(x, modulation, source, mask=sources.mask, angles=angles, past=known)
         shift, scale = over_tokens(self.final_modulation(late), x.shape[1]).chunk(2, dim=-1)
-        prediction = self.out(modulate(self.final_norm(x), shift, scale), frames, grid)
+        x = modulate(self.final_norm(x), shift, scale)
+        prediction = self.out(x, frames, grid)
         if self.refine is None:
             return prediction
-        flat = (rearrange(each, "b f ... -> (b f) ...") for each in (prediction, z, per_frame(late, frames)))
+        tokens = per_frame(rearrange(x, "b (g h w) d -> b g h w d", h=grid[0], w=grid[1]), frames)
+        flat = (rearrange(each, "b f ... -> (b f) ...") for each in (prediction, z, tokens))
         return rearrange(self.refine(*flat), "(b f) c y x -> b f c y x", f=frames)
 
     def _tokens(self, z: Float[Tensor, "b f c y x"], first: int) -> "FrameTokens":

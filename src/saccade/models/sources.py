@@ -32,7 +32,7 @@ class CaptionSource(nn.Module):
         return or_nothing(SourceTokens(self.encoder(words), words.word_mask), present, self.nothing)
 
 
-class SourcePicture(NamedTuple):
+class PictureInput(NamedTuple):
     """pixels: -1 to 1, and for `MaskedSource` the mask as the last channel. present: False where it is absent."""
 
     pixels: Float[Tensor, "b c y x"]
@@ -52,7 +52,7 @@ class PictureSource(nn.Module):
         self.norm = RMSNorm(width, eps=eps)
         self.nothing = nn.Parameter(nn.init.normal_(torch.empty(width), std=0.02))
 
-    def forward(self, picture: SourcePicture) -> SourceTokens:
+    def forward(self, picture: PictureInput) -> SourceTokens:
         """Raises SaccadeError for sides that are not multiples of the patch."""
         x = self.embed(patchify(picture.pixels, self.patch))
         x = self.norm(x + self.positions(picture.pixels, x))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saccade.tasks.detect.matches import match
-from saccade.tasks.detect.threshold import Ranking, best_f1
+from saccade.tasks.detect.threshold import ScoredDetections, best_f1
 
 from .test_scores import found, some_pictures, true
 
@@ -24,17 +24,17 @@ def test_by_hand():
         found((0, 0, 50, 50, 0.9, 0), (100, 0, 150, 50, 0.4, 1), (100, 0, 150, 50, 0.3, 0)),
         found((0, 0, 20, 20, 0.6, 1)),
     ]
-    best = Ranking(predicted, truth).best()
+    best = ScoredDetections(predicted, truth).best()
     assert (best.f1, best.precision, best.recall) == pytest.approx((2 * 2 / (3 + 3), 2 / 3, 2 / 3))
     assert best.threshold == pytest.approx(0.35)
-    assert Ranking(predicted, truth).at(0.5).f1 == pytest.approx(2 * 1 / (2 + 3))
+    assert ScoredDetections(predicted, truth).at(0.5).f1 == pytest.approx(2 * 1 / (2 + 3))
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_against_every_threshold(seed):
     pictures = some_pictures(seed)
     predicted, truth = [found(*rows) for rows, _ in pictures], [true(*rows, size=(500, 500)) for _, rows in pictures]
-    ranking = Ranking(predicted, truth)
+    ranking = ScoredDetections(predicted, truth)
     tried = {float(t): slow_point(predicted, truth, float(t)) for one in predicted for t in one.scores}
     for threshold, point in tried.items():
         here = ranking.at(threshold)
@@ -48,11 +48,11 @@ def test_against_every_threshold(seed):
 def test_of_equal_scores_all_are_shown_or_none():
     truth = [true((0, 0, 50, 50, 0))]
     predicted = [found((0, 0, 50, 50, 0.5, 0), (90, 90, 99, 99, 0.5, 0), (70, 90, 79, 99, 0.5, 0))]
-    best = Ranking(predicted, truth).best()
+    best = ScoredDetections(predicted, truth).best()
     assert best.f1 == pytest.approx(2 / 4)
     assert best.threshold <= 0.5
     close = found((0, 0, 50, 50, 0.50001, 0), (90, 90, 99, 99, 0.5, 0))
-    best = Ranking([close], truth).best()
+    best = ScoredDetections([close], truth).best()
     assert best.f1 == 1
     assert 0.5 < best.threshold <= float(close.scores[0])
 
@@ -60,21 +60,21 @@ def test_of_equal_scores_all_are_shown_or_none():
 def test_crowds_are_left_out():
     truth = [true((0, 0, 50, 50, 0), (100, 100, 300, 300, 0), crowd=[False, True])]
     predicted = [found((0, 0, 50, 50, 0.5, 0), (120, 120, 160, 160, 0.9, 0))]
-    assert Ranking(predicted, truth).best().f1 == 1
+    assert ScoredDetections(predicted, truth).best().f1 == 1
 
 
 def test_nothing_to_find_or_nothing_found():
-    assert Ranking([found()], [true((0, 0, 9, 9, 0))]).best() is None
-    assert Ranking([found()], [true((0, 0, 9, 9, 0))]).at(0.5).f1 == 0
-    assert Ranking([found((0, 0, 9, 9, 0.5, 1))], [true((0, 0, 9, 9, 0))]).best() is None  # another class
-    nothing = Ranking([found((0, 0, 9, 9, 0.5, 0))], [true()])
+    assert ScoredDetections([found()], [true((0, 0, 9, 9, 0))]).best() is None
+    assert ScoredDetections([found()], [true((0, 0, 9, 9, 0))]).at(0.5).f1 == 0
+    assert ScoredDetections([found((0, 0, 9, 9, 0.5, 1))], [true((0, 0, 9, 9, 0))]).best() is None  # another class
+    nothing = ScoredDetections([found((0, 0, 9, 9, 0.5, 0))], [true()])
     assert nothing.best() is nothing.at(0.5) is None
-    assert Ranking([], []).best() is None
+    assert ScoredDetections([], []).best() is None
     assert best_f1(nothing) == {"F1": None, "threshold": None}
-    assert best_f1(Ranking([found()], [true((0, 0, 9, 9, 0))])) == {"F1": 0.0, "threshold": None}
+    assert best_f1(ScoredDetections([found()], [true((0, 0, 9, 9, 0))])) == {"F1": 0.0, "threshold": None}
 
 
 def test_scores_in_half_precision():
     one = found((0, 0, 50, 50, 0.7, 0))
     half = type(one)(one.boxes, one.scores.to(torch.bfloat16), one.labels)
-    assert Ranking([half], [true((0, 0, 50, 50, 0))]).best().f1 == 1
+    assert ScoredDetections([half], [true((0, 0, 50, 50, 0))]).best().f1 == 1

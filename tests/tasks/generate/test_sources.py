@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from saccade.errors import DataError, SaccadeError
-from saccade.models.sources import PICTURE_SOURCES, SourcePicture, masked_pixels
+from saccade.models.sources import PICTURE_SOURCES, PictureInput, masked_pixels
 from saccade.ops.flow import step
 from saccade.studio.views.painting_trace import painted_words
 from saccade.tasks.generate.image import Original, Originals
@@ -74,7 +74,7 @@ def test_a_guided_step_is_the_sum_of_its_terms(task, photo):
     yes = torch.tensor([True])
 
     def predict(text, names):
-        given = {name: SourcePicture(pictures[name], yes) for name in names}
+        given = {name: PictureInput(pictures[name], yes) for name in names}
         sources = model.encode(model.tokenize([text]), yes, given)
         return model.predict(noise, torch.zeros(1, 1), sources)
 
@@ -99,10 +99,10 @@ def test_an_absent_picture_is_one_token_whatever_its_pixels_are(task):
         z, t = torch.randn(2, 1, 3, 16, 24, generator=torch.Generator().manual_seed(3)), torch.full((2, 1), 0.3)
         with torch.no_grad():
             found = [
-                model.predict(z, t, model.encode(words, both, {name: SourcePicture(p, present)})) for p in (one, other)
+                model.predict(z, t, model.encode(words, both, {name: PictureInput(p, present)})) for p in (one, other)
             ]
             without = model.predict(z, t, model.encode(words, both))
-            given = model.predict(z, t, model.encode(words, both, {name: SourcePicture(one, both)}))
+            given = model.predict(z, t, model.encode(words, both, {name: PictureInput(one, both)}))
         assert torch.equal(found[0], found[1])
         torch.testing.assert_close(found[0][1], without[1])
         torch.testing.assert_close(found[0][0], given[0])

@@ -17,7 +17,7 @@ from saccade.tasks.match.batches import (
     longer_caption,
     overlapping,
 )
-from saccade.tasks.match.candidates import candidate_sets
+from saccade.tasks.match.candidates import MOVES, candidate_sets
 from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.truth import describes, true_pairs
 
@@ -179,3 +179,23 @@ def test_overlapping_scenes_have_the_rare_relation_more_often():
     assert at_random < 0.35
     assert chosen > at_random + 0.2
     assert overlapping(world, (64, 64), 7).description == overlapping(world, (64, 64), 7).description
+
+
+def test_twins_differ_in_what_is_in_front_and_those_of_candidates_do_not():
+    world = Scenes(10, 64, seed=3, objects=(2, 3), combinations="seen")
+
+    def brought_about(*relations):
+        found = set()
+        for seed in range(80):
+            scene = world.fresh((64, 64), seed)
+            twin = edited_twin(world, scene, Stream(seed), *relations)
+            if twin is not None and sorted(twin.description.objects) == sorted(scene.description.objects):
+                before, after = (
+                    {(d.objects[a], name, d.objects[b]) for a, name, b in d.relations}
+                    for d in (scene.description, twin.description)
+                )
+                found |= {name for a, name, b in after - before if (b, name, a) in before}
+        return found
+
+    assert "in front of" in brought_about()
+    assert "in front of" not in brought_about(MOVES)

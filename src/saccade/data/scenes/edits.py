@@ -138,7 +138,7 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
     if changed is None:
         return None
     new = scenes.finish(changed, backdrop, scene.key)
-    wanted = {(order.index(a), relation, order.index(b)) for a, relation, b in _new_relations(scene.description, edit)}
+    wanted = {(order.index(a), relation, order.index(b)) for a, relation, b in new_relations(scene.description, edit)}
     objects = tuple(edit.objects[i] for i in order)
     if new.description.objects != objects or not wanted <= set(new.description.relations):
         return None
@@ -160,7 +160,7 @@ def _edited_items(layout: Layout, before: Description, edit: Description, stream
             first = shade(stream, colour)
             item = replace(item, colour=colour, tones=(first, second(stream, first)))
         edited[i] = item
-    for a, relation, b in _new_relations(before, edit):
+    for a, relation, b in new_relations(before, edit):
         if relation == "inside":
             return None
         if relation in ("left of", "above"):
@@ -171,14 +171,15 @@ def _edited_items(layout: Layout, before: Description, edit: Description, stream
     return edited
 
 
-def _new_relations(before: Description, edit: Description) -> list[Relation]:
+def new_relations(before: Description, edit: Description) -> list[Relation]:
+    """Those of the edit that the description before it does not have."""
     return [each for each in edit.relations if each not in set(before.relations)]
 
 
 def _drawing_order(before: Description, edit: Description) -> list[int]:
     """The objects from back to front: of a new "in front of", what was in front is drawn where the other one was."""
     order = list(range(len(edit.objects)))
-    for front, relation, back in _new_relations(before, edit):
+    for front, relation, back in new_relations(before, edit):
         if relation == "in front of":
             order[front], order[back] = order[back], order[front]
     return order

@@ -38,7 +38,7 @@ def missing_score(task: Any) -> str:
             f"{task.name} keeps no statistics of its training pictures: only the margin between its first two classes "
             "says whether it is sure"
         )
-    if getattr(task, "detector", ood) is not None:
+    if getattr(task, "ood_at_this_size", ood) is not None:
         return ""
     (height, width), (rows, columns) = task.preprocess.size, ood.size
     return f"no out-of-distribution score at {width} x {height} pixels: it holds for {columns} x {rows}"

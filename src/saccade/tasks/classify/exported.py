@@ -19,17 +19,17 @@ class ClassifierGraph(Graph):
 
     def __init__(self, task: ClassifyTask):
         super().__init__(task)
-        self.detector = task.detector
+        self.ood_at_this_size = task.ood_at_this_size
         self.outputs = ("logits",)
-        if (ood := self.detector) is not None:
+        if (ood := self.ood_at_this_size) is not None:
             self.outputs = ("logits", "ood_score")
             self.card = {KEY: {"threshold": ood.threshold, "margin_threshold": ood.margin, "size": ood.size}}
 
     def forward(self, pictures: Float[Tensor, "b c y x"]) -> tuple[Tensor, ...]:
-        if self.detector is None:
+        if self.ood_at_this_size is None:
             return (self.model(pictures),)
         tokens = self.model.vit(pictures)
-        return self.model.classify(tokens), self.detector(pooled_features(tokens, self.model.vit))
+        return self.model.classify(tokens), self.ood_at_this_size(pooled_features(tokens, self.model.vit))
 
 
 @dataclass
@@ -47,7 +47,8 @@ class ExportedClassifyTask(ExportedTask, ClassifyTask):
         self, inputs: Float[Tensor, "b c y x"]
     ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b"] | list[None]]:
         outputs = self.run(inputs)
-        return softmax(outputs["logits"]).cpu(), outputs["ood_score"].cpu() if self.detector else [None] * len(inputs)
+        scores = outputs["ood_score"].cpu() if self.ood_at_this_size else [None] * len(inputs)
+        return softmax(outputs["logits"]).cpu(), scores
 
 
 def _thresholds(card: dict[str, Any], name: str) -> OODDetector:

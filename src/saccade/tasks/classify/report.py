@@ -55,7 +55,7 @@ def evaluate(
     if ood_scores is not None:
         for row, ood_score in zip(rows, ood_scores.tolist(), strict=True):
             row["out_of_distribution_score"] = ood_score
-    scores |= _flagged(task.detector, probabilities, ood_scores)
+    scores |= _flagged(task.ood_at_this_size, probabilities, ood_scores)
     return Evaluation({**score(probabilities, labels), **scores}, per_class, rows, [*notes, *dataset.notes])
 
 

@@ -69,13 +69,13 @@ class ClassifyTask(TrainedTask):
     def answer(
         self, inputs: Float[Tensor, "b c y x"]
     ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b"] | list[None]]:
-        """Probabilities of preprocessed pictures, and their out-of-distribution scores where there is a `detector`, on
-        the CPU. Raises SaccadeError for probabilities that are not finite."""
+        """Probabilities of preprocessed pictures, and their out-of-distribution scores where there is an
+        `ood_at_this_size`, on the CPU. Raises SaccadeError for probabilities that are not finite."""
         with record_pooled(self.vit) as features:
             rows = probabilities(self.model.eval(), inputs).cpu()
-        if self.detector is None:
+        if self.ood_at_this_size is None:
             return rows, [None] * len(rows)
-        return rows, self.detector(torch.cat(features)).cpu()
+        return rows, self.ood_at_this_size(torch.cat(features)).cpu()
 
     def named(
         self,
@@ -86,17 +86,17 @@ class ClassifyTask(TrainedTask):
         top: int,
     ) -> Classification:
         """The `top` most likely classes of one picture, from the probabilities of all and its `pooled_features`."""
-        score = None if self.detector is None else self.detector(features[None])[0]
+        score = None if self.ood_at_this_size is None else self.ood_at_this_size(features[None])[0]
         return classification(name, self.labels, probabilities, top, notes, self._confidence(probabilities, score))
 
     def _confidence(self, probabilities: Float[Tensor, "classes"], score: Float[Tensor, ""] | None) -> Confidence:
         known = float(margin(probabilities))
-        if self.detector is None or score is None:
+        if self.ood_at_this_size is None or score is None:
             return Confidence(known)
-        return Confidence(known, self.detector.margin, float(score), self.detector.threshold)
+        return Confidence(known, self.ood_at_this_size.margin, float(score), self.ood_at_this_size.threshold)
 
     @property
-    def detector(self) -> OODDetector | None:
+    def ood_at_this_size(self) -> OODDetector | None:
         """`ood`, if it holds for the size of the input."""
         return self.ood if self.ood is not None and self.ood.size == tuple(self.preprocess.size) else None
 

@@ -21,7 +21,7 @@ from saccade.tasks.detect.options import DetectValOptions
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, pr_curves, relation_scores
 from saccade.tasks.detect.task import BaseDetectTask, DetectTask, of_classes
-from saccade.tasks.detect.threshold import Ranking, best_f1
+from saccade.tasks.detect.threshold import ScoredDetections, best_f1
 from saccade.tasks.own_data import evaluation_set
 from saccade.tasks.scenes import evaluation_scenes
 
@@ -56,7 +56,7 @@ def evaluate(
         notes += limit_notes(scores)
     if task.relations and dataset.relations == task.relations:
         scores |= relation_scores(found, truth, task.relations)
-    ranking = Ranking(found, truth)
+    ranking = ScoredDetections(found, truth)
     notes += _keep_threshold(task, ranking, options)
     threshold = task.threshold
     scores |= _f1_scores(ranking, threshold)
@@ -85,7 +85,7 @@ def _evaluation_set(
     return evaluation_set(task, data, split, on_error, options.classes, opened, ObjectSubset)
 
 
-def _f1_scores(ranking: Ranking, threshold: float) -> dict[str, float | None]:
+def _f1_scores(ranking: ScoredDetections, threshold: float) -> dict[str, float | None]:
     here = ranking.at(threshold)
     return {
         "threshold": threshold,
@@ -109,7 +109,7 @@ def _can_keep(task: BaseDetectTask) -> bool:
     return isinstance(task, DetectTask) and task.folder is not None and not is_bundled(task.folder)
 
 
-def _keep_threshold(task: BaseDetectTask, ranking: Ranking, options: DetectValOptions) -> list[str]:
+def _keep_threshold(task: BaseDetectTask, ranking: ScoredDetections, options: DetectValOptions) -> list[str]:
     """Write the threshold of the best F1 to the model where it has none yet, or that is wanted. Returns notes on it."""
     best, here = ranking.best(), ranking.at(task.threshold)
     if best is None or here is None:

@@ -22,7 +22,7 @@ class OperatingPoint:
     recall: float
 
 
-class Ranking:
+class ScoredDetections:
     """Detections of all pictures by descending score, each correct or not.
 
     By descending score, a detection takes the object of its class, not yet taken, with the highest IoU of at least
@@ -74,7 +74,7 @@ class Ranking:
         return OperatingPoint(threshold, 2 * hits / (taken + self.objects), precision, hits / self.objects)
 
 
-def best_f1(ranking: Ranking) -> dict[str, float | None]:
+def best_f1(ranking: ScoredDetections) -> dict[str, float | None]:
     """The best F1 and its threshold, for the scores of a model: F1 is 0 where no object is found, and both are None
     where there is none to find."""
     best = ranking.best()

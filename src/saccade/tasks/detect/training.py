@@ -34,7 +34,7 @@ from saccade.tasks.detect.recipe import DetectRecipe
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, relation_scores
 from saccade.tasks.detect.task import MAX_RELATIONS, DetectTask, postprocess
-from saccade.tasks.detect.threshold import Ranking, best_f1
+from saccade.tasks.detect.threshold import ScoredDetections, best_f1
 from saccade.tasks.encoders import encoder_config, floor_to_patches, freeze_encoder, input_size, load_pretrained
 from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes, small_parts
 
@@ -126,7 +126,7 @@ class DetectTraining(SourceTraining):
         found = self._predictions(model, device)
         scores = detection_scores(found, self.val_objects, self.labels)
         result: dict[str, float | None] = {name: scores[name] for name in ("mAP", "mAP50", "mAP75")}
-        result |= best_f1(Ranking(found, self.val_objects))
+        result |= best_f1(ScoredDetections(found, self.val_objects))
         if self.recipe.masks:
             outlined = mask_scores(found, self.val_objects, self.labels)
             result |= {name: outlined[name] for name in ("mask_mAP", "mask_mAP50", "mask_mAP75")}

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor
 
 from saccade.models.generator import Clip
-from saccade.models.sources import SourcePicture, masked_pixels
+from saccade.models.sources import PictureInput, masked_pixels
 from saccade.ops import WordBatch
 from saccade.ops.flow import logit_normal
 from saccade.ops.frames import TUBE, groups_of
@@ -77,7 +77,7 @@ class Batch(NamedTuple):
         for name, (pixels, present) in self.sources.items():
             pixels = pixels.to(device)
             given = masked_pixels(data[:, 0], pixels > 0) if name == "masked" else as_data(pixels)
-            sources[name] = SourcePicture(given, present.to(device))
+            sources[name] = PictureInput(given, present.to(device))
         words, present = self.words.to(device), self.present.to(device)
         t, uniform = self.t.to(device), self.uniform.to(device)
         return NoisedBatch(data, torch.cat(noise), words, present, sources, past, self.known.before, t, uniform)
@@ -92,7 +92,7 @@ class NoisedBatch(NamedTuple):
     noise: Float[Tensor, "b f c y x"]
     words: WordBatch
     present: Bool[Tensor, "b"]
-    sources: dict[str, SourcePicture]
+    sources: dict[str, PictureInput]
     past: tuple[Clip, ...]
     first: int
     t: Float[Tensor, "b g"]
@@ -101,7 +101,7 @@ class NoisedBatch(NamedTuple):
     def part(self, samples: slice | Int[Tensor, "n"]) -> "NoisedBatch":
         """Some of the samples."""
         words = replace(self.words, index=self.words.index[samples], word_mask=self.words.word_mask[samples])
-        sources = {name: SourcePicture(*(each[samples] for each in source)) for name, source in self.sources.items()}
+        sources = {name: PictureInput(*(each[samples] for each in source)) for name, source in self.sources.items()}
         past = tuple(clip._replace(pixels=clip.pixels[samples]) for clip in self.past)
         tensors = {name: getattr(self, name)[samples] for name in ("pictures", "noise", "present", "t", "uniform")}
         return self._replace(**tensors, words=words, sources=sources, past=past)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Generator, Sources
-from saccade.models.sources import SourcePicture
+from saccade.models.sources import PictureInput
 from saccade.ops import WordBatch
 from saccade.tasks.generate.prompt import parse_prompt, word_weights
 from saccade.tasks.generate.sample import Term
@@ -27,7 +27,7 @@ def encode(
     texts = [each.prompt if term.prompt else each.negative for term in terms for each in settings]
     words, present, weights = _words(model, texts)
     given = {
-        name: SourcePicture(pixels.expand(len(texts), -1, -1, -1), _present(name, terms, n).to(pixels.device))
+        name: PictureInput(pixels.expand(len(texts), -1, -1, -1), _present(name, terms, n).to(pixels.device))
         for name, pixels in pictures.items()
     }
     sources = model.encode(words, present, given)

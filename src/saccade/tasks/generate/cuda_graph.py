@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from saccade.models.generator import Clip, Generator
-from saccade.models.sources import SourcePicture
+from saccade.models.sources import PictureInput
 from saccade.ops import WordBatch
 from saccade.tasks.generate.fixed_shapes import padded
 
@@ -33,7 +33,7 @@ class GraphedGenerator(nn.Module):
         t: Float[Tensor, "b g"],
         words: WordBatch,
         present: Bool[Tensor, "b"],
-        pictures: Mapping[str, SourcePicture],
+        pictures: Mapping[str, PictureInput],
         past: Sequence[Clip] = (),
         first: int = 0,
     ) -> Float[Tensor, "b f c y x"]:
@@ -64,7 +64,7 @@ class _Flat(nn.Module):
         ids, byte_mask, index, word_mask, present, *given = rest
         words = WordBatch(ids, byte_mask, index, word_mask, (), ())
         pairs = zip(given[::2], given[1::2], strict=True)
-        pictures = {n: SourcePicture(*pair) for n, pair in zip(self.names, pairs, strict=True)}
+        pictures = {n: PictureInput(*pair) for n, pair in zip(self.names, pairs, strict=True)}
         return self.generator(z, t, words, present, pictures)
 
 

@@ -166,8 +166,8 @@ class GenerateTraining(SourceTraining):
     @torch.no_grad()
     def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
         """On validation pictures with the same noise every time, split among the processes: the mean squared error of
-        the velocity, and its R² (1 where it is always right, 0 where it is as wrong as the mean velocity); of films
-        apart."""
+        the velocity, and r2, the share of the mean squared velocity that is explained: 1 where it is always right, 0
+        where it is as wrong as a velocity of 0; of films apart."""
         sums = torch.zeros(2, 3, dtype=torch.float64)
         for indices in torch.arange(len(self.val)).split(VALIDATION_BATCH)[device.rank :: device.world]:
             generator, step = (torch.Generator().manual_seed(VALIDATION_SEED + int(indices[0])) for _ in range(2))
@@ -176,8 +176,8 @@ class GenerateTraining(SourceTraining):
                 with device.precision():
                     errors = flow_errors(model, batch)
                 spread = (batch.pictures - batch.noise).square().flatten(1).mean(dim=1)
-                found = [errors.double().sum(), spread.double().sum(), errors.new_tensor(len(errors))]
-                sums[int(each.pictures.shape[1] > 1)] += torch.stack(found).cpu()
+                found = [errors.cpu().double().sum(), spread.cpu().double().sum(), torch.tensor(float(len(errors)))]
+                sums[int(each.pictures.shape[1] > 1)] += torch.stack(found)
         scores: dict[str, float] = {}
         for name, total in zip(("", "film "), device.sum(sums.float().to(device.device)), strict=True):
             error, spread, n = total.tolist()
@@ -234,7 +234,7 @@ def generator_config(
     heads, text = recipe.width // HEAD_WIDTH, recipe.text_width
     return GeneratorConfig.model_validate(
         {
-            "block": {"width": recipe.width, "heads": heads, "hidden": 2 * recipe.width, "activation": "swiglu"},
+            "block": {"width": recipe.width, "heads": heads, "hidden": 11 * recipe.width // 6, "activation": "swiglu"},
             "depth": recipe.depth,
             "patch": recipe.patch,
             "bottleneck": recipe.bottleneck,

@@ -1,7 +1,7 @@
 """Pictures with captions to train a matcher: scenes in pairs that differ in one attribute or relation, captions that
 are true of them, and captions with one attribute or relation changed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain, product
 from typing import Any, NamedTuple
@@ -22,9 +22,10 @@ from saccade.data.scenes import (
 )
 from saccade.data.scenes.colours import COLOURS
 from saccade.data.scenes.description import shuffled
-from saccade.data.scenes.edits import Kind
+from saccade.data.scenes.edits import Kind, new_relations
 from saccade.data.scenes.shapes import SHAPES
 from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.vocabulary import INVERSES
 from saccade.ops import WordBatch
 from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.truth import describes, missing_objects, true_pairs
@@ -119,11 +120,15 @@ def overlapping(world: Scenes, size: tuple[int, int], seed: int) -> Scene:
     return scene
 
 
-def edited_twin(world: Scenes, scene: Scene, stream: Stream) -> Scene | None:
-    """The scene with one change; None if no change can be drawn."""
+def edited_twin(
+    world: Scenes, scene: Scene, stream: Stream, relations: Collection[str] = tuple(INVERSES)
+) -> Scene | None:
+    """The scene with one change; None if no change can be drawn. relations: those that a change may bring about."""
     for kind in kinds_in_order(stream):
         edit = minimal_edit(scene.description, stream, kind, combinations=world.composition.combinations)
-        twin = None if edit is None else edited_scene(world, scene, edit)
+        if edit is None or any(name not in relations for _, name, _ in new_relations(scene.description, edit)):
+            continue
+        twin = edited_scene(world, scene, edit)
         if twin is not None:
             return twin
     return None

@@ -16,6 +16,7 @@ from saccade.tasks.match.truth import describes
 
 CANDIDATES = 100  # pictures, and captions, of a set
 TWINS = 0.2  # of them, are another candidate with one attribute or relation changed
+MOVES = ("left of", "above")  # relations that twins change: always these, so that scores can be compared over time
 _CANDIDATES = 4  # stream of random numbers; training pairs use 3
 
 
@@ -69,7 +70,7 @@ def candidate_sets(world: Scenes, count: int, language: Language | None = None) 
             found.add(world.fresh(world.size, world.seed * 2**40 + index), stream, language)
             index += 1
         for original in found.scenes[: size - twins]:
-            twin = edited_twin(world, original, stream) if found.twins < twins else None
+            twin = edited_twin(world, original, stream, MOVES) if found.twins < twins else None
             if twin is not None:
                 found.twins += found.add(twin, stream, language)
         yield found

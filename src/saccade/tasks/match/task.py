@@ -108,7 +108,7 @@ class MatchTask(TrainedTask):
             yield Ranking.ordered(picture, texts, row, row.sigmoid(), cosine)
 
 
-class Ranked(NamedTuple):
+class CandidateRecalls(NamedTuple):
     """`recalls` of a set of candidates: of the towers re-ranked by the head, and of the towers alone."""
 
     head: dict[str, Bool[Tensor, "n"]]
@@ -116,12 +116,12 @@ class Ranked(NamedTuple):
 
 
 @torch.no_grad()
-def ranked(
+def candidate_recalls(
     task: MatchTask, pixels: Float[Tensor, "n c y x"], texts: Sequence[str], matches: Bool[Tensor, "n n"]
-) -> Ranked:
+) -> CandidateRecalls:
     """Rank candidates. pixels: normalized. matches: which texts (columns) are true of which pictures."""
     pictures, encoded = task.model.encode_pictures(pixels), task.encode_texts(texts)
     towers = task.similarity(pictures, encoded).float().cpu()
     by_texts, by_pictures = task.rank_texts(pictures, encoded), task.rank_pictures(pictures, encoded)
     head = recalls(by_texts.float().cpu(), by_pictures.float().cpu(), matches)
-    return Ranked(head, recalls(towers, matches=matches))
+    return CandidateRecalls(head, recalls(towers, matches=matches))

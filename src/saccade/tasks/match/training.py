@@ -24,7 +24,7 @@ from saccade.tasks.match.captioned import CaptionedPictures, DecodedCandidates, 
 from saccade.tasks.match.loss import matching_loss
 from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.scores import KS, chance
-from saccade.tasks.match.task import MatchTask, ranked
+from saccade.tasks.match.task import MatchTask, candidate_recalls
 from saccade.tasks.training import SourceTraining, check_scene_size
 
 HEAD_WIDTH = 32  # of an attention head of the text encoder
@@ -152,7 +152,7 @@ class MatchTraining(SourceTraining):
         for candidates in self.candidates[device.rank :: device.world]:
             with device.precision():
                 pixels = self.preprocess.normalize(candidates.pixels.to(device.device))
-                scored = ranked(task, pixels, candidates.texts, candidates.matches)
+                scored = candidate_recalls(task, pixels, candidates.texts, candidates.matches)
             for row, found in zip(correct, (scored.head, scored.towers), strict=True):
                 row += torch.stack([hits.sum() for hits in found.values()]).to(row)
         names = list(scored.head)
