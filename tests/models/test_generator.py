@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 import saccade
-from saccade.errors import DataError, SaccadeError
+from saccade.errors import DataError, SaccadeError, UsageError
 from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources, places
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.training import generator_config
@@ -231,8 +231,8 @@ def test_patches_that_the_convolutions_do_not_divide():
     with pytest.raises(ValidationError, match=r"patch 6: convolutions behind the blocks .* need a multiple of 4"):
         GeneratorConfig.model_validate({**CONFIG, "patch": 6})
     assert GeneratorConfig.model_validate({**CONFIG, "patch": 6, "refine": 0}).patch == 6
-    with pytest.raises(ValidationError, match="--patch 6: a multiple of 4 is expected, or --refine 0"):
-        GenerateRecipe(patch=6)
+    with pytest.raises(UsageError, match="--patch 6: a multiple of 4 is expected, or --refine 0"):
+        generator_config(GenerateRecipe(patch=6), (), films=False, pretrained=None)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "word " * 32, "\x07"])

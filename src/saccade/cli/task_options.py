@@ -92,7 +92,8 @@ def build(options: type[OptionsType], given: Mapping[str, Any]) -> OptionsType:
         if not first["loc"] and isinstance(together, UsageError):  # of options that do not go together
             raise together from error
         name = ".".join(map(str, first["loc"])).replace("_", "-")
-        raise UsageError(f"--{name} {first['input']}: {first_message(error)}") from error
+        value = given[str(first["loc"][0])] if len(first["loc"]) == 1 else first["input"]  # as it was written
+        raise UsageError(f"--{name} {value}: {first_message(error)}") from error
 
 
 def first_message(error: ValidationError) -> str:

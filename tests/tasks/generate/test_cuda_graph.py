@@ -29,7 +29,7 @@ def test_padded_words_and_sources_as_tensors_give_the_same():
         tensors = (words.ids, words.byte_mask, words.index, words.word_mask)
         flat = (tensor for name in model.pictures for tensor in noised.sources[name])
         found = _Flat(model, tuple(model.pictures))(z, t, *tensors, noised.present, *flat)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)  # padding changes the order of sums
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

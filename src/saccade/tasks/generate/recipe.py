@@ -5,7 +5,6 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from saccade.errors import UsageError
-from saccade.layers.refine import CELL
 from saccade.options import Options
 
 
@@ -78,8 +77,6 @@ class GenerateRecipe(Options):
     def _check_shares(self) -> Self:
         if self.picture_share + self.mask_share + self.style_share > 1:
             raise UsageError("--picture-share, --mask-share and --style-share are together more than 1: lower one")
-        if self.refine and self.patch % CELL:
-            raise UsageError(f"--patch {self.patch}: a multiple of {CELL} is expected, or --refine 0")
         if not 1 <= self.guidance[0] <= self.guidance[1] <= 10:
             raise UsageError(
                 f"--guidance {self.guidance[0]:g} {self.guidance[1]:g}: two scales from 1 to 10, the smaller first"

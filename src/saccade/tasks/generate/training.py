@@ -15,6 +15,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
+from saccade.layers.refine import CELL
 from saccade.models.generator import Generator, GeneratorConfig
 from saccade.models.sources import PICTURE_SOURCES, PictureSource
 from saccade.ops import tokenize
@@ -231,6 +232,8 @@ def generator_config(
         return config.model_copy(update=new)
     if recipe.objective == "mean-flow":
         raise UsageError("--objective mean-flow converts a trained generator: give one with --weights")
+    if recipe.refine and recipe.patch % CELL:
+        raise UsageError(f"--patch {recipe.patch}: a multiple of {CELL} is expected, or --refine 0")
     heads, text = recipe.width // HEAD_WIDTH, recipe.text_width
     return GeneratorConfig.model_validate(
         {
