@@ -140,8 +140,8 @@ def test_what_lies_outside_of_the_picture_is_cut_off():
     height, width = 100, 100
     y, x = np.mgrid[:height, :width] + 0.5
 
-    def inside(polygon, scale=1.0):
-        return draw_outline([[scale * value for value in polygon]], (height, width)).astype(bool)
+    def inside(polygon):
+        return draw_outline([polygon], (height, width)).astype(bool)
 
     assert inside([50, -50, 150, 50, 50, 150, -50, 50]).all(), "a square on its corner around the picture"
     corner = inside([-100, 50, 50, -100, 50, 50])

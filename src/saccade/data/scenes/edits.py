@@ -132,13 +132,14 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
             f"the edit has {len(edit.objects)} objects; the {len(scene.description.objects)} of the scene expected"
         )
     seed, index = scene.key
-    items = _edited_items(layout, scene.description, edit, Stream(seed, _EDIT, index))
-    order = _drawing_order(scene.description, edit)
+    relations = new_relations(scene.description, edit)
+    items = _edited_items(layout, scene.description, edit, relations, Stream(seed, _EDIT, index))
+    order = _drawing_order(len(edit.objects), relations)
     changed = _lay(layout, [items[i] for i in order], scenes.composition.apart) if items else None
     if changed is None:
         return None
     new = scenes.finish(changed, backdrop, scene.key)
-    wanted = {(order.index(a), relation, order.index(b)) for a, relation, b in new_relations(scene.description, edit)}
+    wanted = {(order.index(a), relation, order.index(b)) for a, relation, b in relations}
     objects = tuple(edit.objects[i] for i in order)
     if new.description.objects != objects or not wanted <= set(new.description.relations):
         return None
@@ -147,7 +148,9 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
     return new
 
 
-def _edited_items(layout: Layout, before: Description, edit: Description, stream: Stream) -> list[Item] | None:
+def _edited_items(
+    layout: Layout, before: Description, edit: Description, relations: Sequence[Relation], stream: Stream
+) -> list[Item] | None:
     """The items of the scene with the change, but for their order; None for a relation that this cannot change."""
     items, size = layout.items, (layout.width, layout.height)
     edited = list(items)
@@ -160,7 +163,7 @@ def _edited_items(layout: Layout, before: Description, edit: Description, stream
             first = shade(stream, colour)
             item = replace(item, colour=colour, tones=(first, second(stream, first)))
         edited[i] = item
-    for a, relation, b in new_relations(before, edit):
+    for a, relation, b in relations:
         if relation == "inside":
             return None
         if relation in ("left of", "above"):
@@ -173,13 +176,13 @@ def _edited_items(layout: Layout, before: Description, edit: Description, stream
 
 def new_relations(before: Description, edit: Description) -> list[Relation]:
     """Those of the edit that the description before it does not have."""
-    return [each for each in edit.relations if each not in set(before.relations)]
+    return [each for each in edit.relations if each not in before.relations]
 
 
-def _drawing_order(before: Description, edit: Description) -> list[int]:
+def _drawing_order(objects: int, relations: Sequence[Relation]) -> list[int]:
     """The objects from back to front: of a new "in front of", what was in front is drawn where the other one was."""
-    order = list(range(len(edit.objects)))
-    for front, relation, back in new_relations(before, edit):
+    order = list(range(objects))
+    for front, relation, back in relations:
         if relation == "in front of":
             order[front], order[back] = order[back], order[front]
     return order
