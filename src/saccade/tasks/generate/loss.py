@@ -10,6 +10,7 @@ from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import noised, step, velocity
 from saccade.ops.frames import per_frame
 from saccade.tasks.generate.batches import NoisedBatch
+from saccade.tasks.generate.perceptual import PerceptualLoss
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 MIN_LENGTH = 0.02  # of an interval that is split, as a part of the time that is left
@@ -33,11 +34,14 @@ def velocity_error(
     return error.square().flatten(1).mean(dim=1)
 
 
-def flow_errors(model: Any, batch: NoisedBatch) -> Float[Tensor, "b"]:
-    """`velocity_error` of predictions at the times of the batch."""
+def flow_errors(
+    model: Any, batch: NoisedBatch, perceptual: PerceptualLoss | None = None, weight: float = 0.0
+) -> Float[Tensor, "b"]:
+    """`velocity_error` of predictions at the times of the batch, and `weight` times their perceptual loss."""
     z = noised(batch.pictures, batch.noise, over_pixels(batch.t, batch.pictures.shape[1]))
     prediction = model(z, batch.t, batch.words, batch.present, batch.sources, batch.past, batch.first)
-    return velocity_error(prediction, batch.pictures, z, batch.t)
+    errors = velocity_error(prediction, batch.pictures, z, batch.t)
+    return errors if perceptual is None else errors + weight * perceptual.distances(prediction, batch.pictures, batch.t)
 
 
 class MeanFlow:

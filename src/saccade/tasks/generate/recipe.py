@@ -56,6 +56,11 @@ class GenerateRecipe(Options):
     """Mean of the logit of the time, from noise at 0 to the picture at 1; lower trains more on noisy pictures."""
     time_std: Annotated[float, Field(gt=0)] = 1.0
     """Standard deviation of the logit of the time."""
+    perceptual_model: str | None = None
+    """A trained model, such as matcher, in whose picture features predictions are compared with the data too. None: by
+    their pixels alone."""
+    perceptual_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    """Factor of the loss in the features of --perceptual-model."""
     guidance: tuple[Annotated[float, Field(ge=1)], Annotated[float, Field(le=10)]] = (1.0, 5.0)
     """Smallest and largest guidance scale that --objective mean-flow contains."""
     flow_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
@@ -83,6 +88,8 @@ class GenerateRecipe(Options):
             )
         if self.flow_share + self.split_share > 1:
             raise UsageError("--flow-share and --split-share are together more than 1: lower one")
+        if self.perceptual_model is not None and self.objective != "flow":
+            raise UsageError("--perceptual-model is for --objective flow")
         if self.frames % 2 == 0:
             raise UsageError(f"--frames {self.frames}: an odd number is expected, one frame and then tubes of two")
         return self

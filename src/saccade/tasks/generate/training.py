@@ -34,6 +34,7 @@ from saccade.tasks.generate.datasets import (
 )
 from saccade.tasks.generate.fixed_shapes import by_sources, compile_parts, padded
 from saccade.tasks.generate.loss import MeanFlow, flow_errors
+from saccade.tasks.generate.perceptual import load_perceptual
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.training import SourceTraining
@@ -74,6 +75,7 @@ class GenerateTraining(SourceTraining):
         if recipe.objective == "mean-flow":
             check_captions(train)
         self.mean_flow = None if recipe.objective == "flow" else MeanFlow(copy.deepcopy(generator), recipe)
+        self.perceptual = None if recipe.perceptual_model is None else load_perceptual(recipe.perceptual_model)
         for unused in (generator.interval, generator.guidance):
             unused.requires_grad_(self.mean_flow is not None)
         self.patch = generator.config.patch
@@ -120,9 +122,9 @@ class GenerateTraining(SourceTraining):
         return [join(each) for each in zip(*batches, strict=True)]
 
     def sampler(self) -> Self:
-        """As for every task; the network that mean flow learns from stays behind too."""
+        """As for every task; the networks that the loss asks stay behind too."""
         other = super().sampler()
-        other.mean_flow = None
+        other.mean_flow = other.perceptual = None
         return other
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
@@ -147,7 +149,7 @@ class GenerateTraining(SourceTraining):
     def _errors(self, model: nn.Module, batch: NoisedBatch) -> Tensor:
         """Of each sample."""
         if self.mean_flow is None:
-            return flow_errors(model, batch)
+            return flow_errors(model, batch, self.perceptual, self.recipe.perceptual_weight)
         self.mean_flow.teacher.to(batch.t.device)
         if not isinstance(model, Generator):
             raise SaccadeError("--objective mean-flow trains in one process: start it without torchrun")
@@ -157,6 +159,8 @@ class GenerateTraining(SourceTraining):
         """Its parts, for pictures; on a GPU the step is one CUDA graph. Films have many shapes, by how many of their
         frames are known, and are not compiled on a CPU."""
         assert isinstance(model, Generator)
+        if self.perceptual is not None:
+            self.perceptual.vit.compile(dynamic=False)
         if model.device.type == "cuda" and self.mean_flow is None:
             compile_parts(model, methods=True)
             return GraphedGenerator(model)
