@@ -17,11 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saccade.data import ImageFolder, Preprocess, splits
-from saccade.device import join
+from saccade.data import ImageFolder, Preprocess, image_folder_splits
+from saccade.device import init_device
 from saccade.tasks import ClassifyTask, load
-from saccade.tasks.classify.calibrate import calibrate
-from saccade.tasks.classify.scores import score
+from saccade.tasks.classify.calibrate import fit_ood_detector
+from saccade.tasks.classify.scores import classification_scores
 from saccade.tasks.saved import TrainedTask
 
 
@@ -54,12 +54,12 @@ def main() -> None:
 
 def fitted(task: ClassifyTask, data: Path, hold_out: float, keep_size: bool) -> ClassifyTask:
     """With the best picture size, and the out-of-distribution score of that size. The model computes in fp32."""
-    train, held = splits(data, val_fraction=hold_out)
+    train, held = image_folder_splits(data, val_fraction=hold_out)
     task.model.float()
     if not keep_size:
         preprocess, scores = best_size(task, held)
         task = replace(task, preprocess=preprocess, card={**task.card, "scores": scores})
-    task = calibrate(task, train, held, join("cpu", "fp32"))
+    task = fit_ood_detector(task, train, held, init_device("cpu", "fp32"))
     print(task.card["out_of_distribution"])
     named: dict[str, Any] = {key: Path(task.card[key]).name for key in ("data", "validated on") if key in task.card}
     return replace(task, card={**task.card, **named})
@@ -89,8 +89,8 @@ def best_size(task: ClassifyTask, held: ImageFolder) -> tuple[Preprocess, dict[s
 
 
 def held_out(task: ClassifyTask, preprocess: Preprocess, held: ImageFolder) -> dict[str, float]:
-    found = replace(task, preprocess=preprocess).val(held, join("cpu", "fp32"))
-    return score(found.probabilities, found.truth)
+    found = replace(task, preprocess=preprocess).val(held, init_device("cpu", "fp32"))
+    return classification_scores(found.probabilities, found.truth)
 
 
 if __name__ == "__main__":

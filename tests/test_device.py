@@ -11,9 +11,9 @@ from saccade import device as device_module
 from saccade.device import (
     Device,
     bf16_speedup,
-    join,
+    init_device,
     keep_freed_memory,
-    leave,
+    leave_process_group,
     pick_device,
     precision_cost,
     supports_bf16,
@@ -51,9 +51,9 @@ def test_bf16_is_chosen_where_the_processor_is_faster_in_it(monkeypatch, avx, am
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(device_module, "bf16_speedup", lambda: speedup)
     assert supports_bf16(CPU) == chosen
-    assert join("cpu").bf16 == chosen
-    assert join("cpu", "bf16").bf16  # whatever it costs
-    assert not join("cpu", "fp32").bf16
+    assert init_device("cpu").bf16 == chosen
+    assert init_device("cpu", "bf16").bf16  # whatever it costs
+    assert not init_device("cpu", "fp32").bf16
     assert not supports_bf16(torch.device("mps"))
 
 
@@ -63,7 +63,7 @@ def test_all_processes_have_the_precision_of_the_first(monkeypatch):
     monkeypatch.setattr(device_module.dist, "is_initialized", lambda: True)
     monkeypatch.setattr(device_module, "supports_bf16", lambda device: False)
     monkeypatch.setattr(device_module.dist, "all_reduce", lambda flag: flag.add_(1))
-    assert join("cpu").bf16
+    assert init_device("cpu").bf16
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_bf16_of_a_gpu_is_not_its_emulation(monkeypatch):
 @pytest.mark.parametrize(("precision", "expected"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
 def test_precision_of_a_forward_pass(precision, expected):
     layer, x = torch.nn.Linear(3, 2), torch.ones(1, 3)
-    with join("cpu", precision).precision():
+    with init_device("cpu", precision).precision():
         assert layer(x).dtype == expected
     assert layer(x).dtype == torch.float32
 
@@ -103,11 +103,11 @@ def test_precision_of_a_forward_pass(precision, expected):
 def test_alone_it_is_the_whole_world(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    alone = join("cpu", "fp32")
+    alone = init_device("cpu", "fp32")
     assert (alone.rank, alone.world, alone.main) == (0, 1, True)
     x = torch.ones(2)
     assert alone.sum(x) is x
-    leave(alone)
+    leave_process_group(alone)
     assert str(alone) == "cpu in fp32"
 
 
@@ -120,13 +120,13 @@ def test_it_takes_the_place_torchrun_gives(monkeypatch):
     )
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    place = join("cpu", "bf16")
+    place = init_device("cpu", "bf16")
     assert (place.rank, place.world, place.main) == (3, 4, False)
     (backend, given) = started.pop()
     assert (backend, given["rank"], given["world_size"]) == ("gloo", 3, 4)
     given["store"].set("address", "of a process that is lost")
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    join("cpu", "bf16")
+    init_device("cpu", "bf16")
     assert not started.pop()[1]["store"].check(["address"])
     assert str(place) == "cpu x 4 processes in bf16"
 

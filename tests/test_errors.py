@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from saccade.errors import CheckpointError, DataError, GraphError, SaccadeError, UsageError, is_foreign, printable
+from saccade.errors import CheckpointError, DataError, GraphError, SaccadeError, UsageError, is_parser_error, printable
 
 
 @pytest.mark.parametrize("kind", [SaccadeError, UsageError, DataError, CheckpointError, GraphError])
@@ -23,7 +23,7 @@ def test_printable_leaves_other_scripts():
 
 def test_interrupts_are_not_errors_of_parsers():
     panic = type("PanicException", (BaseException,), {})
-    assert is_foreign(ValueError())
-    assert is_foreign(panic())
-    assert not is_foreign(KeyboardInterrupt())
-    assert not is_foreign(SystemExit())
+    assert is_parser_error(ValueError())
+    assert is_parser_error(panic())
+    assert not is_parser_error(KeyboardInterrupt())
+    assert not is_parser_error(SystemExit())

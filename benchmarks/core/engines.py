@@ -35,7 +35,7 @@ from saccade.engines.run import ENGINES
 from saccade.engines.write import KEY
 from saccade.tasks import load
 from saccade.tasks.exported import export, exported_class, part_file
-from saccade.tasks.registry import commands_of
+from saccade.tasks.registry import commands_for_model
 
 MODELS = ("cifar", "scenes", "shapes", "matcher")
 BASELINE = "eager"
@@ -117,7 +117,7 @@ def _installed(package: str) -> bool:
 
 def score(way: Way, data: Any, out: Path) -> float:
     """On held-out pictures, 0 to 1. data: as for `saccade val`."""
-    task, commands = way.task, commands_of(way.task)
+    task, commands = way.task, commands_for_model(way.task)
     with torch.no_grad(), Device(torch.device("cpu"), way.bf16, 0, 1).precision():
         place = Device(torch.device("cpu"), way.bf16, 0, 1)
         return commands.evaluate(task, data, None, "fail", place, out, commands.val_options()).scores[SCORES[task.kind]]

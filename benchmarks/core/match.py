@@ -28,10 +28,10 @@ from transformers import CLIPConfig, CLIPModel
 
 from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import Times, judged, measure, speedup
-from saccade.data.scenes import Scenes, draw_caption
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes import Scenes, sample_caption
+from saccade.data.scenes.stream import RandomStream
 from saccade.models import Matcher, MatcherConfig, preset
-from saccade.models.matcher import unit
+from saccade.models.matcher import unit_vectors
 
 OURS, PEER = "ours", "CLIP"
 AIM = "at least 1"
@@ -120,7 +120,7 @@ def run(case: Case, repeats: int) -> dict[str, Any]:
     ways: dict[str, dict[str, Callable[[], Tensor]]] = {
         "pictures": {
             OURS: lambda: ours.encode_pictures(pixels).vector,
-            PEER: lambda: unit(clip.get_image_features(pixel_values=pixels).pooler_output),
+            PEER: lambda: unit_vectors(clip.get_image_features(pixel_values=pixels).pooler_output),
         },
         "texts": {
             OURS: lambda: ours.encode_texts(ours.tokenize(texts)).vector,
@@ -139,7 +139,7 @@ def run(case: Case, repeats: int) -> dict[str, Any]:
 def sentences(count: int) -> list[str]:
     """English captions of drawn scenes of one to three objects."""
     scenes = Scenes(count, size=64, objects=(1, 3), seed=0)
-    return [draw_caption(scenes.scene(i).description, Stream(i), "en").text for i in range(count)]
+    return [sample_caption(scenes.scene(i).description, RandomStream(i), "en").text for i in range(count)]
 
 
 def our_matcher(case: Case) -> Matcher:
@@ -173,7 +173,7 @@ def clip_texts(clip: CLIPModel, tokenizer: Tokenizer, texts: list[str]) -> Tenso
     encoded = tokenizer.encode_batch(texts)
     ids = torch.tensor([each.ids for each in encoded])
     mask = torch.tensor([each.attention_mask for each in encoded])
-    return unit(clip.get_text_features(input_ids=ids, attention_mask=mask).pooler_output)
+    return unit_vectors(clip.get_text_features(input_ids=ids, attention_mask=mask).pooler_output)
 
 
 def parameters(model: Any) -> str:

@@ -24,10 +24,10 @@ from PIL import Image
 
 from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import Ratio, Times, measure, speedup
-from saccade.cli.predict import BATCH, Inputs
+from saccade.cli.predict import BATCH, PictureInputs
 from saccade.data import Picture, read_image
 from saccade.tasks import load
-from saccade.tasks.registry import commands_of
+from saccade.tasks.registry import commands_for_model
 
 MODELS = ("cifar", "scenes", "shapes")
 
@@ -84,7 +84,7 @@ def main(
 def ways(model: str, files: list[Path], decoded: list[Picture]) -> dict[str, Callable[[], object]]:
     """Everything that the command does with the pictures."""
     task = load(model)
-    commands = commands_of(task)
+    commands = commands_for_model(task)
     options = commands.predict_options()
 
     def run(pictures: Iterable[Picture]) -> None:
@@ -92,7 +92,7 @@ def ways(model: str, files: list[Path], decoded: list[Picture]) -> dict[str, Cal
 
     return {
         "in memory": lambda: run(decoded),
-        "files": lambda: run(Inputs(files, "fail", keep_pictures=False)),
+        "files": lambda: run(PictureInputs(files, "fail", keep_pictures=False)),
         "one after the other": lambda: run(map(read_image, files)),
     }
 

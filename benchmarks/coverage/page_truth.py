@@ -17,13 +17,13 @@ from benchmarks.coverage.families.cases import Subject
 from benchmarks.coverage.stand_in import PICTURES, in_cell
 from benchmarks.coverage.true_maps import Finder, alike
 from saccade.lens import Call, Trace
-from saccade.studio.places.targets import Places
+from saccade.studio.places.targets import PlacesPageData
 from saccade.studio.views import View
 from saccade.studio.views.answer import AnswerView
 from saccade.studio.views.encoder import EncoderView
 from saccade.studio.views.places import PlacesView
 from saccade.studio.views.vision import VisionView
-from saccade.tasks.ask.answer import AnswerLayer
+from saccade.tasks.ask.answer import LayerAttention
 
 SEED = 7  # of every run, as in `compare.run`
 SMALLEST = 4  # cells a side of a grid in which neighbours can be told apart
@@ -74,7 +74,7 @@ def with_pixels(subject: Subject, pixels: Tensor) -> Subject:
 
 def calls_on_page(view: View) -> list[Call]:
     """Those whose numbers are on it."""
-    placed = [layer.call.call for layer in view.targets.layers] if isinstance(view.targets, Places) else []
+    placed = [layer.call.call for layer in view.targets.layers] if isinstance(view.targets, PlacesPageData) else []
     if isinstance(view, PlacesView):
         return placed
     others = view.trace if view.targets is None else view.targets.others
@@ -130,7 +130,7 @@ def first_step(model: nn.Module, inputs: Subject) -> Finder:
     return finder
 
 
-def _same_row(layer: AnswerLayer, row: Float[Tensor, "h m"], tokens: Tensor | None) -> bool:
+def _same_row(layer: LayerAttention, row: Float[Tensor, "h m"], tokens: Tensor | None) -> bool:
     weights = layer.weights[:, 0]
     if row.shape[0] != len(weights):
         return False
@@ -217,7 +217,7 @@ def sites(view: View) -> Iterator[Site]:
             return call.q[0].float().movedim(0, 1).flatten(1)[len(view.prefix) :]
 
         yield Site("queries and keys", view.grid, plain)
-    layers = [each.call for each in view.targets.layers][:2] if isinstance(view.targets, Places) else []
+    layers = [each.call for each in view.targets.layers][:2] if isinstance(view.targets, PlacesPageData) else []
     for layer in layers:
         grid, cells = layer.targets.grid, layer.targets.cells
         if grid is None or min(grid) < SMALLEST or len(cells[cells >= 0].unique()) != grid[0] * grid[1]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import measure
 from benchmarks.generation.generate import GUIDANCE, PROMPT, report, report_difference
-from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources
+from saccade.models.generator import FilmClip, Generator, GeneratorConfig, SourceKeysValues
 from saccade.models.sources import PictureInput
 from saccade.tasks.generate.sample import Sampling, sample
 
@@ -33,10 +33,10 @@ FLOOR = 2.2
 class EncodesEachStep:
     """A generator that computes its sources anew at every evaluation. encode: computes them."""
 
-    def __init__(self, model: Generator, encode: Callable[[], Sources]):
+    def __init__(self, model: Generator, encode: Callable[[], SourceKeysValues]):
         self.model, self.encode, self.config = model, encode, model.config
 
-    def predict(self, z: Tensor, t: Tensor, sources: Sources) -> Tensor:
+    def predict(self, z: Tensor, t: Tensor, sources: SourceKeysValues) -> Tensor:
         """`Generator.predict`."""
         return self.model.predict(z, t, self.encode())
 
@@ -74,11 +74,13 @@ def main(*, repeats: int = 7, quick: bool = False, side: int = 64, json_file: Pa
     words, present, there = model.tokenize([PROMPT, "-"]), torch.tensor([True, False]), torch.ones(2, dtype=torch.bool)
     pictures = {"picture": PictureInput(picture, there), "style": PictureInput(style, there)}
 
-    def encode() -> Sources:
+    def encode() -> SourceKeysValues:
         return model.encode(words, present, pictures)
 
-    def in_sequence() -> Sources:
-        return model.with_past(model.encode(words, present), [Clip(picture[:, None]), Clip(style[:, None], 2)], 1)
+    def in_sequence() -> SourceKeysValues:
+        return model.with_past(
+            model.encode(words, present), [FilmClip(picture[:, None]), FilmClip(style[:, None], 2)], 1
+        )
 
     sampling = Sampling(steps, GUIDANCE)
     ways: dict[str, Callable[[], Tensor]] = {

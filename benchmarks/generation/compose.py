@@ -29,12 +29,12 @@ from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
 from saccade.data.scenes import Combinations, Scenes
 from saccade.data.scenes.phrasing import Language
-from saccade.device import Device, join
+from saccade.device import Device, init_device
 from saccade.errors import UsageError
 from saccade.tasks.generate.draw import prompt_sheet
 from saccade.tasks.generate.sample import Sampler, Sampling
-from saccade.tasks.generate.scene_prompts import ScenePrompt, even_prompts
-from saccade.tasks.generate.scores import ROWS, Composition, headline, paint
+from saccade.tasks.generate.scene_prompts import ScenePrompt, balanced_prompts
+from saccade.tasks.generate.scores import ROWS, PromptJudgements, headline_scores, paint
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.judge.judge import Judge
 from saccade.tasks.judge.result import Judgement
@@ -119,13 +119,13 @@ class ComposeSettings:
             name: Scenes(SEARCHED, size, PROMPT_SEED, objects=(1, 3), apart=True, combinations=name)
             for name in COMBINATIONS
         }
-        return {name: even_prompts(world, self.n, LANGUAGES) for name, world in sets.items()}
+        return {name: balanced_prompts(world, self.n, LANGUAGES) for name, world in sets.items()}
 
 
 @app.default
 def main(settings: Annotated[ComposeSettings, FLAT] | None = None, out: Annotated[Outputs, FLAT] | None = None) -> None:
     settings, out = settings or ComposeSettings(), out or Outputs()
-    device = join(settings.device, settings.precision)
+    device = init_device(settings.device, settings.precision)
     settings.samplings()  # checked before the model is loaded
     print_machine()
     task = load(settings.model)
@@ -163,7 +163,7 @@ class Painter:
             with self.device.precision():
                 pictures = list(paint(self.task, prompts, sampling, self.batch))
             seconds += time.perf_counter() - start
-            judged = Composition.judge(self.judge, prompts, pictures, self.real[name])
+            judged = PromptJudgements.judge(self.judge, prompts, pictures, self.real[name])
             scores[name, language] = judged.scores
             if sheet and (name, language) == ("held-out", "en"):
                 prompt_sheet(pictures[:ON_SHEET], judged.painted[:ON_SHEET]).save(sheet)
@@ -173,10 +173,10 @@ class Painter:
 def report(sampling: Sampling, scores: Scores, seconds: float) -> dict[str, Any]:
     """Print the table of one sampling; return its figures."""
     print(f"\n## {called(sampling)}: {evaluations(sampling)} evaluations, {seconds:.3f} s a picture")
-    line("", (f"{name} (n={share.n})" for name, share in headline(scores["seen", "en"]["painted"]).items()))
+    line("", (f"{name} (n={share.n})" for name, share in headline_scores(scores["seen", "en"]["painted"]).items()))
     for (name, language), rows in scores.items():
         for row in ROWS:
-            line(f"{name}, {language}, {row}", map(short, headline(rows[row]).values()))
+            line(f"{name}, {language}, {row}", map(short, headline_scores(rows[row]).values()))
     differences = {
         "held-out - seen": compared(scores["held-out", "en"], scores["seen", "en"]),
         "Korean - English, held-out": compared(scores["held-out", "ko"], scores["held-out", "en"]),
@@ -222,7 +222,7 @@ def evaluations(sampling: Sampling) -> int:
 
 def compared(one: Mapping[str, JudgementScores], other: Mapping[str, JudgementScores]) -> dict[str, Interval]:
     """By how many points the pictures of one set are better, with 95 % intervals."""
-    pairs = zip(headline(one["painted"]).items(), headline(other["painted"]).values(), strict=True)
+    pairs = zip(headline_scores(one["painted"]).items(), headline_scores(other["painted"]).values(), strict=True)
     return {name: difference(first, second) for (name, first), second in pairs}
 
 

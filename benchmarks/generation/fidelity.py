@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.generation.figures import Mean, Table
-from saccade.tasks.generate.fidelity import measures
+from saccade.tasks.generate.fidelity import fidelity_scores
 from saccade.tasks.generate.neighbours import Pictures
 from saccade.tasks.segment.task import SegmentTask
 
@@ -17,7 +17,7 @@ Means = dict[str, dict[str, Mean]]  # row -> measure -> mean
 def measured(rows: dict[str, Pictures], truth: Pictures, encoder: SegmentTask) -> Means:
     """Each measure of each row."""
     return {
-        row: {name: Mean(values) for name, values in measures(pictures, truth, encoder).items()}
+        row: {name: Mean(values) for name, values in fidelity_scores(pictures, truth, encoder).items()}
         for row, pictures in rows.items()
     }
 

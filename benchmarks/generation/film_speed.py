@@ -35,9 +35,9 @@ from torch import Tensor, nn
 from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import measure
 from benchmarks.generation.generate import GUIDANCE, find_peer, padding_to, parameters, report, report_difference
-from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources
+from saccade.models.generator import FilmClip, Generator, GeneratorConfig, SourceKeysValues
 from saccade.models.sources import SourceTokens
-from saccade.ops.frames import TUBE, groups_of
+from saccade.ops.frames import TUBE, count_frame_groups
 from saccade.tasks.generate.film import with_clips
 from saccade.tasks.generate.sample import Sampling, sample
 
@@ -96,7 +96,7 @@ class FilmCase:
     @property
     def grid(self) -> tuple[int, int, int]:
         """(groups of frames, rows, columns) of the tokens."""
-        return groups_of(self.frames), self.side // self.patch, self.side // self.patch
+        return count_frame_groups(self.frames), self.side // self.patch, self.side // self.patch
 
 
 CASES = [FilmCase("1 film", 192, 6, 8), FilmCase("4 films", 192, 6, 8, batch=4)]
@@ -106,10 +106,10 @@ QUICK = [FilmCase("quick", 48, 2, 2, side=32, frames=5, known=3, batch=2, steps=
 class PastEachStep:
     """A generator that computes the keys and values of known frames anew at every evaluation."""
 
-    def __init__(self, model: Generator, clips: Sequence[Clip], first: int):
+    def __init__(self, model: Generator, clips: Sequence[FilmClip], first: int):
         self.model, self.clips, self.first = model, clips, first
 
-    def predict(self, z: Tensor, t: Tensor, sources: Sources) -> Tensor:
+    def predict(self, z: Tensor, t: Tensor, sources: SourceKeysValues) -> Tensor:
         """`Generator.predict`."""
         return self.model.predict(z, t, self.model.with_past(sources, self.clips, self.first))
 
@@ -186,9 +186,9 @@ def going_on(
 ) -> dict[str, Callable[[], Tensor]]:
     """The rest of a film of which the first frames are known, with their keys and values computed once, and at every
     step."""
-    clip, noise = Clip(case.noise(case.known).clamp(-1, 1)), case.noise(case.frames - case.known)
+    clip, noise = FilmClip(case.noise(case.known).clamp(-1, 1)), case.noise(case.frames - case.known)
     terms = len(caption.tokens) // case.batch
-    repeated = Clip(clip.pixels.repeat(terms, 1, 1, 1, 1))
+    repeated = FilmClip(clip.pixels.repeat(terms, 1, 1, 1, 1))
     each_step = cast(Generator, PastEachStep(model, [repeated], case.known))
 
     def cached() -> Tensor:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import Times, judged, measure, speedup
-from saccade.models.generator import Generator, GeneratorConfig, Sources
+from saccade.models.generator import Generator, GeneratorConfig, SourceKeysValues
 from saccade.models.sources import SourceTokens
 from saccade.tasks.generate.sample import Sampling, sample
 
@@ -99,7 +99,7 @@ class SourcesEachStep:
     def __init__(self, model: Generator, prompts: list[str], present: Tensor):
         self.model, self.prompts, self.present, self.config = model, prompts, present, model.config
 
-    def predict(self, z: Tensor, t: Tensor, sources: Sources) -> Tensor:
+    def predict(self, z: Tensor, t: Tensor, sources: SourceKeysValues) -> Tensor:
         """`Generator.predict`."""
         return self.model.predict(z, t, self.model.encode(self.model.tokenize(self.prompts), self.present))
 

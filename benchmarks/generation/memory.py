@@ -29,9 +29,9 @@ from tqdm.auto import tqdm
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
 from saccade.data.scenes import Scenes
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import UsageError
-from saccade.tasks.drawing import INK, PAPER, font, short
+from saccade.tasks.drawing import INK, PAPER, font, truncate_text
 from saccade.tasks.generate.neighbours import Neighbours, Pictures
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.sample import Sampler, Sampling
@@ -96,7 +96,7 @@ class MemorySettings:
 def main(settings: Annotated[MemorySettings, FLAT] | None = None, out: Annotated[Outputs, FLAT] | None = None) -> None:
     settings, out = settings or MemorySettings(), out or Outputs()
     print_machine()
-    device, task = join(settings.device, settings.precision), load(settings.run)
+    device, task = init_device(settings.device, settings.precision), load(settings.run)
     if not isinstance(task, GenerateTask):
         raise UsageError(f"--run {settings.run}: a run of a generator is expected")
     task.model.to(device.device)
@@ -203,7 +203,7 @@ def draw_worst(
         for column, each in enumerate((pictures[i], seen[found.seen[i]], unseen[found.unseen[i]])):
             enlarged = Image.fromarray(each).resize((side, side), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (left + column * (side + gap // 2), top))
-        title = f"ratio {found.ratios[i]:.2f}   {short(texts[i], 56)}"
+        title = f"ratio {found.ratios[i]:.2f}   {truncate_text(texts[i], 56)}"
         draw.text((left, top + side + line), title, INK, font(11, title), anchor="lm")
     return sheet
 

@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
 from saccade.data.scenes import Combinations, Scenes
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import UsageError
-from saccade.tasks.drawing import INK, PAPER, font, short
+from saccade.tasks.drawing import INK, PAPER, font, truncate_text
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.loading import load
 
@@ -86,7 +86,7 @@ class Painter:
         self.settings, task = settings, load(settings.model)
         if not isinstance(task, GenerateTask):
             raise UsageError(f"--model {settings.model}: it does not paint pictures; give a generator")
-        self.task, self.device = task, join(settings.device, settings.precision)
+        self.task, self.device = task, init_device(settings.device, settings.precision)
         self.task.model.to(self.device.device)
         self.seconds, self.pictures = 0.0, 0
 
@@ -147,13 +147,15 @@ def draw_sheet(titles: Sequence[str], examples: Sequence[Sequence[Image.Image]],
     sheet = Image.new("RGB", (_GAP + len(titles) * across, _LINE + _GAP + len(rows) * down), PAPER)
     draw = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
-        draw.text((_GAP + column * across, _LINE), short(title, 20), INK, font(12), anchor="ls")
+        draw.text((_GAP + column * across, _LINE), truncate_text(title, 20), INK, font(12), anchor="ls")
     for row, (pictures, text) in enumerate(rows):
         top = _LINE + _GAP + row * down
         for column, picture in enumerate(pictures):
             enlarged = picture.resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (_GAP + column * across, top))
-        draw.text((_GAP, top + _SIDE + _LINE / 2), short(text, 20 * len(titles)), INK, font(12, text), anchor="lm")
+        draw.text(
+            (_GAP, top + _SIDE + _LINE / 2), truncate_text(text, 20 * len(titles)), INK, font(12, text), anchor="lm"
+        )
     return sheet
 
 

@@ -40,8 +40,8 @@ from benchmarks.generation.fidelity import differences, measured, stacked
 from benchmarks.generation.figures import print_table, to_dict
 from benchmarks.generation.metrics import colour_matched
 from benchmarks.generation.painter import Painter, PaintSettings, Request, draw_sheet, picture_of, shifted
-from saccade.data.scenes import Scenes, Style, draw_style, restyled
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes import Scenes, Style, restyled, sample_style
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.style import STYLE
 from saccade.tasks.generate.fidelity import Pixels, patch_encoder
 from saccade.tasks.generate.neighbours import Pictures, nearest
@@ -113,8 +113,8 @@ def drawn_examples(painter: Painter, held_out: bool) -> list[Example]:
 
 def drawn_style(seed: int, index: int, held_out: bool) -> Style:
     """Any but the plain one."""
-    stream = Stream(seed, STYLE, index)
-    while (style := draw_style(stream, held_out)).family == "plain":
+    stream = RandomStream(seed, STYLE, index)
+    while (style := sample_style(stream, held_out)).family == "plain":
         pass
     return style
 

@@ -30,8 +30,8 @@ def work(way: str, context: int) -> None:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     from saccade import watch
-    from saccade.tasks.ask.places import ImagePlaces, SeenPicture
-    from saccade.tasks.ask.recorder import Recorder
+    from saccade.tasks.ask.places import ImageTokenLayout, SeenPicture
+    from saccade.tasks.ask.recorder import AttentionRecorder
 
     torch.manual_seed(0)
     patch = 14 if context >= SIDE**2 else 56
@@ -50,11 +50,11 @@ def work(way: str, context: int) -> None:
     blank = Image.new("RGB", (8, 8))
     tokens = (1 + torch.arange(pictures * grid**2)).split(grid**2)
     seen = [SeenPicture(blank, (336, 336), (grid, grid), own, lambda place: ()) for own in tokens]
-    places = ImagePlaces(seen, context, (ids[0] == IMAGE).float())
+    places = ImageTokenLayout(seen, context, (ids[0] == IMAGE).float())
 
     def answer() -> None:
         with torch.no_grad(), ExitStack() as scope:
-            recorder = Recorder(places, "self")
+            recorder = AttentionRecorder(places, "self")
             if way == "watched":
                 scope.enter_context(watch(model, only="model.language_model.*", views={"rows": recorder}))
             out = model.generate(**given, **settings, output_attentions=way == "eager")

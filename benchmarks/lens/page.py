@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 from saccade.lens import Call, Trace
-from saccade.studio.page.pack import balance, encode
+from saccade.studio.page.pack import pack_attention_call, rotate_queries_keys
 from saccade.studio.page.page import PageInput, write_page
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "studio"))
@@ -88,7 +88,9 @@ def compare(call: Call, grid: tuple[int, int]) -> None:
     for bits in (8, 6, 4, 3, 2):
         print(f"  plain rounding, {bits:.2f} bits a number:  {errors(call, plain(call, bits))}")
     for error in (0.01, 0.03, 0.06, 0.12, 0.25):
-        packed, rounded = encode(balance(call.q[0], call.k[0], call.scale, prefix=1), error, grid, draft=True)
+        packed, rounded = pack_attention_call(
+            rotate_queries_keys(call.q[0], call.k[0], call.scale, prefix=1), error, grid, draft=True
+        )
         print(f"  ours, {packed.bits:.2f} bits a number:            {errors(call, rounded.scores)}")
 
 

@@ -26,8 +26,8 @@ from scipy import ndimage
 from saccade.data.images import read_image
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.planes import MaskPlanes
-from saccade.data.objects.run_lengths import encode_numbers
-from saccade.device import join
+from saccade.data.objects.run_lengths import encode_instance_map
+from saccade.device import init_device
 from saccade.tasks import load
 from saccade.tasks.detect.mask_scores import mask_scores
 from saccade.tasks.detect.result import Detections
@@ -111,7 +111,7 @@ def score(folder: Path, *, model: str | None = None, precision: str = "fp32") ->
         "split": lambda: [_from_numbers(*split(np.asarray(p.image.convert("L")))) for p in pictures],
     }
     if model is not None:
-        task, place = load(model), join("auto", precision)
+        task, place = load(model), init_device("auto", precision)
         task.model.to(place.device)
         methods[model] = lambda: [found for picture in pictures for found in task.detect([picture])]
     print(f"{len(pictures)} pictures, {sum(map(len, truth)):,} nuclei")
@@ -174,7 +174,7 @@ def _without_specks(numbers: np.ndarray) -> np.ndarray:
 def _from_numbers(numbers: np.ndarray, contrast: np.ndarray) -> Detections:
     count = int(numbers.max())
     scores = torch.tensor(ndimage.mean(contrast, numbers, np.arange(1, count + 1)) / 255, dtype=torch.float32).view(-1)
-    masks = encode_numbers(torch.from_numpy(numbers.astype(np.int16)), count)
+    masks = encode_instance_map(torch.from_numpy(numbers.astype(np.int16)), count)
     return Detections(torch.zeros(count, 4), scores, torch.zeros(count, dtype=torch.long), masks=tuple(masks))
 
 

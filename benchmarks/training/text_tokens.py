@@ -26,12 +26,12 @@ from torch import Tensor, nn
 
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
-from saccade.data.scenes import Scenes, draw_caption
+from saccade.data.scenes import Scenes, sample_caption
 from saccade.data.scenes.phrasing import Language
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.layers import NORMS, AttentionPool, Block
-from saccade.models.matcher import unit
-from saccade.models.text import TextEncoder, TextEncoderConfig, word_angles
+from saccade.models.matcher import unit_vectors
+from saccade.models.text import TextEncoder, TextEncoderConfig, word_rotary_angles
 from saccade.ops import tokenize
 from saccade.ops.matching import sigmoid_loss
 from saccade.tasks.judge.scores import Share
@@ -87,7 +87,7 @@ class Words(nn.Module):
         return tokenize(texts, 128, 32)
 
     def forward(self, words: Any) -> Tensor:
-        return unit(self.pool(self.encoder(words), words.word_mask))
+        return unit_vectors(self.pool(self.encoder(words), words.word_mask))
 
 
 class Subwords(nn.Module):
@@ -113,10 +113,10 @@ class Subwords(nn.Module):
     def forward(self, tokens: tuple[Tensor, Tensor]) -> Tensor:
         ids, mask = tokens
         x = self.embed(ids)
-        angles = word_angles(x, self.block)
+        angles = word_rotary_angles(x, self.block)
         for block in self.blocks:
             x = block(x, mask=mask[:, None, None, :], angles=angles)
-        return unit(self.pool(self.norm(x), mask))
+        return unit_vectors(self.pool(self.norm(x), mask))
 
 
 @app.default
@@ -148,7 +148,9 @@ def drawn(world: Scenes, count: int, language: Language | None = None) -> tuple[
     for i in range(len(world)):
         scene = world.scene(i)
         pixels.append(torch.from_numpy(scene.pixels).permute(2, 0, 1))
-        captions.append([draw_caption(scene.description, Stream(SEED, i, k), language).text for k in range(count)])
+        captions.append(
+            [sample_caption(scene.description, RandomStream(SEED, i, k), language).text for k in range(count)]
+        )
     with torch.no_grad():
         parts = torch.stack(pixels).split(BATCH)
         vectors = [task.model.eval().encode_pictures(task.preprocess.normalize(part)).vector for part in parts]

@@ -106,7 +106,7 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", 0)) == 0
 
 
-def join(device: str = "auto", precision: str = "auto") -> Device:
+def init_device(device: str = "auto", precision: str = "auto") -> Device:
     """Initialize the device and, under torchrun, the process group; else the world size is 1."""
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     place = pick_device(device)
@@ -149,13 +149,13 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(trim_threshold, 2**31 - 1)) and bool(mallopt(mmap_max, 0))
 
 
-def leave(device: Device) -> None:
+def leave_process_group(device: Device) -> None:
     """Destroy the process group."""
     if device.world > 1 and dist.is_initialized():
         dist.destroy_process_group()
 
 
-def end(code: int) -> None:
+def exit_process(code: int) -> None:
     """Exit a process of a distributed run immediately with this code. Threads of gloo outlive their process group and
     occasionally abort a normal interpreter shutdown."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:

@@ -48,18 +48,18 @@ def in_one_line(error: BaseException, most: int = 300) -> str:
     return message if len(message) <= most else f"{message[:most]}…"
 
 
-def is_foreign(error: BaseException) -> bool:
+def is_parser_error(error: BaseException) -> bool:
     """Whether an error comes from a parser: any Exception, and a panic of a library in Rust, which is none."""
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
-def some_of(names: Iterable[str], most: int = 3) -> str:
+def shorten_list(names: Iterable[str], most: int = 3) -> str:
     """The first `most` distinct names, and the number of the others."""
     different = list(dict.fromkeys(names))
     return ", ".join(different[:most]) + (f" and {len(different) - most} more" if len(different) > most else "")
 
 
-def counted(n: int, one: str) -> str:
+def pluralize(n: int, one: str) -> str:
     """`1 picture`, `2 pictures`, `2 classes`."""
     plural = "es" if one.endswith("s") else "s"
     return f"{n} {one}" + plural * (n != 1)

@@ -21,7 +21,7 @@ def lazy_exports(package: str, exports: Mapping[str, str]) -> tuple[Callable[[st
     return getattribute, lambda: sorted(exports)
 
 
-def resolve(name: str) -> Any:
+def resolve_name(name: str) -> Any:
     """The object called "module:attribute"."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)

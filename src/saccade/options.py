@@ -92,7 +92,7 @@ class AnnotatedValOptions(ClassValOptions):
     photos whose size says it, else upright."""
 
 
-def parse_bytes(text: object) -> object:
+def parse_byte_size(text: object) -> object:
     """Bytes of "500MB" or "2.5GB"; what is no text is returned as it is. Raises PydanticCustomError (a ValueError) for
     other texts."""
     if not isinstance(text, str):
@@ -112,7 +112,7 @@ class PictureRecipe(Options):
     """Leave the encoder of --weights as it is, and train the rest: faster, and better with very few pictures."""
     balance: bool = False
     """Draw pictures of rare classes more often, so that training sees every class as often as the others."""
-    cache: Annotated[Annotated[int, Field(ge=0)], BeforeValidator(parse_bytes)] = 2 * 10**9
+    cache: Annotated[Annotated[int, Field(ge=0)], BeforeValidator(parse_byte_size)] = 2 * 10**9
     """Memory for the decoded pictures of a set, such as 500MB or 4GB. Those that do not fit are decoded again for every
     batch, which changes nothing but the time."""
     hflip: bool = True

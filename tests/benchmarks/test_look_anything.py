@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import DINOv3ViTConfig, DINOv3ViTModel, SwinConfig, SwinModel
 
-from saccade.studio.places.calls import Tokens
+from saccade.studio.places.calls import TokenLocations
 from saccade.studio.views.places import PlacesView
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_other_places_are_wrong(monkeypatch):
         view = look(task, picture, options)
         for layer in view.targets.layers:
             targets = layer.call.targets
-            object.__setattr__(layer.call, "targets", Tokens(targets.grid, targets.cells.flip(1)))
+            object.__setattr__(layer.call, "targets", TokenLocations(targets.grid, targets.cells.flip(1)))
         return view
 
     monkeypatch.setattr(PlacesView, "look", changed)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 import saccade
-from saccade.checkpoints.files import check_counts, open_checkpoint
+from saccade.checkpoints.files import check_config_sizes, open_checkpoint
 from saccade.errors import CheckpointError
 
 HUGE = 10**9
@@ -38,8 +38,8 @@ def test_networks_that_the_weights_cannot_be_are_not_built(claim, tmp_path):
 
 def test_numbers_that_are_no_counts():
     fine = {"eos_token_id": HUGE, "seed": HUGE, "num_hidden_layers": 48, "layer_norm_eps": 1e-6, "vocab_size": 256_000}
-    check_counts(fine, 1, 100, "config.json")
-    check_counts({"num_hidden_layers": 300, "num_labels": 2 << 20}, 301, 3 << 20, "config.json")
+    check_config_sizes(fine, 1, 100, "config.json")
+    check_config_sizes({"num_hidden_layers": 300, "num_labels": 2 << 20}, 301, 3 << 20, "config.json")
 
 
 @pytest.mark.parametrize("family", ["detr", "rt_detr", "mask2former", "siglip"])

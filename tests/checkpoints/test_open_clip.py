@@ -13,7 +13,7 @@ from saccade.checkpoints.files import open_checkpoint
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.errors import CheckpointError
 from saccade.tasks import load
-from saccade.tasks.public_loading import load_matching
+from saccade.tasks.public_loading import load_match_task
 
 from . import tiny_open_clip
 from .tiny_open_clip import save, weights
@@ -72,9 +72,9 @@ def test_pictures_are_prepared_as_its_config_says(tmp_path):
 
 def test_a_model_trained_with_a_bias_scores_each_text_alone(tmp_path):
     save(tmp_path)
-    assert not load_matching(tmp_path).independent
+    assert not load_match_task(tmp_path).independent
     save_file(weights() | {"logit_bias": torch.tensor(-3.0)}, tmp_path / "open_clip_model.safetensors")
-    task = load_matching(tmp_path)
+    task = load_match_task(tmp_path)
     assert task.independent
     assert task.model.logit_bias.item() == -3
     assert task.notes == []
@@ -160,6 +160,6 @@ def test_the_vocabulary_of_an_installed_open_clip(tmp_path, monkeypatch):
 
 
 def test_search_and_predict_take_it(tmp_path):
-    task = load_matching(save(tmp_path))
+    task = load_match_task(save(tmp_path))
     assert json.loads((tmp_path / "open_clip_config.json").read_text())["model_cfg"]["embed_dim"] == 11
     assert task.encode_texts(TEXTS).vector.shape == (2, tiny_open_clip.PROJECTION)

@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 from saccade.checkpoints.files import open_checkpoint
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.errors import CheckpointError, DataError
-from saccade.tasks.public_loading import load_matching
+from saccade.tasks.public_loading import load_match_task
 
 from .tiny_open_siglip import CONTEXT, WIDTH, save, weights
 
@@ -114,6 +114,6 @@ def test_which_token_is_padding_is_not_guessed(tmp_path):
 
 def test_search_and_predict_take_it(tmp_path):
     assert is_text_image_model(open_checkpoint(save(tmp_path)))
-    task = load_matching(tmp_path)
+    task = load_match_task(tmp_path)
     assert task.encode_texts(TEXTS).vector.shape == (2, WIDTH)
     assert task.independent

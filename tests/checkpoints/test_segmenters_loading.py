@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import saccade
 from saccade.checkpoints.detectors import is_detector
-from saccade.checkpoints.files import Source, open_checkpoint
+from saccade.checkpoints.files import OpenedCheckpoint, open_checkpoint
 from saccade.checkpoints.segmenters import KINDS, REFUSED, is_segmenter, load_segmenter
 from saccade.errors import CheckpointError
 
@@ -40,7 +40,7 @@ def test_a_config_names_the_task_of_its_network(family):
     """The same model_type stands for classifiers, detectors and segmenters; few do nothing but segment."""
 
     def known(**fields):
-        return is_segmenter(Source("here", {}, {"config.json": {"model_type": family, **fields}}))
+        return is_segmenter(OpenedCheckpoint("here", {}, {"config.json": {"model_type": family, **fields}}))
 
     alone = family in {"upernet", "maskformer", "mask2former", "oneformer", "eomt", "eomt_dinov3"}
     assert known(architectures=[KINDS[family].model])

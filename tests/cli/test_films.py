@@ -12,7 +12,7 @@ import torch
 from faster_coco_eval.core import mask as coder
 from PIL import Image
 
-from saccade.cli.predict import Inputs
+from saccade.cli.predict import PictureInputs
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments.sets import open_segments
 from saccade.data.video import VideoReader
@@ -188,13 +188,13 @@ def test_areas_are_for_segmenters(saccade, detector, model, tmp_path):
 
 def test_few_frames_are_held(tmp_path):
     seen = []
-    shots = Inputs([tiny_videos.film(tmp_path / "a.mp4", 40)], "skip", keep_pictures=True)
+    shots = PictureInputs([tiny_videos.film(tmp_path / "a.mp4", 40)], "skip", keep_pictures=True)
     for picture in shots:
         seen.append(weakref.ref(picture.image))
         del picture
         shots.pending.popleft()
         assert sum(one() is not None for one in seen) <= 2
     assert len(seen) == 40
-    without = Inputs([tmp_path / "a.mp4"], "skip", keep_pictures=False)
+    without = PictureInputs([tmp_path / "a.mp4"], "skip", keep_pictures=False)
     assert len(list(without)) == 40
     assert all(shot.picture is None for shot in without.pending)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.film_files import read_parameters
+from saccade.data.film_files import read_embedded_settings
 from saccade.data.film_frames import read_film
 from saccade.tasks.generate.film_settings import FilmSettings
 from saccade.tasks.generate.settings import Settings
@@ -100,7 +100,7 @@ def test_several_films_go_to_a_folder(paint):
     assert done.code == 0, done.err
     assert sorted(file.name for file in Path("films").iterdir()) == ["0.mp4", "1.mp4", "2.mp4"]
     assert "3 films, the first" in done.out
-    assert "Seed: 3," in (read_parameters(Path("films/2.mp4")) or "")
+    assert "Seed: 3," in (read_embedded_settings(Path("films/2.mp4")) or "")
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ def test_a_terminated_command_leaves_nothing_half_written(saccade, model, red, m
         signal.raise_signal(number)
         raise AssertionError("it went on")
 
-    monkeypatch.setattr(output, "publish", write)
+    monkeypatch.setattr(output, "move_into_place", write)
     done = saccade("predict", red, "--model", model, "--json", "--out", "result.json")
     assert (done.code, done.err) == (128 + number, f"saccade: {said}\n")
     assert [file.name for file in tmp_path.iterdir()] == ["red.png"]
@@ -223,14 +223,14 @@ def test_a_terminated_command_leaves_nothing_half_written(saccade, model, red, m
 
 
 def test_loading_the_commands_leaves_ctrl_c_as_it_was():
-    from saccade.cli.interrupt import interruptible
+    from saccade.cli.interrupt import exit_on_signal
 
     before = signal.getsignal(signal.SIGINT)
-    with interruptible():
+    with exit_on_signal():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(interruptible().__enter__).exception() is None
+        assert pool.submit(exit_on_signal().__enter__).exception() is None
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from saccade.cli.predict import Inputs
+from saccade.cli.predict import PictureInputs
 from saccade.errors import DataError
 from saccade.tasks import load
 
@@ -234,12 +234,12 @@ def test_pictures_are_decoded_ahead_and_each_keeps_its_place(tmp_path, monkeypat
     files = sorted(tmp_path.glob("*.png"))
     for waiting in (1 << 28, 1):
         monkeypatch.setattr("saccade.cli.predict.WAITING_BYTES", waiting)
-        inputs = Inputs(files, "skip", keep_pictures=False)
+        inputs = PictureInputs(files, "skip", keep_pictures=False)
         for picture in inputs:
             frame = inputs.pending.popleft()
             assert (str(frame.file), picture.image.width) == (picture.name, 5 + files.index(frame.file))
         assert list(inputs.skipped) == [str(files[i]) for i in (0, 11, 22)]
-    read, failing = [], Inputs(files[1:], "fail", keep_pictures=False)
+    read, failing = [], PictureInputs(files[1:], "fail", keep_pictures=False)
     with pytest.raises(DataError, match=r"11\.png is not a picture"):
         read.extend(picture.name for picture in failing)
     assert read == list(map(str, files[1:11]))

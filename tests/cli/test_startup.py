@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from saccade.cli.main import COMMANDS
-from saccade.cli.task_options import parameters_of
+from saccade.cli.task_options import options_to_parameters
 from saccade.options import DataOptions
-from saccade.tasks.registry import TASKS, commands
+from saccade.tasks.registry import TASKS, task_commands
 from saccade.train.config import TrainConfig
 
 HEAVY = {"torch", "numpy", "PIL", "jaxtyping", "einops", "transformers", "torchmetrics", "tqdm"}
@@ -128,9 +128,9 @@ def test_help_for_one_task_imports_no_other():
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_option_has_a_help_text(name):
-    task = commands(name)
+    task = task_commands(name)
     for options in (DataOptions, TrainConfig, task.recipe, task.predict_options, task.val_options):
-        for parameter in parameters_of(options, "any"):
+        for parameter in options_to_parameters(options, "any"):
             assert parameter.annotation.__metadata__[-1].help, parameter
 
 

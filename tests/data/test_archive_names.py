@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from saccade.data import ImageFolder, archive_names, store
-from saccade.data.archive_names import Members
+from saccade.data.archive_names import ArchiveMembers
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
@@ -75,7 +75,7 @@ def test_names_that_are_too_deep_or_too_long(pack: Pack, tmp_path: Path, name: s
 
 
 def test_the_largest_name_and_depth():
-    members = Members("set")
+    members = ArchiveMembers("set")
     name = "a/" * (archive_names.MAX_DEPTH - 1)
     name += "b" * (archive_names.MAX_NAME - len(name))
     assert members.add(name, "file") == name

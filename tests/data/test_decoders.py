@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from saccade.data.decoders import MAX_TIFF_BYTES
-from saccade.data.files import Walked, find_images, walk
+from saccade.data.files import WalkReport, find_images, walk
 from saccade.data.images import read_image, read_size
 from saccade.data.segments.decode_mask import read_mask
 from saccade.data.store import open_store, read_bytes
@@ -129,7 +129,7 @@ def test_links_that_lead_out_and_closed_folders(tmp_path: Path, monkeypatch: pyt
     assert lead.startswith("2 links lead out of the folder and were followed: ")
     assert f"b -> {outside}" in lead
     assert closed == "1 folders could not be entered and are left out: closed (Permission denied)"
-    walked = Walked()
+    walked = WalkReport()
     assert len(list(walk(inside, walked))) == 3
     assert len(walked.outside) == 2
     skipped: dict[str, str] = {}

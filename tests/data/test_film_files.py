@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from saccade.data.animation_reader import AnimationReader
-from saccade.data.film_files import check_film_name, read_parameters, write_film
+from saccade.data.film_files import check_film_name, read_embedded_settings, write_film
 from saccade.data.film_frames import read_film
 from saccade.data.film_writers import spread_durations
 from saccade.errors import DataError, UsageError
@@ -49,7 +49,7 @@ def test_frames_and_times_come_back(name: str, rate: Fraction, tmp_path: Path):
     for got, expected in zip(film.frames, written, strict=True):
         seen, true = (np.asarray(each).astype(int)[: SIZE[1], : SIZE[0]] for each in (got, expected))
         assert np.abs(seen - true).mean() < (8 if name == "a.mp4" else 1e-9)
-    assert read_parameters(tmp_path / name) == TEXT
+    assert read_embedded_settings(tmp_path / name) == TEXT
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,14 +58,14 @@ def test_a_still_film_keeps_all_its_frames(name: str, tmp_path: Path):
     film = read_film(tmp_path / name)
     assert len(film) == 5
     assert film.end == 1
-    assert read_parameters(tmp_path / name) is None
+    assert read_embedded_settings(tmp_path / name) is None
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_film_of_one_frame(name: str, tmp_path: Path):
     write_film(tmp_path / name, frames(1), Fraction(8), TEXT)
     assert len(read_film(tmp_path / name)) == 1
-    assert read_parameters(tmp_path / name) == TEXT
+    assert read_embedded_settings(tmp_path / name) == TEXT
 
 
 def test_other_programs_read_the_animations_alike(tmp_path: Path):
@@ -98,14 +98,14 @@ def test_the_text_survives_a_copy_of_the_streams(tmp_path: Path):
             if packet.dts is not None:
                 packet.stream = stream
                 new.mux(packet)
-    assert read_parameters(tmp_path / "b.mov") == TEXT
+    assert read_embedded_settings(tmp_path / "b.mov") == TEXT
 
 
 def test_text_of_other_tools(tmp_path: Path):
     """Of pictures and of films without settings."""
     frames(1)[0].save(tmp_path / "a.jpg", comment=TEXT.encode())
-    assert read_parameters(tmp_path / "a.jpg") == TEXT
-    assert read_parameters(tiny_videos.film(tmp_path / "plain.mp4")) is None
+    assert read_embedded_settings(tmp_path / "a.jpg") == TEXT
+    assert read_embedded_settings(tiny_videos.film(tmp_path / "plain.mp4")) is None
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a.png", "a.mp4.zip"])
@@ -175,14 +175,14 @@ def test_text_of_files_that_cannot_be_read(tmp_path: Path):
     for name in ("a.mp4", "a.gif", "a.webp", "a.png"):
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(DataError, match=name):
-            read_parameters(tmp_path / name)
+            read_embedded_settings(tmp_path / name)
         (tmp_path / name).write_text("no film")
         with pytest.raises(DataError, match=name):
-            read_parameters(tmp_path / name)
+            read_embedded_settings(tmp_path / name)
     (tmp_path / "folder").mkdir()
     for name in ("folder", "none.mp4", "none.gif"):
         with pytest.raises(DataError, match=name):
-            read_parameters(tmp_path / name)
+            read_embedded_settings(tmp_path / name)
 
 
 def test_a_frame_beyond_the_picture_ends_the_film(tmp_path):

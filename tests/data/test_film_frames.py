@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from saccade.data.film_files import FRAME_RATE, write_film
-from saccade.data.film_frames import open_film, read_film, resampled
+from saccade.data.film_frames import open_film, read_film, resample_frames
 from saccade.errors import DataError
 
 from . import tiny_videos
@@ -30,7 +30,7 @@ def numbers(pictures: list[Image.Image]) -> list[int]:
 
 def shown(source: Path, rate: Fraction, start: Fraction = Fraction(0)) -> list[int]:
     with open_film(source, rate=rate) as film:
-        return numbers([picture.image for picture in resampled(film, rate, start)])
+        return numbers([picture.image for picture in resample_frames(film, rate, start)])
 
 
 def uneven(out: Path, times: list[int]) -> Path:
@@ -152,14 +152,14 @@ def test_frames_far_apart(suffix: str, tmp_path: Path):
             open_film(path)
         return
     with open_film(path) as opened:
-        assert len(list(resampled(opened, Fraction(25)))) == 65 * 25 + 2
+        assert len(list(resample_frames(opened, Fraction(25)))) == 65 * 25 + 2
     with (
         open_film(path) as opened,
         pytest.raises(DataError, match=r"a\.png shows one frame from 0 s to 65 s: more than"),
     ):
-        list(resampled(opened, Fraction(200)))
+        list(resample_frames(opened, Fraction(200)))
     with open_film(path) as opened:
-        assert len(list(itertools.islice(resampled(opened, Fraction(100)), 3000))) == 3000
+        assert len(list(itertools.islice(resample_frames(opened, Fraction(100)), 3000))) == 3000
 
 
 def test_a_folder_of_several_sizes_is_refused(tmp_path: Path):
@@ -226,5 +226,5 @@ def test_an_animation_cut_short_is_used_up_to_there(suffix: str, tmp_path: Path)
 def test_one_frame_is_in_memory_at_a_time(tmp_path: Path):
     write_film(tmp_path / "a.mp4", [grey(i) for i in range(24)], Fraction(8))
     with open_film(tmp_path / "a.mp4") as film:
-        assert len(list(itertools.islice(resampled(film, Fraction(8)), 2))) == 2
+        assert len(list(itertools.islice(resample_frames(film, Fraction(8)), 2))) == 2
         assert film.read <= 4

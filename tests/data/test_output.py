@@ -110,7 +110,7 @@ def test_leftovers_of_killed_writers_are_swept(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x").write_text("x")
     (tmp_path / ".model-0123456789abcde0").write_text("x")
-    output.sweep(tmp_path / "model")
+    output.remove_leftovers(tmp_path / "model")
     assert sorted(os.listdir(tmp_path)) == [".model-mine", ".model2-0123456789abcdef"]
 
 

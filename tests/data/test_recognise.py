@@ -8,7 +8,7 @@ import pytest
 
 from saccade.data.formats import BINARY, CSV, FILES, FORMATS, JSON, NO_CLASSES, OBJECT_NUMBERS, PLAIN, TEXT, XML
 from saccade.data.objects.sets import open_objects
-from saccade.data.recognise import UNKNOWN, describe, recognise
+from saccade.data.recognise import UNKNOWN, describe_formats, recognise_formats
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
@@ -80,12 +80,12 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "text", "format"), CASES)
 def test_formats(tmp_path, name, text, format):
-    (found,) = recognise(open_store(written(tmp_path, name, text)))
+    (found,) = recognise_formats(open_store(written(tmp_path, name, text)))
     assert found.format == format
     assert len(found.files) == (len(NAMES) if EACH in name else 1)
     if not found.tasks:
-        assert f"{format} (" in describe([found])
-        assert describe([found]).endswith(f"which is not read; {found.advice}")
+        assert f"{format} (" in describe_formats([found])
+        assert describe_formats([found]).endswith(f"which is not read; {found.advice}")
 
 
 @pytest.mark.parametrize(("name", "text", "format"), [case for case in CASES if not FORMATS[case[2]][0]])
@@ -99,10 +99,10 @@ def test_detection_says_what_it_cannot_read(tmp_path, name, text, format):
     ("write", "format"), [(write_coco, "COCO JSON"), (write_voc, "VOC XML"), (write_yolo, "YOLO text")]
 )
 def test_formats_that_are_read(tmp_path, write, format):
-    (found,) = recognise(open_store(write(tmp_path / "set")))
+    (found,) = recognise_formats(open_store(write(tmp_path / "set")))
     assert found.format == format
-    assert "which `saccade train detect`" in describe([found], "classify")
-    assert "saccade" not in describe([found], "detect")
+    assert "which `saccade train detect`" in describe_formats([found], "classify")
+    assert "saccade" not in describe_formats([found], "detect")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_formats_that_are_read(tmp_path, write, format):
     ],
 )
 def test_files_that_are_no_annotations(tmp_path, name, text):
-    assert recognise(open_store(written(tmp_path, name, text))) == []
+    assert recognise_formats(open_store(written(tmp_path, name, text))) == []
 
 
 def test_every_format_has_an_entry():
@@ -130,7 +130,7 @@ def test_many_files_are_looked_at_by_sample(tmp_path):
     (tmp_path / "labels").mkdir()
     for i in range(50):
         (tmp_path / "labels" / f"{i}.txt").write_text("" if i % 9 else "0 0.5 0.5 0.1 0.1\n")
-    (found,) = recognise(open_store(tmp_path))
+    (found,) = recognise_formats(open_store(tmp_path))
     assert len(found.files) > 30
 
 
@@ -144,5 +144,5 @@ def test_hostile_files_take_no_time(tmp_path):
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     start = time.process_time()
-    recognise(open_store(tmp_path))
+    recognise_formats(open_store(tmp_path))
     assert time.process_time() - start < 5

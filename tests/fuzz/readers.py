@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from saccade.data.captions.sets import caption_splits
 from saccade.data.doctor import examine
-from saccade.data.film_files import read_parameters
+from saccade.data.film_files import read_embedded_settings
 from saccade.data.film_frames import open_film
 from saccade.data.films.sets import open_films
 from saccade.data.folders import ImageFolder
@@ -45,7 +45,12 @@ def _each_file(read: Callable[[Path], object]) -> Callable[[Path], None]:
 
 
 def _picture(path: Path) -> None:
-    for read in (read_image, lambda p: read_size(p, p.name), lambda p: read_image(p, at_least=(9, 9)), read_parameters):
+    for read in (
+        read_image,
+        lambda p: read_size(p, p.name),
+        lambda p: read_image(p, at_least=(9, 9)),
+        read_embedded_settings,
+    ):
         read(path)
 
 

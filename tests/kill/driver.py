@@ -230,4 +230,4 @@ def by_power_cuts(straight: Straight, moments: int, seed: int, before: Callable[
 
 
 def _newest(folder: Path) -> str:
-    return max((place.name for place in state.states(folder / "state")), default="")
+    return max((place.name for place in state.list_states(folder / "state")), default="")

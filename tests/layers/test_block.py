@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from saccade.layers import MLP, Block, BlockConfig, RMSNorm, SwiGLU
-from saccade.layers.block import Branch
+from saccade.layers.block import LayerScaleDropPath
 from saccade.ops import rotary_angles
 
 CONFIG = BlockConfig(width=12, heads=3, hidden=7)
@@ -44,13 +44,13 @@ def test_layer_scale_starts_small():
 
 
 def test_drop_path_is_off_in_evaluation():
-    branch, x = Branch(3, layer_scale=False, drop_path=0.5).eval(), torch.randn(2, 5, 3)
+    branch, x = LayerScaleDropPath(3, layer_scale=False, drop_path=0.5).eval(), torch.randn(2, 5, 3)
     assert torch.equal(branch(x), x)
 
 
 def test_drop_path_skips_whole_pictures_at_its_rate():
     chance, pictures = 0.3, 10_000
-    out = Branch(3, layer_scale=False, drop_path=chance)(torch.ones(pictures, 2, 3))
+    out = LayerScaleDropPath(3, layer_scale=False, drop_path=chance)(torch.ones(pictures, 2, 3))
     kept = out[:, 0, 0] != 0
     assert torch.equal(kept[:, None, None].expand_as(out), out != 0)  # all of a picture or nothing
     assert abs(kept.float().mean() - (1 - chance)) < 5 * math.sqrt(chance * (1 - chance) / pictures)
@@ -58,7 +58,7 @@ def test_drop_path_skips_whole_pictures_at_its_rate():
 
 
 def test_drop_path_keeps_the_dtype():
-    branch = Branch(3, layer_scale=True, drop_path=0.3).bfloat16()
+    branch = LayerScaleDropPath(3, layer_scale=True, drop_path=0.3).bfloat16()
     assert branch(torch.ones(4, 2, 3, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 

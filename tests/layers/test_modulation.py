@@ -11,7 +11,7 @@ from saccade.layers.modulation import (
     SinusoidalEmbedding,
     TimestepEmbed,
     modulate,
-    over_tokens,
+    repeat_over_tokens,
 )
 
 
@@ -44,7 +44,7 @@ def test_modulation_starts_as_the_identity():
     assert not parts.any()
     x = torch.randn(3, 4, 7)
     shift, scale = parts[..., :7], parts[..., 7:14]
-    assert torch.equal(modulate(x, over_tokens(shift, 4), over_tokens(scale, 4)), x)
+    assert torch.equal(modulate(x, repeat_over_tokens(shift, 4), repeat_over_tokens(scale, 4)), x)
 
 
 def test_modulate_is_its_equation():
@@ -54,7 +54,7 @@ def test_modulate_is_its_equation():
 
 def test_each_frame_has_its_own_modulation():
     modulation = torch.randn(2, 3, 7)
-    found = over_tokens(modulation, 15)
+    found = repeat_over_tokens(modulation, 15)
     for token in range(15):
         assert torch.equal(found[:, token], modulation[:, token // 5])
-    assert over_tokens(modulation[:, :1], 15).shape == (2, 1, 7), "it is left to broadcast"
+    assert repeat_over_tokens(modulation[:, :1], 15).shape == (2, 1, 7), "it is left to broadcast"

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 
-from saccade.layers import Refine
+from saccade.layers import PixelRefiner
 
 
 def random_refine(hidden=5, width=7):
-    refine = Refine(3, hidden, width)
+    refine = PixelRefiner(3, hidden, width)
     for parameter in refine.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return refine
@@ -21,7 +21,7 @@ def inputs(height=8, width=16, patch=8, n=2):
 
 
 def test_it_starts_as_the_identity_and_learns():
-    refine, (x, z, tokens) = Refine(3, 5, 7), inputs()
+    refine, (x, z, tokens) = PixelRefiner(3, 5, 7), inputs()
     found = refine(x, z, tokens)
     assert torch.equal(found, x)
     found.square().sum().backward()

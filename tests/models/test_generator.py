@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 import saccade
 from saccade.errors import DataError, SaccadeError, UsageError
-from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources, places
+from saccade.models.generator import FilmClip, Generator, GeneratorConfig, SourceKeysValues, rotary_sincos
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.training import generator_config
 
@@ -38,7 +38,7 @@ def noise(b: int = 3, frames: int = 1, size: tuple[int, int] = (12, 20)) -> torc
     return torch.randn(b, frames, 3, *size)
 
 
-def encoded(model: Generator, texts: list[str] = TEXTS, present: torch.Tensor = PRESENT) -> Sources:
+def encoded(model: Generator, texts: list[str] = TEXTS, present: torch.Tensor = PRESENT) -> SourceKeysValues:
     return model.encode(model.tokenize(texts), present)
 
 
@@ -139,7 +139,7 @@ def test_known_frames_see_only_one_another():
     """Their keys and values, computed once, are those of one pass over all frames with a mask."""
     model, known, z, t = generator(), noise(3, frames=3), noise(3, frames=4), torch.rand(3, 2)
     sources = encoded(model)
-    found = model.predict(z, t, model.with_past(sources, [Clip(known)], 3))
+    found = model.predict(z, t, model.with_past(sources, [FilmClip(known)], 3))
     film, times = torch.cat([known, z], dim=1), torch.cat([torch.ones(3, 2), t], dim=1)
     sees = torch.ones(60, 60, dtype=torch.bool)
     sees[:30, 30:] = False
@@ -148,7 +148,7 @@ def test_known_frames_see_only_one_another():
     assert (found - predict_masked(model, film, times, sources, ~torch.zeros_like(sees))[:, 3:]).abs().max() > 1e-3
 
 
-def predict_masked(model: Generator, z: torch.Tensor, t: torch.Tensor, sources: Sources, sees: torch.Tensor):
+def predict_masked(model: Generator, z: torch.Tensor, t: torch.Tensor, sources: SourceKeysValues, sees: torch.Tensor):
     """The prediction of a film in one pass; sees: which tokens the self-attention of each takes."""
     attention = type(model.blocks[0].self_attention)
 
@@ -171,11 +171,11 @@ def predict_masked(model: Generator, z: torch.Tensor, t: torch.Tensor, sources: 
 def test_frames_that_are_known_at_both_ends():
     model, ends, z = generator(), [noise(3), noise(3)], noise(3, frames=4)
     sources = encoded(model)
-    between = model.with_past(sources, [Clip(ends[0]), Clip(ends[1], 5)], 1)
+    between = model.with_past(sources, [FilmClip(ends[0]), FilmClip(ends[1], 5)], 1)
     assert between.past.keys_values[0].keys.shape[2] == 2 * 15
     t = torch.full((3, 2), 0.3)
     found = model.predict(z, t, between)
-    swapped = model.with_past(sources, [Clip(ends[0], 5), Clip(ends[1])], 1)
+    swapped = model.with_past(sources, [FilmClip(ends[0], 5), FilmClip(ends[1])], 1)
     assert (found - model.predict(z, t, swapped)).abs().max() > 1e-3
     close(model.predict(z[1:], t[1:], between.part(slice(1, 3))), found[1:])
     again = between.part(slice(0, 1)).followed_by(between.part(slice(1, 3)))
@@ -242,7 +242,7 @@ def test_captions_that_cannot_be_read(text):
 
 
 def test_every_place_is_different():
-    apart = places((2, 3, 5), 32)
+    apart = rotary_sincos((2, 3, 5), 32)
     assert torch.cdist(apart, apart).fill_diagonal_(1).min() > 0.05
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 import saccade
 from saccade.errors import SaccadeError
 from saccade.models import Matcher, MatcherConfig, preset
-from saccade.models.matcher import patch_places, soft_minimum
+from saccade.models.matcher import patch_positions, soft_minimum
 
 CONFIG = {
     "vit": {"block": {"width": 20, "heads": 5, "hidden": 7}, "depth": 2, "patch": 4, "positions": ("rotary",),
@@ -82,7 +82,7 @@ def test_soft_minimum_is_its_equation():
 
 def test_places_are_those_of_the_picture_at_any_resolution():
     config = MatcherConfig.model_validate(CONFIG).vit
-    coarse, fine = patch_places((1, 1), config), patch_places((3, 5), config)
+    coarse, fine = patch_positions((1, 1), config), patch_positions((3, 5), config)
     torch.testing.assert_close(coarse[0], fine[7])  # the middle of the picture
     assert torch.cdist(fine, fine).fill_diagonal_(1).min() > 0.1
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from saccade.ops.flow import MIN_NOISE, logit_normal, noised, step, velocity
+from saccade.ops.flow import MIN_NOISE, euler_step, logit_normal, noised, velocity
 
 SHAPE = (3, 2, 5, 7)
 
@@ -41,15 +41,15 @@ def test_a_step_follows_the_velocity():
     prediction, z = pair()
     t, until = times(0, 0.3, 0.5), times(0.2, 0.9, 1)
     expected = z + (until - t) * velocity(prediction, z, t)
-    torch.testing.assert_close(step(prediction, z, t, until), expected, rtol=0, atol=1e-14)
-    assert torch.equal(step(prediction, z, t, torch.ones_like(t)), prediction)
+    torch.testing.assert_close(euler_step(prediction, z, t, until), expected, rtol=0, atol=1e-14)
+    assert torch.equal(euler_step(prediction, z, t, torch.ones_like(t)), prediction)
 
 
 def test_steps_to_one_prediction_compose():
     prediction, z = pair()
     t, middle, until = times(0, 0.1, 0.2), times(0.4, 0.5, 0.6), times(0.8, 0.9, 1)
-    both = step(prediction, step(prediction, z, t, middle), middle, until)
-    torch.testing.assert_close(both, step(prediction, z, t, until), rtol=0, atol=1e-14)
+    both = euler_step(prediction, euler_step(prediction, z, t, middle), middle, until)
+    torch.testing.assert_close(both, euler_step(prediction, z, t, until), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(("mean", "std"), [(-0.6, 1.0), (0.5, 0.3)])

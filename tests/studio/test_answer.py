@@ -15,7 +15,7 @@ from saccade.data import Picture
 from saccade.errors import SaccadeError, UsageError
 from saccade.studio.look import ask_about, look
 from saccade.studio.views.answer import AnswerView, AnswerWords
-from saccade.tasks.public_loading import load_answering
+from saccade.tasks.public_loading import load_vlm
 
 from ..tasks.ask.models import picture, save
 from . import webdriver
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 def found(folder):
     """A question about two pictures."""
     pictures = [Picture(picture("qwen2_vl", seed), f"{seed}.png") for seed in (0, 1)]
-    task = load_answering(folder)
+    task = load_vlm(folder)
     ask = task.ask
     task.ask = lambda images, question, progress: ask(images, question, 7, progress)
     return AnswerView.ask(task, pictures, "what is red?")
@@ -75,7 +75,7 @@ def test_json_has_the_words_with_their_shares(found):
 
 
 def test_a_model_that_writes_wants_a_question(folder):
-    task = load_answering(folder)
+    task = load_vlm(folder)
     shown = Picture(picture("qwen2_vl"), "a.png")
     with pytest.raises(SaccadeError, match="--ask"):
         look(task, shown)

@@ -11,7 +11,7 @@ from saccade.data import Picture
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import SaccadeError
-from saccade.studio.inputs.canvas import lay_out
+from saccade.studio.inputs.canvas import resize_and_pad
 from saccade.studio.look import look
 from saccade.studio.views import LookOptions
 from saccade.studio.views.areas import MOST, RANKS, patch_coverage, patch_probabilities
@@ -213,7 +213,7 @@ def test_weights_that_are_no_numbers():
 @pytest.mark.parametrize("mean", [(0.25,), (0.1, 0.5, 0.9)])
 def test_a_canvas_is_filled_with_the_mean(mean):
     preprocess = Preprocess((8, 12), "crop", shortest=8, mean=mean, std=(0.5,) * len(mean))
-    canvas = lay_out(preprocess, 4, Image.new("RGB", (9, 9), "white"), (8, 12))
+    canvas = resize_and_pad(preprocess, 4, Image.new("RGB", (9, 9), "white"), (8, 12))
     assert canvas.inputs.shape == (1, len(mean), 8, 12)
     assert (canvas.inputs[..., 8:] == 0).all()
     assert (canvas.inputs[..., :8] != 0).all()

@@ -9,9 +9,9 @@ from saccade.cli.console import ProgressBar
 from saccade.data import read_image
 from saccade.errors import SaccadeError
 from saccade.studio import effort
-from saccade.studio.effort import check_effort, in_words, operations
+from saccade.studio.effort import check_time_and_memory, count_multiply_adds, format_duration
 from saccade.studio.look import look
-from saccade.studio.progress import note, reporting, step, track
+from saccade.studio.progress import report_note, report_step, reporting, track_progress
 
 from ..tasks import tiny
 
@@ -34,14 +34,14 @@ def test_operations_are_those_of_a_forward_pass():
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         for block in task.vit.blocks:
             block(torch.randn(1, 122, 16), angles=task.vit.rotary((11, 11)))
-    assert operations(task, 122) == pytest.approx(counter.get_total_flops() / 2, rel=0.05)
+    assert count_multiply_adds(task, 122) == pytest.approx(counter.get_total_flops() / 2, rel=0.05)
 
 
 def test_few_patches_are_not_estimated(monkeypatch):
     monkeypatch.setattr(effort, "free_memory", lambda: 0.0)
     steps = Steps()
     with reporting(steps):
-        check_effort(tiny.task(), (4, 5))
+        check_time_and_memory(tiny.task(), (4, 5))
     assert steps.notes == []
 
 
@@ -49,14 +49,14 @@ def test_many_patches_are_announced(monkeypatch):
     monkeypatch.setattr(effort, "estimate_seconds", lambda task, tokens: 61.7)
     steps = Steps()
     with reporting(steps):
-        check_effort(tiny.task(), (53, 47))
+        check_time_and_memory(tiny.task(), (53, 47))
     assert steps.notes == ["53 x 47 patches: this takes about 62 seconds"]
 
 
 def test_an_estimate_grows_with_the_operations():
     task = tiny.task()
     times = [effort.estimate_seconds(task, tokens) for tokens in (5003, 50021)]
-    expected = operations(task, 50021) / operations(task, 5003)
+    expected = count_multiply_adds(task, 50021) / count_multiply_adds(task, 5003)
     assert times[1] / times[0] == pytest.approx(expected, rel=0.9)  # measured twice
     assert min(times) > 0
 
@@ -66,18 +66,18 @@ def test_patches_without_memory_are_refused(monkeypatch):
     needed = effort.memory_needed(task, 10001)
     monkeypatch.setattr(effort, "free_memory", lambda: needed - 1)
     with pytest.raises(SaccadeError, match=r"100 x 100 patches take about 0\.4 GB of .* use --size \d+ or less"):
-        check_effort(task, (100, 100))
+        check_time_and_memory(task, (100, 100))
     monkeypatch.setattr(effort, "free_memory", lambda: needed)
-    check_effort(task, (100, 100))
+    check_time_and_memory(task, (100, 100))
     monkeypatch.setattr(effort, "free_memory", lambda: None)  # a system that does not say
-    check_effort(task, (100, 100))
+    check_time_and_memory(task, (100, 100))
 
 
 def test_the_size_that_is_proposed_fits(monkeypatch):
     task = tiny.task()
     monkeypatch.setattr(effort, "free_memory", lambda: effort.memory_needed(task, 8000))
     with pytest.raises(SaccadeError) as refused:
-        check_effort(task, (100, 100))
+        check_time_and_memory(task, (100, 100))
     side = int(str(refused.value).split("--size ")[1].split()[0])
     assert 7000 < (side // 4) ** 2 <= 8000
 
@@ -96,7 +96,7 @@ def test_free_memory_is_that_of_the_smaller_limit(tmp_path):
     [(0.2, "about 1 seconds"), (89, "about 89 seconds"), (301, "about 5 minutes"), (9000, "about 2.5 hours")],
 )
 def test_durations(seconds, words):
-    assert in_words(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_a_look_reports_its_steps(tmp_path):
@@ -112,9 +112,9 @@ def test_a_look_reports_its_steps(tmp_path):
 
 
 def test_nobody_need_listen():
-    step("alone", 0.5)
-    note("alone")
-    assert list(track([1, 2], "alone")) == [1, 2]
+    report_step("alone", 0.5)
+    report_note("alone")
+    assert list(track_progress([1, 2], "alone")) == [1, 2]
 
 
 def test_a_bar_is_silent_without_a_terminal(capsys):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.studio.views.generated_film import film_layout, painted_film, write_film_page
+from saccade.studio.views.generated_film import film_layout, generated_film_page_data, write_film_page
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_look import trace_generated_film
 from saccade.tasks.generate.image import Original
@@ -67,7 +67,7 @@ def expected(generation, step, layer):
 @pytest.mark.parametrize("name", KNOWN)
 def test_rows_and_distances_are_those_of_the_calls(found, name):
     generation, _ = found[name]
-    film = painted_film(generation)
+    film = generated_film_page_data(generation)
     layout = film.layout
     centres = torch.tensor(layout.centres).repeat_interleave(PATCHES)
     spots = torch.tensor([(y, x) for y in range(2) for x in range(3)]).float().repeat(len(layout.groups), 1)
@@ -84,7 +84,7 @@ def test_rows_and_distances_are_those_of_the_calls(found, name):
 @pytest.mark.parametrize("name", KNOWN)
 def test_words_are_those_of_the_calls(found, name):
     generation, _ = found[name]
-    for layer, scores in enumerate(painted_film(generation).words.layers):
+    for layer, scores in enumerate(generated_film_page_data(generation).words.layers):
         for step in range(len(generation.steps)):
             maps = generation.word_maps(step, layer).flatten(2)
             torch.testing.assert_close(scores.weights[step], maps, atol=1e-6, rtol=1e-4)
@@ -216,7 +216,7 @@ def test_on_a_phone(found, tmp_path):
 
 def test_a_small_budget(found, tmp_path):
     """Fewer bits, then fewer layers."""
-    film = painted_film(found["none"][0])
+    film = generated_film_page_data(found["none"][0])
     free, small = film.fitting(1_000_000).fitted, film.fitting(20_000).fitted
     assert free is not None
     assert small is not None

@@ -11,8 +11,8 @@ import torch
 from saccade.errors import DataError, SaccadeError
 from saccade.studio.views import generate, painting_pipeline, painting_trace
 from saccade.studio.views.generate import write_generation_page
-from saccade.studio.views.painting_pipeline import pipeline_words
-from saccade.studio.views.painting_trace import painted_words
+from saccade.studio.views.painting_pipeline import pipeline_page_data
+from saccade.studio.views.painting_trace import generation_page_data
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
@@ -37,7 +37,7 @@ def content(path):
 
 def test_scores_give_the_weights_of_the_calls(task):
     generation = trace_generation(task, settings(task), values=True)
-    words = painted_words(generation, 2)
+    words = generation_page_data(generation, 2)
     assert words.names == ["a", "red", "star", ",", "a", "ring"]
     for layer, found in enumerate(words.layers):
         for step in range(5):
@@ -77,14 +77,14 @@ def test_a_small_page_leaves_steps_out(task, tmp_path):
 
 
 def test_first_keeps_the_last_step(task):
-    words = painted_words(trace_generation(task, settings(task, steps=7)), 3)
+    words = generation_page_data(trace_generation(task, settings(task, steps=7)), 3)
     assert [words.first(n).steps for n in (1, 2, 3, 7)] == [[6], [3, 6], [1, 4, 6], list(range(7))]
     assert words.first(2).layers[0].scores.shape == (2, 3, 6, 35)
 
 
 def test_many_steps(task, monkeypatch):
     monkeypatch.setattr(painting_trace, "MOST_STEPS", 3)
-    words = painted_words(trace_generation(task, settings(task, steps=7)), 3)
+    words = generation_page_data(trace_generation(task, settings(task, steps=7)), 3)
     assert words.steps == [1, 4, 6]
     assert words.notes[-1] == "the page shows 3 of 7 steps, to stay small"
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_shown(task, tmp_path):
 
 def test_a_pipeline_shows_its_weights_and_what_is_left(task):
     traced = generators.pipeline_trace(task)
-    words = pipeline_words(traced)
+    words = pipeline_page_data(traced)
     assert words.names == ["two", "red", "words", "(other)"]
     assert words.steps == [0, 1, 2, 3, 4]
     assert [layer.tokens for layer in words.layers] == [7, 13]
@@ -116,7 +116,7 @@ def test_a_pipeline_shows_its_weights_and_what_is_left(task):
 
 def test_a_large_pipeline_shows_fewer_evaluations(task, monkeypatch):
     monkeypatch.setattr(painting_pipeline, "MOST_NUMBERS", 1500)  # an evaluation has 6 heads, 4 words and 24 patches
-    words = pipeline_words(generators.pipeline_trace(task))
+    words = pipeline_page_data(generators.pipeline_trace(task))
     assert words.steps == [1, 4]
     assert words.notes == ["the page shows 2 of 5 evaluations, to stay small"]
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from saccade.studio.views.generate import write_generation_page
-from saccade.studio.views.painting import PaintedWords, SourcedWords
-from saccade.studio.views.painting_trace import painted_words
+from saccade.studio.views.painting import GenerationPageData, SourcedGenerationPageData
+from saccade.studio.views.painting_trace import generation_page_data
 from saccade.studio.views.word_scores import PatchGrid, PlaceScores, WordScores
 from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
@@ -48,7 +48,7 @@ def unpacked(data, quantum, shape):
 @pytest.mark.parametrize("text", ["prompt", "negative"])
 def test_places_give_the_weights_of_the_calls(task, originals, text):
     generation = trace_generation(task, settings(task, originals), originals=originals)
-    shown = painted_words(generation, 1)
+    shown = generation_page_data(generation, 1)
     maps = shown.text if text == "prompt" else shown.negative
     assert maps.words[-3:] == ["(picture)", "(no masked picture)", "(style)"]
     assert maps.given == {name: maps.words.index(f"({name})") for name in ("picture", "style")}
@@ -69,7 +69,7 @@ def test_places_give_the_weights_of_the_calls(task, originals, text):
 
 def test_words_of_both_texts_give_the_weights_of_the_calls(task, originals):
     generation = trace_generation(task, settings(task, originals), originals=originals)
-    shown = painted_words(generation, 1)
+    shown = generation_page_data(generation, 1)
     for maps, text, count in ((shown.text, "prompt", 3), (shown.negative, "negative", 3)):
         for layer in range(2):
             for step in range(4):
@@ -96,16 +96,16 @@ def test_the_page(task, originals, tmp_path):
 
 
 def test_without_sources_and_negative_prompt(task):
-    shown = painted_words(trace_generation(task, task.settings("a star", "", 5, Sampling(2))), 0)
-    assert type(shown) is PaintedWords
+    shown = generation_page_data(trace_generation(task, task.settings("a star", "", 5, Sampling(2))), 0)
+    assert type(shown) is GenerationPageData
     assert (shown.negative, shown.sources) == (None, [])
     assert shown.layers[0].places is None
 
 
 def test_a_negative_prompt_has_the_guided_steps_alone(task, originals):
     one = settings(task, originals, interval=(0.2, 0.6))
-    shown = painted_words(trace_generation(task, one, originals=originals), 0)
-    assert isinstance(shown, SourcedWords)
+    shown = generation_page_data(trace_generation(task, one, originals=originals), 0)
+    assert isinstance(shown, SourcedGenerationPageData)
     assert shown.negative.steps == [1, 2]
     assert shown.negative.layers[0].scores.shape[0] == 2
     two = shown.first(2)

@@ -22,7 +22,7 @@ from saccade.studio.look import look
 from saccade.studio.views import LookOptions
 from saccade.studio.views.vision import VisionView
 from saccade.tasks import load
-from saccade.tasks.registry import commands_of
+from saccade.tasks.registry import commands_for_model
 
 TINY = {"hidden_size": 28, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 19}
 SIZE = {"height": 35, "width": 35}
@@ -103,7 +103,7 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(SaccadeError, match="--size is not for"):
         look(task, PICTURE, LookOptions(size=49))
     with pytest.raises(SaccadeError, match="is read in the class of its own library, to look into"):
-        commands_of(task)
+        commands_for_model(task)
     config = json.loads((tmp_path / "config.json").read_text())
     for change, message in (
         ({"architectures": ["LlamaForCausalLM"]}, "no such class that takes a picture alone"),

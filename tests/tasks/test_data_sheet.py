@@ -13,7 +13,7 @@ from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
 from saccade.tasks import captioned_example
 from saccade.tasks.classify import example as labelled_example
-from saccade.tasks.data_sheet import MOST, SIDE, Example, draw_data_sheet, thumbnail
+from saccade.tasks.data_sheet import MOST, SIDE, Example, draw_sample_sheet, thumbnail
 from saccade.tasks.detect import example as object_example
 from saccade.tasks.segment import example as segment_example
 
@@ -43,14 +43,14 @@ def draw_number(dataset: Numbers, index: int) -> Example:
 
 def test_pictures_are_spread_over_all_sets():
     train, val, empty = Numbers(1000), Numbers(3), Numbers(0)
-    sheet = draw_data_sheet({"train": train, "val": val, "test": empty}, draw_number, "numbers")
+    sheet = draw_sample_sheet({"train": train, "val": val, "test": empty}, draw_number, "numbers")
     assert len(train.read) == MOST // 2
     assert np.diff(train.read).min() >= 1000 // (MOST // 2) - 1
     assert (min(train.read), max(train.read)) == (41, 958)
     assert (val.read, empty.read) == ([0, 1, 2], [])
     assert sheet.mode == "RGB"
     alone = Numbers(5)
-    draw_data_sheet({"all": alone}, draw_number, "five")
+    draw_sample_sheet({"all": alone}, draw_number, "five")
     assert alone.read == [0, 1, 2, 3, 4]
 
 

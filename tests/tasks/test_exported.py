@@ -15,7 +15,7 @@ from saccade.models.segmenter import Segmenter, SegmenterConfig
 from saccade.tasks import ClassifyTask, load
 from saccade.tasks.classify.ood import OODDetector, feature_count
 from saccade.tasks.detect.task import DetectTask
-from saccade.tasks.exported import ExportedTask, compare, export, exported_class
+from saccade.tasks.exported import ExportedTask, compare_outputs, export, exported_class
 from saccade.tasks.segment.task import SegmentTask
 
 from . import tiny
@@ -77,7 +77,7 @@ def test_every_batch_and_size(pair):
     task, found = pair
     graph = type(found).graph(task).eval()
     shapes = [(1, 3, 16, 16), (2, 3, 4, 8), (17, 3, 20, 12)]
-    differences = compare(graph, found.model, [(torch.randn(shape),) for shape in shapes])
+    differences = compare_outputs(graph, found.model, [(torch.randn(shape),) for shape in shapes])
     assert set(differences) == set(graph.outputs)
     assert max(differences.values()) < 1e-4
 

@@ -10,7 +10,7 @@ from saccade.data.scenes import Description, Scenes, edited_scene, minimal_edit
 from saccade.data.scenes.captions import article
 from saccade.data.scenes.colours import COLOURS
 from saccade.data.scenes.relations import RELATIONS
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.errors import DataError
 from saccade.tasks.judge.atoms import match_objects
 from saccade.tasks.judge.colours import object_colour
@@ -22,7 +22,7 @@ from saccade.tasks.judge.motion import motion_of
 from saccade.tasks.judge.outlines import Outline, fit_outline
 from saccade.tasks.judge.relate import found_relations
 from saccade.tasks.judge.scores import JudgementScores, Share
-from saccade.tasks.shares import interval
+from saccade.tasks.shares import wilson_interval
 
 N = 11
 SCENES = Scenes(N, 128, seed=31, objects=(2, 3), apart=True)
@@ -72,7 +72,7 @@ def test_descriptions_of_other_scenes_are_wrong(judge):
 @pytest.mark.parametrize("kind", ["colour", "shape", "relation"])
 def test_an_edited_scene_is_noticed(judge, kind):
     """The edited picture agrees with the edited description, and not with the old one."""
-    stream = Stream(5)
+    stream = RandomStream(5)
     noticed = 0
     for i in range(N):
         scene = SCENES.scene(i)
@@ -234,7 +234,7 @@ def test_objects_of_one_class_that_touch_are_divided():
 
 
 def test_shares_have_wilson_intervals():
-    assert Share(9, 10).interval == interval(9, 10)
+    assert Share(9, 10).interval == wilson_interval(9, 10)
     assert str(Share(0, 0)) == "none"
 
 

@@ -144,11 +144,11 @@ def test_which_token_speaks():
 
 def test_the_embedded_detector_finds_what_is_in_scenes_it_has_not_seen():
     from saccade.data.scenes import Scenes
-    from saccade.device import join
+    from saccade.device import init_device
     from saccade.tasks.detect.scores import detection_scores, relation_scores
 
     task, scenes = saccade.load("scenes"), Scenes(16, 128, seed=77)
-    found, truth = task.val(scenes, join("cpu", "fp32"))
+    found, truth = task.val(scenes, init_device("cpu", "fp32"))
     assert detection_scores(found, truth, task.labels)["mAP50"] > 0.9
     assert relation_scores(found, truth, task.relations)["recall@20"] > 0.85
 
@@ -156,12 +156,12 @@ def test_the_embedded_detector_finds_what_is_in_scenes_it_has_not_seen():
 def test_the_embedded_segmenter_knows_the_pixels_of_scenes_it_has_not_seen():
     from saccade.data.scenes import Scenes
     from saccade.data.scenes.scenes import SceneSegments
-    from saccade.device import join
+    from saccade.device import init_device
     from saccade.tasks.segment.scores import SegmentScores
 
     task, scenes = saccade.load("shapes"), SceneSegments(Scenes(16, 128, seed=77))
     scores = SegmentScores(task.labels)
-    for i, predicted, truth in task.val(scenes, join("cpu", "fp32")):
+    for i, predicted, truth in task.val(scenes, init_device("cpu", "fp32")):
         scores.add(predicted, truth, scenes.names[i])
     assert scores.result()["mIoU"] > 0.9
     assert scores.result()["boundary_F@1"] > 0.92

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from saccade.device import Device, end
+from saccade.device import Device, exit_process
 from saccade.train import TrainConfig, train
 
 
@@ -95,4 +95,4 @@ def quick(**changes: Any) -> TrainConfig:
 
 if __name__ == "__main__":
     train(Points(), quick(epochs=7), Path(sys.argv[1]))
-    end(0)
+    exit_process(0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from saccade.train.durations import in_words, parse_duration
+from saccade.train.durations import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_numbers_are_seconds():
     ],
 )
 def test_what_is_written(seconds, words):
-    assert in_words(seconds) == words
+    assert format_duration(seconds) == words

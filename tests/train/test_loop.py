@@ -21,7 +21,7 @@ from saccade.errors import SaccadeError
 from saccade.train import Interrupted, forward, train
 from saccade.train import run as run_module
 from saccade.train import state as state_module
-from saccade.train.state import states, write_state
+from saccade.train.state import list_states, write_state
 
 from .points import Points, Recipe, quick
 
@@ -289,7 +289,7 @@ def test_states_between_validations_are_as_good(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         train(Killed(), quick(epochs=3, save_every=0.0001), tmp_path / "run")
-    newest = states(tmp_path / "run" / "state")[-1].name
+    newest = list_states(tmp_path / "run" / "state")[-1].name
     assert "step-000000008" < newest <= "step-000000013"
     assert train(Points(), quick(epochs=3), tmp_path / "run", resume=True) == straight
     assert_same(weights(tmp_path / "run"), weights(tmp_path / "straight"))
@@ -320,7 +320,7 @@ def test_what_an_error_ends_is_saved_before(tmp_path, error):
 
     with pytest.raises(error, match="fell off"):
         train(Broken(), quick(epochs=2), tmp_path)
-    assert states(tmp_path / "state")[-1].name == "step-000000011"
+    assert list_states(tmp_path / "state")[-1].name == "step-000000011"
 
 
 JUNK = [b"\xff\xfe\x00", b"[" * 100_000 + b"]" * 100_000, b'{"step": "x"}', b'{"step": 1e999}', b"7", b"\x00" * 99]
@@ -458,7 +458,7 @@ def test_where_a_model_is_there_is_a_state(tmp_path, monkeypatch):
 
     class Watched(Points):
         def save(self, model, folder, scores):
-            found.append(states(folder.parent / "state"))
+            found.append(list_states(folder.parent / "state"))
             super().save(model, folder, scores)
 
     train(Watched(), quick(epochs=3), tmp_path / "run")

@@ -88,8 +88,8 @@ def test_processes_that_do_not_divide_the_shards_are_refused(tmp_path, monkeypat
     from saccade.device import Device
     from saccade.errors import SaccadeError
 
-    monkeypatch.setattr(loop, "join", lambda *_: Device(torch.device("cpu"), False, 0, 3))
-    monkeypatch.setattr(loop, "leave", lambda device: None)
+    monkeypatch.setattr(loop, "init_device", lambda *_: Device(torch.device("cpu"), False, 0, 3))
+    monkeypatch.setattr(loop, "leave_process_group", lambda device: None)
     with pytest.raises(SaccadeError, match=r"3 processes.*divisor of 8"):
         train(Points(), quick(), tmp_path)
 

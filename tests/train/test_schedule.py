@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.train import Interrupted, TrainConfig, run, schedule, train
-from saccade.train.schedule import StepSchedule, TimeSchedule
-from saccade.train.state import states
+from saccade.train.schedule import EpochSchedule, TimeSchedule
+from saccade.train.state import list_states
 
 from .points import Points, Recipe, quick
 
@@ -80,7 +80,7 @@ def lines(folder):
 
 
 def test_steps_decide_without_a_budget():
-    run = StepSchedule(per_epoch=7, epochs=120)
+    run = EpochSchedule(per_epoch=7, epochs=120)
     assert [run.progress(step) for step in (0, 420, 840)] == [0, 0.5, 1]
     assert [step for step in range(1, 841) if run.validates(step)] == [*range(14, 841, 14)]
     assert [run.ended(839), run.ended(840)] == [False, True]
@@ -201,7 +201,7 @@ def test_time_that_is_over_before_the_training_begins(clock, tmp_path):
     clock.now += 90
     with pytest.raises(SaccadeError, match="--budget was over before the training began, after 2 min: give"):
         train(Timed(clock), by_time("90s"), tmp_path, begun=clock.now - 90)
-    assert not states(tmp_path / "state")
+    assert not list_states(tmp_path / "state")
     train(Timed(clock), by_time("90s"), tmp_path)
 
 

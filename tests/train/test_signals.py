@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from saccade.train import Interrupted, train
 from saccade.train import run as run_module
-from saccade.train.state import states, write_state
+from saccade.train.state import list_states, write_state
 
 from .points import Points, quick
 from .test_loop import assert_same, lines, weights
@@ -48,7 +48,7 @@ def test_validation_is_interrupted_and_repeated(tmp_path, straight, number):
     with pytest.raises(Interrupted, match="stopped after step 8") as stopped:
         train(Stopped(), quick(epochs=2), tmp_path)
     assert stopped.value.exit_code == 128 + number
-    assert [place.name for place in states(tmp_path / "state")] == ["step-000000008"]
+    assert [place.name for place in list_states(tmp_path / "state")] == ["step-000000008"]
     assert not (tmp_path / "model").exists()
     assert_resumed_like(tmp_path, straight)
 
@@ -87,9 +87,9 @@ def test_the_state_is_saved_on_sigusr1_and_the_run_goes_on(tmp_path, straight, w
         def save_now(self):
             signal.raise_signal(signal.SIGUSR1)
             end = time.monotonic() + 10
-            while not states(tmp_path / "state") and time.monotonic() < end:
+            while not list_states(tmp_path / "state") and time.monotonic() < end:
                 time.sleep(0.01)
-            found.append(states(tmp_path / "state")[-1].name)
+            found.append(list_states(tmp_path / "state")[-1].name)
 
     train(Saved(), quick(epochs=2), tmp_path)
     assert found[0] == {"loss": "step-000000005", "evaluate": "step-000000008"}[where]
@@ -196,7 +196,7 @@ def test_processes_of_torchrun_save_although_each_gets_sigterm_twice(tmp_path):
         for each in [*map(int, ranks.split()), process.pid]:
             os.kill(each, signal.SIGTERM)
         _, said = process.communicate(timeout=60)
-        assert states(tmp_path / "run" / "state"), said.decode(errors="replace")
+        assert list_states(tmp_path / "run" / "state"), said.decode(errors="replace")
         assert time.monotonic() - began < 20
     finally:
         process.kill()

@@ -12,7 +12,7 @@ from saccade.errors import CheckpointError
 from saccade.train import state as state_module
 from saccade.train import train
 from saccade.train.optim import moving_average, optimizers
-from saccade.train.state import copy_state, load_state, sweep_run, write_state
+from saccade.train.state import copy_state, load_state, remove_partial_files, write_state
 
 from .points import Net, Points, quick
 from .test_loop import assert_same, lines, weights
@@ -85,7 +85,7 @@ def test_leftovers_are_swept(tmp_path):
     for name in ("config.json", "log.jsonl"):
         (tmp_path / f".{name}-{left}").write_bytes(b"cut")
     (tmp_path / ".git-mine").mkdir()
-    sweep_run(tmp_path)
+    remove_partial_files(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [".git-mine", "state"]
     assert [p.name for p in state.iterdir()] == ["step-000000005"]
 

@@ -9,9 +9,9 @@ from benchmarks.generation.editing.words import drawn_edits, figures
 from benchmarks.generation.figures import Table
 from benchmarks.generation.painter import Painter, Request, draw_sheet, picture_of
 from saccade.data.scenes import Description, EditedPair
-from saccade.data.scenes.captions import listed, phrases
+from saccade.data.scenes.captions import join_with_and, phrases
 from saccade.tasks.generate.image import Original, Originals
-from saccade.tasks.generate.prompt_to_prompt import instead_of, paint
+from saccade.tasks.generate.prompt_to_prompt import paint, replace_prompt
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.judge.judge import Judge
 
@@ -39,7 +39,7 @@ def score(painter: Painter, judge: Judge) -> Iterator[tuple[str, Table]]:
 def named(description: Description) -> str:
     """The objects alone: "red star and blue ring"."""
     shapes, colours = zip(*description.objects, strict=True)
-    return listed(phrases(shapes, colours))
+    return join_with_and(phrases(shapes, colours))
 
 
 def _inverted(painter: Painter, pairs: list[EditedPair], keep_layout: bool) -> list[Image.Image]:
@@ -55,5 +55,5 @@ def _change(painter: Painter, pair: EditedPair, keep_layout: bool) -> Image.Imag
     guidance = task.default_sampling.guidance if about.guidance is None else about.guidance
     sampling = Sampling(about.steps, guidance)
     own = task.settings(caption, caption, 0, sampling, originals=originals, source_prompt=caption)
-    settings = instead_of(own, named(pair.after.description), keep_layout)
+    settings = replace_prompt(own, named(pair.after.description), keep_layout)
     return next(paint(task, [settings], originals=originals)).image

@@ -11,7 +11,7 @@ from benchmarks.generation.metrics import Region
 from benchmarks.generation.painter import Painter, Request, draw_sheet, picture_of, shifted
 from saccade.data.scenes import Combinations, EditedPair, edited_pair, is_held_out
 from saccade.data.scenes.instructions import LANGUAGES
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.tasks.generate.fidelity import psnr
 from saccade.tasks.judge.judge import Judge
 from saccade.tasks.judge.result import Judgement
@@ -44,7 +44,7 @@ def drawn_edits(painter: Painter, combinations: Combinations) -> dict[str, list[
     world = painter.scenes(SEARCHED, "seen" if combinations == "seen" else "all")
     for i in range(SEARCHED):
         scene = world.scene(i)
-        pairs = [edited_pair(world, scene, Stream(world.seed, _EDIT, i), language) for language in LANGUAGES]
+        pairs = [edited_pair(world, scene, RandomStream(world.seed, _EDIT, i), language) for language in LANGUAGES]
         if any(pair is None or not _fits(pair, combinations) for pair in pairs):
             continue
         for language, pair in zip(LANGUAGES, pairs, strict=True):

@@ -18,7 +18,7 @@ from scipy.ndimage import map_coordinates
 from benchmarks.generation.figures import Mean, Ratio, Table
 from benchmarks.generation.filming.examined import ExaminedFilm
 from saccade.tasks.judge.films import FilmJudgement
-from saccade.tasks.judge.find import FoundObject, examined
+from saccade.tasks.judge.find import FoundObject, resize_for_detection
 
 GRID, REACH = 48, 1.6  # points of a side and half a side, in units of the square root of the area, of aligned masks
 _TO_XYZ = np.array(
@@ -64,7 +64,7 @@ def shape_drift(film: ExaminedFilm, track: WholeTrack) -> float:
 
 def mean_colour(frame: Image.Image, mask: Bool[np.ndarray, "y x"]) -> Float[np.ndarray, "3"]:
     """In sRGB, 0 to 1, over the pixels of the mask, which is of the frame as examined."""
-    pixels: UInt8[np.ndarray, "y x 3"] = np.asarray(examined(frame))
+    pixels: UInt8[np.ndarray, "y x 3"] = np.asarray(resize_for_detection(frame))
     return pixels[mask].mean(axis=0) / 255
 
 

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from benchmarks.generation.filming.prompts import FilmPrompt, film_prompts
 from saccade.data.scenes import Combinations
 from saccade.data.scenes.phrasing import LANGUAGES, Language
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import UsageError
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.task import GenerateTask
@@ -78,7 +78,7 @@ class FilmPainter:
         self.settings, task = settings, load(settings.model)
         if not isinstance(task, GenerateTask) or not task.model.config.films:
             raise UsageError(f"--model {settings.model}: it does not paint films; give a generator of films")
-        self.task, self.device = task, join(settings.device, settings.precision)
+        self.task, self.device = task, init_device(settings.device, settings.precision)
         self.task.model.to(self.device.device)
         self.seconds, self.frames = 0.0, 0
 

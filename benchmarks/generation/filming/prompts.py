@@ -7,8 +7,8 @@ from PIL import Image
 
 from saccade.data.scenes import Combinations, Scenes
 from saccade.data.scenes.films import Film
-from saccade.data.scenes.phrasing import Language, draw_film_caption
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.phrasing import Language, sample_film_caption
+from saccade.data.scenes.stream import RandomStream
 from saccade.tasks.judge.films import FilmDescription
 
 FILM_SEED = 6_000_023  # of films that neither training nor validation draws
@@ -45,5 +45,7 @@ def film_prompts(
 
 def _prompt(world: Scenes, i: int, frames: int, language: Language) -> FilmPrompt:
     film = world.film(i, frames)
-    caption = draw_film_caption(film.names, film.colours, film.motions, Stream(world.seed, _CAPTION, i), language)
+    caption = sample_film_caption(
+        film.names, film.colours, film.motions, RandomStream(world.seed, _CAPTION, i), language
+    )
     return FilmPrompt(caption.text, film)

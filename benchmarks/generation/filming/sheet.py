@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from benchmarks.generation.filming.examined import ExaminedFilm
-from saccade.tasks.drawing import INK, PAPER, WRONG, font, short
+from saccade.tasks.drawing import INK, PAPER, WRONG, font, truncate_text
 from saccade.tasks.judge.draw import RIGHT
 from saccade.tasks.judge.films import FilmJudgement
 
@@ -52,7 +52,7 @@ def film_sheet(
         wrong = "; ".join(f"{atom.text}: {atom.reason}" for atom in judgement.wrong)
         for line, (words, ink) in enumerate(((text, INK), (wrong, WRONG))):
             at = (left, top + _SIDE + (line + 0.5) * _LINE)
-            draw.text(at, short(words, letters), ink, font(11, words), anchor="lm")
+            draw.text(at, truncate_text(words, letters), ink, font(11, words), anchor="lm")
     return sheet
 
 

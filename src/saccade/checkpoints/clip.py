@@ -20,9 +20,9 @@ from saccade.checkpoints.family import (
     vit_config,
     vit_of,
 )
-from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Table, Tokens, check_config, native_grid, read_shape
-from saccade.checkpoints.processors import center_crop, read_processor, write_processor
+from saccade.checkpoints.files import OpenedCheckpoint
+from saccade.checkpoints.names import PrefixTokenNames, Table, WeightNames, check_config, infer_vit_shape, native_grid
+from saccade.checkpoints.processors import center_crop_preprocess, read_processor, write_processor
 from saccade.checkpoints.vit_hf import ACTIVATIONS, check_hf_config, hf_activation, hf_heads, position_count
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
@@ -53,19 +53,21 @@ def _looks_like_hf(keys: Iterable[str]) -> bool:
     return all(prefix_before(keys, name) is not None for name in (_PATCHES, "pre_layrnorm.weight"))
 
 
-def _hf_names(config: Config) -> Names:
-    tokens = Tokens(("{p}embeddings.class_embedding",), "{p}embeddings.position_embedding.weight", 1, batched=False)
+def _hf_names(config: Config) -> WeightNames:
+    tokens = PrefixTokenNames(
+        ("{p}embeddings.class_embedding",), "{p}embeddings.position_embedding.weight", 1, batched=False
+    )
     # transformers' classification head reads the mean of tokens that were not normalised.
     unread = ("{p}post_layernorm.*",) if isinstance(config, ClassifierConfig) else ()
-    return Names(_HF, tokens, ignored=_TEXT + unread)
+    return WeightNames(_HF, tokens, ignored=_TEXT + unread)
 
 
-def _describe_hf(source: Source) -> ModelSpec:
+def _describe_hf(source: OpenedCheckpoint) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
     vision = {**config, **(config.get("vision_config") or {}), **(config.get("vision_config_dict") or {})}
     prefix = prefix_before(weights, _PATCHES) or ""
     embed = f"{prefix}embeddings.patch_embedding"
-    shape = read_shape(weights, embed, f"{prefix}encoder.layers.{{i}}.mlp.fc2", where)
+    shape = infer_vit_shape(weights, embed, f"{prefix}encoder.layers.{{i}}.mlp.fc2", where)
     check_hf_config(shape, vision, where)
     classifies = "classifier.weight" in weights
     if not config:
@@ -92,7 +94,7 @@ def _describe_hf(source: Source) -> ModelSpec:
     if any(key.startswith("text_model.") for key in weights):
         notes.append("the text tower is left out")
     native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
-    usual = center_crop(native, normalise=OPENAI_CLIP)
+    usual = center_crop_preprocess(native, normalise=OPENAI_CLIP)
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, "CLIP", notes)
     return ModelSpec(model, _hf_names(model), prefix, preprocess, labels, notes)
 
@@ -147,7 +149,7 @@ _OPEN_TEXT = (
     "text.*", "transformer.*", "token_embedding.weight", "positional_embedding", "ln_final.*", "text_projection*",
     "logit_scale", "logit_bias", "attn_mask", "input_resolution", "context_length", "vocab_size",
 )  # fmt: skip
-_OPEN_TOKENS = Tokens(("{p}class_embedding",), "{p}positional_embedding", placed=1, batched=False)
+_OPEN_TOKENS = PrefixTokenNames(("{p}class_embedding",), "{p}positional_embedding", placed=1, batched=False)
 
 
 def _looks_like_open(keys: Iterable[str]) -> bool:
@@ -155,9 +157,9 @@ def _looks_like_open(keys: Iterable[str]) -> bool:
     return all(prefix_before(keys, name) is not None for name in names)
 
 
-def _open_names(prefix: str) -> Names:
+def _open_names(prefix: str) -> WeightNames:
     # In a file that holds the image tower alone, names without prefix are its own and none may be ignored.
-    return Names(_OPEN, _OPEN_TOKENS, ignored=_OPEN_TEXT if prefix else (), transposed=("{p}proj",))
+    return WeightNames(_OPEN, _OPEN_TOKENS, ignored=_OPEN_TEXT if prefix else (), transposed=("{p}proj",))
 
 
 def _check_pooling(vision: Mapping[str, Any], where: str) -> None:
@@ -167,13 +169,13 @@ def _check_pooling(vision: Mapping[str, Any], where: str) -> None:
             raise CheckpointError(f"{where}: an image tower with {name} {vision[name]!r} is not supported")
 
 
-def _describe_open(source: Source) -> ModelSpec:
+def _describe_open(source: OpenedCheckpoint) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config("open_clip_config.json"), source.name, list[str]()
     raw_config = config.get("model_cfg", {})
     vision, prepared = raw_config.get("vision_cfg", {}), config.get("preprocess_cfg", {})
     _check_pooling(vision, where)
     prefix = prefix_before(weights, "class_embedding") or ""
-    shape = read_shape(weights, f"{prefix}conv1", f"{prefix}transformer.resblocks.{{i}}.mlp.c_proj", where)
+    shape = infer_vit_shape(weights, f"{prefix}conv1", f"{prefix}transformer.resblocks.{{i}}.mlp.c_proj", where)
     check_config(shape, vision, where, width="width", depth="layers", patch="patch_size")
     if not raw_config:
         notes.append(
@@ -197,10 +199,10 @@ def _describe_open(source: Source) -> ModelSpec:
     if any(key.endswith("token_embedding.weight") for key in weights):
         notes.append("the text tower is left out")
     native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
-    return ModelSpec(model, _open_names(prefix), prefix, open_preprocess(prepared, native, notes), None, notes)
+    return ModelSpec(model, _open_names(prefix), prefix, read_preprocess_cfg(prepared, native, notes), None, notes)
 
 
-def open_preprocess(prepared: Mapping[str, Any], native: tuple[int, int], notes: list[str]) -> Preprocess:
+def read_preprocess_cfg(prepared: Mapping[str, Any], native: tuple[int, int], notes: list[str]) -> Preprocess:
     """What open_clip's `preprocess_cfg` says. native: (height, width) of the input. Appends to `notes`."""
     squash = prepared.get("resize_mode") == "squash"
     return Preprocess(

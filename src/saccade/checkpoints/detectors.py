@@ -16,7 +16,7 @@ from torch import Tensor
 
 from saccade.checkpoints.detr_backbones import timm_backbone, without_timm
 from saccade.checkpoints.family import short_name
-from saccade.checkpoints.files import Source, open_checkpoint
+from saccade.checkpoints.files import OpenedCheckpoint, open_checkpoint
 from saccade.checkpoints.public import (
     PublicModel,
     class_names,
@@ -44,7 +44,7 @@ class Detections(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kind:
+class DetectorFamily:
     """A family of detectors.
 
     model: class of transformers. processor: default image processor. read: decodes logits and boxes to boxes, scores
@@ -65,7 +65,7 @@ def best_class(
     return boxes, scores, labels
 
 
-def best_pairs(
+def best_query_classes(
     logits: Float[Tensor, "b q classes"], boxes: Float[Tensor, "b q 4"], most: int | None = None
 ) -> tuple[Float[Tensor, "b n 4"], Float[Tensor, "b n"], Int64[Tensor, "b n"]]:
     """The `most` pairs of a query and a class with the highest scores, so a query may yield several objects (Zhu et al.
@@ -77,25 +77,29 @@ def best_pairs(
 
 
 def _best_100(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return best_pairs(logits, boxes, 100)
+    return best_query_classes(logits, boxes, 100)
 
 
 # By the model_type of config.json.
-KINDS: Mapping[str, Kind] = {
-    "detr": Kind("DetrForObjectDetection", "DetrImageProcessor", best_class, (1, 2, 3, 4)),
-    "table-transformer": Kind("TableTransformerForObjectDetection", "DetrImageProcessor", best_class, (1, 2, 3, 4)),
-    "yolos": Kind("YolosForObjectDetection", "YolosImageProcessor", best_class),
-    "conditional_detr": Kind(
+KINDS: Mapping[str, DetectorFamily] = {
+    "detr": DetectorFamily("DetrForObjectDetection", "DetrImageProcessor", best_class, (1, 2, 3, 4)),
+    "table-transformer": DetectorFamily(
+        "TableTransformerForObjectDetection", "DetrImageProcessor", best_class, (1, 2, 3, 4)
+    ),
+    "yolos": DetectorFamily("YolosForObjectDetection", "YolosImageProcessor", best_class),
+    "conditional_detr": DetectorFamily(
         "ConditionalDetrForObjectDetection", "ConditionalDetrImageProcessor", _best_100, (1, 2, 3, 4)
     ),
-    "dab-detr": Kind("DabDetrForObjectDetection", "ConditionalDetrImageProcessor", _best_100, (1, 2, 3, 4)),
-    "deformable_detr": Kind("DeformableDetrForObjectDetection", "DeformableDetrImageProcessor", _best_100, (2, 3, 4)),
-    "lw_detr": Kind("LwDetrForObjectDetection", "DeformableDetrImageProcessor", _best_100),
-    "rt_detr": Kind("RTDetrForObjectDetection", "RTDetrImageProcessor", best_pairs),
-    "rt_detr_v2": Kind("RTDetrV2ForObjectDetection", "RTDetrImageProcessor", best_pairs),
-    "d_fine": Kind("DFineForObjectDetection", "RTDetrImageProcessor", best_pairs),
-    "deimv2": Kind("Deimv2ForObjectDetection", "RTDetrImageProcessor", best_pairs),
-    "rf_detr": Kind("RfDetrForObjectDetection", "RfDetrImageProcessor", best_pairs),
+    "dab-detr": DetectorFamily("DabDetrForObjectDetection", "ConditionalDetrImageProcessor", _best_100, (1, 2, 3, 4)),
+    "deformable_detr": DetectorFamily(
+        "DeformableDetrForObjectDetection", "DeformableDetrImageProcessor", _best_100, (2, 3, 4)
+    ),
+    "lw_detr": DetectorFamily("LwDetrForObjectDetection", "DeformableDetrImageProcessor", _best_100),
+    "rt_detr": DetectorFamily("RTDetrForObjectDetection", "RTDetrImageProcessor", best_query_classes),
+    "rt_detr_v2": DetectorFamily("RTDetrV2ForObjectDetection", "RTDetrImageProcessor", best_query_classes),
+    "d_fine": DetectorFamily("DFineForObjectDetection", "RTDetrImageProcessor", best_query_classes),
+    "deimv2": DetectorFamily("Deimv2ForObjectDetection", "RTDetrImageProcessor", best_query_classes),
+    "rf_detr": DetectorFamily("RfDetrForObjectDetection", "RfDetrImageProcessor", best_query_classes),
 }
 # Available in transformers without torchvision, except RF-DETR's, which is implemented in `rf_detr.py`.
 PROCESSORS = (
@@ -143,12 +147,12 @@ class PublicDetector(PublicModel):
         return found
 
 
-def is_detector(source: Source) -> bool:
+def is_detector(source: OpenedCheckpoint) -> bool:
     """Whether the config of a checkpoint names a detector of KINDS."""
     return str(source.config().get("model_type")) in KINDS
 
 
-def load_detector(spec: str | Path | Source) -> PublicDetector:
+def load_detector(spec: str | Path | OpenedCheckpoint) -> PublicDetector:
     """Load a public detector.
 
     spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json and model.safetensors, or
@@ -157,7 +161,7 @@ def load_detector(spec: str | Path | Source) -> PublicDetector:
     Raises CheckpointError, in one line, for any other family, pickles, damaged or missing weights, and where
     transformers is not installed.
     """
-    source = spec if isinstance(spec, Source) else open_checkpoint(spec)
+    source = spec if isinstance(spec, OpenedCheckpoint) else open_checkpoint(spec)
     raw_config, notes = dict(source.config()), list[str]()
     family = family_of(raw_config, KINDS, "detector", source.name)
     refuse_quantised(source)

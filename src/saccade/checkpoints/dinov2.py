@@ -17,10 +17,10 @@ from saccade.checkpoints.family import (
     vit_config,
     vit_of,
 )
-from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Table, Tokens, native_grid, read_shape
-from saccade.checkpoints.processors import center_crop, read_processor, write_processor
-from saccade.checkpoints.timm import MLP, table
+from saccade.checkpoints.files import OpenedCheckpoint
+from saccade.checkpoints.names import PrefixTokenNames, Table, WeightNames, infer_vit_shape, native_grid
+from saccade.checkpoints.processors import center_crop_preprocess, read_processor, write_processor
+from saccade.checkpoints.timm import MLP, timm_weight_table
 from saccade.checkpoints.vit_hf import (
     COMMON,
     PATCHES,
@@ -58,7 +58,7 @@ _SWIGLU: Table = {
 def _usual(patch: int, grid: tuple[int, int]) -> Preprocess:
     """224 of 256 pixels, in whole patches, though positions were learned for more."""
     side = min(224 // patch, *grid) * patch
-    return center_crop((side, side), 224 / 256)
+    return center_crop_preprocess((side, side), 224 / 256)
 
 
 def _mask(vit: ViTConfig) -> Tensor:
@@ -72,20 +72,20 @@ def _looks_like_hf(keys: Iterable[str]) -> bool:
     return all(prefix_before(keys, name) is not None for name in (PATCHES, "encoder.layer.0.layer_scale1.lambda1"))
 
 
-def _hf_names(config: Config) -> Names:
+def _hf_names(config: Config) -> WeightNames:
     vit = vit_of(config)
     singles = ("{p}embeddings.cls_token", "{p}embeddings.register_tokens")[: 1 + bool(vit.registers)]
-    tokens = Tokens(singles, "{p}embeddings.position_embeddings", placed=1)
+    tokens = PrefixTokenNames(singles, "{p}embeddings.position_embeddings", placed=1)
     mlp = _HF_SWIGLU if vit.block.activation == "swiglu" else _HF_MLP
-    return Names(_HF | mlp, tokens, ignored=("{p}embeddings.mask_token",))
+    return WeightNames(_HF | mlp, tokens, ignored=("{p}embeddings.mask_token",))
 
 
-def _describe_hf(source: Source) -> ModelSpec:
+def _describe_hf(source: OpenedCheckpoint) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
     prefix = prefix_before(weights, PATCHES) or ""
     swiglu = f"{prefix}encoder.layer.0.mlp.weights_in.weight" in weights
     down = f"{prefix}encoder.layer.{{i}}.mlp." + ("weights_out" if swiglu else "fc2")
-    shape = read_shape(weights, f"{prefix}embeddings.patch_embeddings.projection", down, where)
+    shape = infer_vit_shape(weights, f"{prefix}embeddings.patch_embeddings.projection", down, where)
     check_hf_config(shape, config, where)
     registers = f"{prefix}embeddings.register_tokens"
     if config.get("num_register_tokens") and registers not in weights:
@@ -138,19 +138,21 @@ def _looks_like(keys: Iterable[str]) -> bool:
     return ours and any(prefix_before(keys, name) is not None for name in ("mask_token", "register_tokens"))
 
 
-def _names(config: Config) -> Names:
+def _names(config: Config) -> WeightNames:
     vit = vit_of(config)
     singles = ("{p}cls_token", "{p}register_tokens")[: 1 + bool(vit.registers)]
     mlp = _SWIGLU if vit.block.activation == "swiglu" else MLP
-    return Names(table() | mlp, Tokens(singles, "{p}pos_embed", placed=1), ignored=("{p}mask_token",))
+    return WeightNames(
+        timm_weight_table() | mlp, PrefixTokenNames(singles, "{p}pos_embed", placed=1), ignored=("{p}mask_token",)
+    )
 
 
-def _describe(source: Source) -> ModelSpec:
+def _describe(source: OpenedCheckpoint) -> ModelSpec:
     weights, where, notes = source.weights, source.name, list[str]()
     prefix = prefix_before(weights, "patch_embed.proj.weight") or ""
     swiglu = f"{prefix}blocks.0.mlp.w12.weight" in weights
     down = f"{prefix}blocks.{{i}}.mlp." + ("w3" if swiglu else "fc2")
-    shape = read_shape(weights, f"{prefix}patch_embed.proj", down, where)
+    shape = infer_vit_shape(weights, f"{prefix}patch_embed.proj", down, where)
     registers = f"{prefix}register_tokens"
     vit = vit_config(
         shape,

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Shape
+from saccade.checkpoints.files import OpenedCheckpoint
+from saccade.checkpoints.names import ViTShape, WeightNames
 from saccade.data.preprocess import Interpolation, Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import Classifier, ClassifierConfig, Embedder, EmbedderConfig, ViT, ViTConfig
@@ -25,7 +25,7 @@ class ModelSpec:
     """The model in an opened checkpoint, and the names of its weights."""
 
     config: Config
-    names: Names
+    names: WeightNames
     prefix: str
     preprocess: Preprocess
     labels: list[str] | None = None
@@ -37,7 +37,7 @@ class ExportSpec:
     """Files to write for a model: names of the weights, JSON files by name, and additional weights that the library of
     the family expects."""
 
-    names: Names
+    names: WeightNames
     prefix: str
     configs: Mapping[str, dict[str, Any]]
     also: Mapping[str, Tensor] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Family:
     name: str
     anchor: str
     looks_like: Callable[[Iterable[str]], bool]
-    describe: Callable[[Source], ModelSpec]
+    describe: Callable[[OpenedCheckpoint], ModelSpec]
     write: Callable[[Config, list[str] | None, Preprocess], ExportSpec]
 
 
@@ -124,7 +124,7 @@ def read_interpolation(value: Any, notes: list[str]) -> Interpolation:
 
 
 def vit_config(
-    shape: Shape,
+    shape: ViTShape,
     grid: tuple[int, int],
     *,
     heads: int,

@@ -13,7 +13,7 @@ from torch import Tensor
 from saccade.checkpoints.formats import CONFIGS, CONVERT, EXPECTED, PICKLES, TOKENIZER, WEIGHTS
 from saccade.data.output import atomic_folder, make_folder
 from saccade.data.tensor_files import write_tensors
-from saccade.errors import CheckpointError, is_foreign
+from saccade.errors import CheckpointError, is_parser_error
 
 # keys of a config that count these
 LAYERS = re.compile(r"layers?$|depths?$|blocks?$|(?<!_per_)stages?$", re.IGNORECASE)
@@ -34,7 +34,7 @@ class Weights(Mapping[str, Tensor]):
         try:
             return opened.get_tensor(key)
         except BaseException as error:
-            if not is_foreign(error):
+            if not is_parser_error(error):
                 raise
             raise _unreadable(path, error) from error
 
@@ -49,7 +49,7 @@ class Weights(Mapping[str, Tensor]):
 
 
 @dataclass
-class Source:
+class OpenedCheckpoint:
     """An opened checkpoint: its location, weights, and JSON files by name ({} if absent).
 
     tokenizer: existing files of TOKENIZER by name; read on demand, as they can be large.
@@ -64,7 +64,7 @@ class Source:
         return self.configs.get(name, {})
 
 
-def open_checkpoint(spec: str | Path, tokenizer: bool = False) -> Source:
+def open_checkpoint(spec: str | Path, tokenizer: bool = False) -> OpenedCheckpoint:
     """spec: "hf:owner/name", "timm:name", a folder (also as "timm:folder") or a safetensors file. tokenizer: whether to
     fetch a tokenizer. Raises CheckpointError."""
     text = str(spec)
@@ -89,12 +89,12 @@ def open_checkpoint(spec: str | Path, tokenizer: bool = False) -> Source:
     configs = {name: read_json(folder / name) for name in CONFIGS if (folder / name).is_file()}
     weights = Weights(files)
     for name, config in configs.items():
-        check_counts(config, len(weights), sum(file.stat().st_size for file in files), str(folder / name))
+        check_config_sizes(config, len(weights), sum(file.stat().st_size for file in files), str(folder / name))
     tokenizer_files = {name: folder / name for name in TOKENIZER if (folder / name).is_file()}
-    return Source(text, weights, configs, tokenizer_files)
+    return OpenedCheckpoint(text, weights, configs, tokenizer_files)
 
 
-def check_counts(config: Any, tensors: int, size: int, where: str) -> None:
+def check_config_sizes(config: Any, tensors: int, size: int, where: str) -> None:
     """Raises CheckpointError for a config of more layers than there are tensors, or of any number beyond the bytes of
     the weights: building such a network would take all memory, to find that its weights are missing.
 
@@ -184,7 +184,7 @@ def _open(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
     except BaseException as error:
-        if not is_foreign(error):
+        if not is_parser_error(error):
             raise
         raise _unreadable(path, error) from error
 

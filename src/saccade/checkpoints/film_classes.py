@@ -71,7 +71,7 @@ class FilmGeometry:
 
 
 @dataclass(frozen=True)
-class FilmPipeline:
+class FilmPipelineSpec:
     """How a pipeline makes films.
 
     Attributes:
@@ -92,12 +92,12 @@ class FilmPipeline:
     apart: bool = False
 
 
-def film_pipeline(pipeline: Any) -> FilmPipeline | None:
+def film_pipeline_spec(pipeline: Any) -> FilmPipelineSpec | None:
     """How a pipeline makes films; None where it does not."""
     return FILM_PIPELINES.get(type(pipeline).__name__)
 
 
-def image_to_film(pipeline: Any) -> str | None:
+def image_to_video_class(pipeline: Any) -> str | None:
     """The class that begins a film with a picture, by the networks of one that makes films from text; None where these
     networks do not."""
     kind = type(pipeline).__name__
@@ -146,13 +146,13 @@ def _whole_tubes(temporal: int, spatial: int, tube: Tube, checked: int) -> FilmG
     return FilmGeometry(temporal, spatial, tube, first, temporal * tube[0], (height, width))
 
 
-_WAN = FilmPipeline(_wan, lambda pipeline: 24 if pipeline.config.expand_timesteps else 16, "*.attn2", apart=True)
-_LTX = FilmPipeline(_ltx, lambda pipeline: 25, "*.attn2", rate="frame_rate")
-_COGVIDEOX = FilmPipeline(
+_WAN = FilmPipelineSpec(_wan, lambda pipeline: 24 if pipeline.config.expand_timesteps else 16, "*.attn2", apart=True)
+_LTX = FilmPipelineSpec(_ltx, lambda pipeline: 25, "*.attn2", rate="frame_rate")
+_COGVIDEOX = FilmPipelineSpec(
     _cogvideox, lambda pipeline: 8 if _config(pipeline).patch_size_t is None else 16, "*.attn1", joint=True
 )
 
-FILM_PIPELINES: Mapping[str, FilmPipeline] = {
+FILM_PIPELINES: Mapping[str, FilmPipelineSpec] = {
     "WanPipeline": _WAN,
     "WanImageToVideoPipeline": _WAN,
     "LTXPipeline": _LTX,

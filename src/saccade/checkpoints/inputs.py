@@ -6,7 +6,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 ModelInput = Tensor | Mapping[str, Any]
 PATCHES = ("flattened_patches", "pixel_patches")  # names of lists of patches
@@ -25,11 +25,11 @@ def precision_of(model: nn.Module) -> str:
     )
 
 
-def to_model(model: nn.Module, inputs: ModelInput) -> Any:
+def move_inputs(model: nn.Module, inputs: ModelInput) -> Any:
     """The same inputs on the device of the weights, floating-point ones in their precision."""
     weight = next((p for p in model.parameters() if p.is_floating_point()), None)
     if isinstance(inputs, Mapping):
-        return {name: to_model(model, given) for name, given in inputs.items()}
+        return {name: move_inputs(model, given) for name, given in inputs.items()}
     if weight is None or not isinstance(inputs, Tensor):
         return inputs
     return inputs.to(weight.device, weight.dtype if inputs.is_floating_point() else None)
@@ -52,7 +52,7 @@ def name_of_pixels(inputs: Mapping[str, Any]) -> str:
     found = [name for name, given in inputs.items() if isinstance(given, Tensor) and _is_picture(given)]
     found = found or [name for name in PATCHES if isinstance(inputs.get(name), Tensor)]
     if len(found) != 1:
-        shapes = some_of(f"{name} {tuple(getattr(given, 'shape', ()))}" for name, given in inputs.items())
+        shapes = shorten_list(f"{name} {tuple(getattr(given, 'shape', ()))}" for name, given in inputs.items())
         raise DataError(
             f"which input is the picture cannot be told: expected one tensor (1 3 y x) or pixel_values; found {shapes}"
         )
@@ -63,7 +63,7 @@ def _is_picture(given: Tensor) -> bool:
     return given.ndim >= 4 and given.shape[-3] == 3 and given.is_floating_point()
 
 
-class PictureCall(nn.Module):
+class PictureOnlyModel(nn.Module):
     """The same model as a function of its picture alone, with its other inputs as they are."""
 
     def __init__(self, model: nn.Module, inputs: Mapping[str, Any]):
@@ -75,9 +75,9 @@ class PictureCall(nn.Module):
         return self.model(**{**self._inputs, self._name: picture.view(self._inputs[self._name].shape)})
 
 
-def picture_call(model: nn.Module, inputs: ModelInput) -> nn.Module:
+def picture_only_model(model: nn.Module, inputs: ModelInput) -> nn.Module:
     """A module that takes the picture alone: the model itself where it does."""
     if isinstance(inputs, Tensor):
         return model
     alone = len(inputs) == 1 and pixels_of(inputs).shape == next(iter(inputs.values())).shape
-    return model if alone else PictureCall(model, inputs)
+    return model if alone else PictureOnlyModel(model, inputs)

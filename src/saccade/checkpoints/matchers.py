@@ -16,11 +16,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from saccade.checkpoints.family import OPENAI_CLIP, height_width, short_name
-from saccade.checkpoints.files import Source, open_checkpoint
+from saccade.checkpoints.files import OpenedCheckpoint, open_checkpoint
 from saccade.checkpoints.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from saccade.checkpoints.open_clip import as_transformers, clip_tokenizer, is_open_clip, open_clip_preprocess
-from saccade.checkpoints.open_clip_siglip import canonical, is_open_siglip, siglip_as_transformers
-from saccade.checkpoints.processors import center_crop, read_processor
+from saccade.checkpoints.open_clip_siglip import canonicalizing_tokenizer, is_open_siglip, siglip_as_transformers
+from saccade.checkpoints.processors import center_crop_preprocess, read_processor
 from saccade.checkpoints.public import load_network, network_config, quiet_transformers, refuse_quantised
 from saccade.checkpoints.tokenizer import read_tokenizer, tokenizer_settings
 from saccade.data.preprocess import Preprocess
@@ -28,7 +28,7 @@ from saccade.errors import CheckpointError, DataError
 
 
 @dataclass(frozen=True)
-class Kind:
+class MatcherFamily:
     """A family of matchers.
 
     model: transformers' class. pictures: defaults of its image processor. pad_to_max: whether a
@@ -41,12 +41,12 @@ class Kind:
 
 
 # By the model_type of config.json.
-KINDS: Mapping[str, Kind] = {
-    "clip": Kind("CLIPModel"),
-    "siglip": Kind("SiglipModel", "ViT", pad_to_max=True),
-    "altclip": Kind("AltCLIPModel"),
-    "chinese_clip": Kind("ChineseCLIPModel"),
-    "metaclip_2": Kind("MetaClip2Model"),
+KINDS: Mapping[str, MatcherFamily] = {
+    "clip": MatcherFamily("CLIPModel"),
+    "siglip": MatcherFamily("SiglipModel", "ViT", pad_to_max=True),
+    "altclip": MatcherFamily("AltCLIPModel"),
+    "chinese_clip": MatcherFamily("ChineseCLIPModel"),
+    "metaclip_2": MatcherFamily("MetaClip2Model"),
 }
 # Models of text and pictures that are none of these, and why they are not read.
 _MIXED = "words and patches attend to one another inside it: saccade.watch shows where"
@@ -140,7 +140,7 @@ class PublicMatcher:
         return model.get_text_features(input_ids=input_ids, **seen).pooler_output
 
 
-def is_text_image_model(source: Source) -> bool:
+def is_text_image_model(source: OpenedCheckpoint) -> bool:
     """Whether an opened checkpoint is a complete matcher of KINDS, not one of its towers alone or with a classifier."""
     if is_open_clip(source) or is_open_siglip(source):
         return True
@@ -151,7 +151,7 @@ def is_text_image_model(source: Source) -> bool:
     return not named or (isinstance(named, list) and KINDS[family].model in named)
 
 
-def load_matcher(spec: str | Path | Source) -> PublicMatcher:
+def load_matcher(spec: str | Path | OpenedCheckpoint) -> PublicMatcher:
     """Load a public model of text and pictures.
 
     spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json, model.safetensors and
@@ -161,14 +161,14 @@ def load_matcher(spec: str | Path | Source) -> PublicMatcher:
     Raises CheckpointError, in one line, for any other family, pickles, damaged or missing weights, a missing
     tokenizer.json, and where transformers is not installed.
     """
-    source = spec if isinstance(spec, Source) else open_checkpoint(spec, tokenizer=True)
+    source = spec if isinstance(spec, OpenedCheckpoint) else open_checkpoint(spec, tokenizer=True)
     refuse_quantised(source)
     if is_open_siglip(source):
         return _load_open_siglip(source)
     return _load_open_clip(source) if is_open_clip(source) else _load(source)
 
 
-def _load(source: Source) -> PublicMatcher:
+def _load(source: OpenedCheckpoint) -> PublicMatcher:
     """A checkpoint as transformers writes it."""
     notes = list[str]()
     family = _kind(source)
@@ -178,13 +178,13 @@ def _load(source: Source) -> PublicMatcher:
     model, config = _network(source, kind.model, source.weights, notes)
     tokenizer, padding = _tokenizer(source, family, config.text_config, notes)
     side = height_width(config.vision_config.image_size) or (224, 224)
-    usual = center_crop(side, normalise=OPENAI_CLIP) if kind.pictures == "CLIP" else Preprocess(side)
+    usual = center_crop_preprocess(side, normalise=OPENAI_CLIP) if kind.pictures == "CLIP" else Preprocess(side)
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, kind.pictures, notes)
     max_tokens = _max_tokens(source, config.text_config)
     return PublicMatcher(model, preprocess, tokenizer, family, max_tokens, padding, short_name(source.name), notes)
 
 
-def _load_open_clip(opened: Source) -> PublicMatcher:
+def _load_open_clip(opened: OpenedCheckpoint) -> PublicMatcher:
     """A checkpoint as open_clip writes it."""
     source, notes = as_transformers(opened), list[str]()
     weights = dict(source.weights)
@@ -201,29 +201,31 @@ def _load_open_clip(opened: Source) -> PublicMatcher:
     return PublicMatcher(model, preprocess, tokenizer, "clip", max_tokens, padding, short_name(source.name), notes)
 
 
-def _load_open_siglip(opened: Source) -> PublicMatcher:
+def _load_open_siglip(opened: OpenedCheckpoint) -> PublicMatcher:
     """A SigLIP as open_clip writes it."""
     source, notes = siglip_as_transformers(opened), list[str]()
     model, config = _network(source, KINDS["siglip"].model, source.weights, notes)
     tokenizer, padding = _tokenizer(source, "siglip", config.text_config, [])  # open_clip lowers texts itself
     preprocess = open_clip_preprocess(opened, notes)
     max_tokens, name = config.text_config.max_position_embeddings, short_name(source.name)
-    return PublicMatcher(model, preprocess, canonical(opened, tokenizer), "siglip", max_tokens, padding, name, notes)
+    return PublicMatcher(
+        model, preprocess, canonicalizing_tokenizer(opened, tokenizer), "siglip", max_tokens, padding, name, notes
+    )
 
 
-def _network(source: Source, name: str, weights: Mapping[str, Tensor], notes: list[str]) -> tuple[Any, Any]:
+def _network(source: OpenedCheckpoint, name: str, weights: Mapping[str, Tensor], notes: list[str]) -> tuple[Any, Any]:
     """transformers' network of this name, and its config."""
     with quiet_transformers(source.name) as library:
         config = network_config(library, name, dict(source.config()), source.name)
         return load_network(library, name, config, weights, source.name, notes), config
 
 
-def _kind(source: Source) -> str | None:
+def _kind(source: OpenedCheckpoint) -> str | None:
     family = source.config().get("model_type")
     return family if isinstance(family, str) and family in KINDS else None
 
 
-def _unknown(source: Source) -> str:
+def _unknown(source: OpenedCheckpoint) -> str:
     family = str(source.config().get("model_type", ""))
     if family in REFUSED:
         return f"{source.name}: text cannot be matched with pictures by a {family} here: {REFUSED[family]}"
@@ -241,7 +243,7 @@ def _unknown(source: Source) -> str:
     )
 
 
-def _tokenizer(source: Source, family: str, config: Any, notes: list[str]) -> tuple[Any, int]:
+def _tokenizer(source: OpenedCheckpoint, family: str, config: Any, notes: list[str]) -> tuple[Any, int]:
     """The tokenizer, and the token that stands for no word. Appends to `notes`."""
     tokenizer = read_tokenizer(source, family, notes)
     token = tokenizer_settings(source).get("pad_token")
@@ -253,7 +255,7 @@ def _tokenizer(source: Source, family: str, config: Any, notes: list[str]) -> tu
     return tokenizer, padding
 
 
-def _max_tokens(source: Source, config: Any) -> int:
+def _max_tokens(source: OpenedCheckpoint, config: Any) -> int:
     """Maximum number of tokens of a text: that of positions, or less if the tokenizer is configured so."""
     # RoBERTa's positions are counted from the padding's number on
     shifted = config.pad_token_id + 1 if config.model_type == "altclip_text_model" else 0

@@ -39,7 +39,7 @@ class PictureModule(PublicModel):
                 f"preprocess= of {self.name} failed on a picture of {picture.width} x {picture.height} pixels: "
                 f"{type(error).__name__}: {in_one_line(error)}"
             ) from error
-        return one_picture(given)
+        return add_batch_axis(given)
 
 
 def _parameters(function: Any) -> list[Parameter]:
@@ -49,7 +49,7 @@ def _parameters(function: Any) -> list[Parameter]:
         return []
 
 
-def one_picture(given: ModelInput) -> ModelInput:
+def add_batch_axis(given: ModelInput) -> ModelInput:
     """The inputs with a batch axis. Raises DataError for a tensor that is not one picture; a dict of inputs may hold a
     picture in another form: a list of patches, or several parts."""
     if isinstance(given, Tensor):

@@ -23,7 +23,7 @@ Table = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Tokens:
+class PrefixTokenNames:
     """Names of the tokens before the patches, in order, and of the table of positions.
 
     singles: names of tokens, cls first; each has one or more.
@@ -38,17 +38,17 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Names:
+class WeightNames:
     """The table and the tokens of a family, names to ignore, and names of transposed matrices."""
 
     table: Table
-    tokens: Tokens
+    tokens: PrefixTokenNames
     ignored: tuple[str, ...] = ()
     transposed: tuple[str, ...] = ()
 
 
 def read_weights(
-    weights: Mapping[str, Tensor], names: Names, prefix: str, ours: Mapping[str, torch.Size], where: str
+    weights: Mapping[str, Tensor], names: WeightNames, prefix: str, ours: Mapping[str, torch.Size], where: str
 ) -> dict[str, Tensor]:
     """The weights of a file under our names, in fp32.
 
@@ -57,7 +57,7 @@ def read_weights(
     """
     found: dict[str, Tensor] = {}
     used, missing = set(), []
-    for theirs, parts in expand(names.table, prefix, _depth(ours)):
+    for theirs, parts in expand_names(names.table, prefix, _depth(ours)):
         if parts[0] not in ours:
             continue
         shapes = [ours[part] for part in parts]
@@ -81,13 +81,13 @@ def read_weights(
     return found
 
 
-def write_weights(ours: Mapping[str, Tensor], names: Names, prefix: str) -> dict[str, Tensor]:
+def write_weights(ours: Mapping[str, Tensor], names: WeightNames, prefix: str) -> dict[str, Tensor]:
     """Our weights under the names of a family: the inverse of `read_weights`.
 
     Raises CheckpointError if the family has no name for one of them.
     """
     out, used = {}, {"vit.prefix_tokens", "vit.learned.table"}
-    for theirs, parts in expand(names.table, prefix, _depth(ours)):
+    for theirs, parts in expand_names(names.table, prefix, _depth(ours)):
         if parts[0] not in ours:
             continue
         tensor = torch.cat([ours[part] for part in parts]) if len(parts) > 1 else ours[parts[0]]
@@ -101,7 +101,7 @@ def write_weights(ours: Mapping[str, Tensor], names: Names, prefix: str) -> dict
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in out.items()}
 
 
-def expand(table: Table, prefix: str, depth: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+def expand_names(table: Table, prefix: str, depth: int) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every entry of a table, expanded for a prefix and a number of blocks."""
     for theirs, parts in table.items():
         for i in range(depth) if "{i}" in theirs else [0]:
@@ -133,7 +133,7 @@ def _never_there(theirs: str, weights: Mapping[str, Tensor]) -> bool:
 
 
 def _read_tokens(
-    weights: Mapping[str, Tensor], tokens: Tokens, prefix: str, ours: Mapping[str, torch.Size], where: str
+    weights: Mapping[str, Tensor], tokens: PrefixTokenNames, prefix: str, ours: Mapping[str, torch.Size], where: str
 ) -> dict[str, Tensor]:
     """Positions of prefix tokens are added to the tokens once, instead of in every forward pass."""
     count, width = ours["vit.prefix_tokens"]
@@ -150,7 +150,7 @@ def _read_tokens(
     return {"vit.prefix_tokens": singles + own, "vit.learned.table": positions[tokens.placed :].clone()}
 
 
-def _write_tokens(ours: Mapping[str, Tensor], tokens: Tokens, prefix: str) -> dict[str, Tensor]:
+def _write_tokens(ours: Mapping[str, Tensor], tokens: PrefixTokenNames, prefix: str) -> dict[str, Tensor]:
     """The positions of the prefix tokens are written as zeros, because the tokens include them."""
     singles, table = ours["vit.prefix_tokens"], ours["vit.learned.table"]
     positions = torch.cat([torch.zeros(tokens.placed, table.shape[1]).to(table), table])
@@ -181,7 +181,7 @@ def _first_names(names: list[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Shape:
+class ViTShape:
     """Properties of a ViT that follow from the shapes of its tensors."""
 
     width: int
@@ -191,7 +191,7 @@ class Shape:
     channels: int
 
 
-def read_shape(weights: Mapping[str, Tensor], embed: str, down: str, where: str) -> Shape:
+def infer_vit_shape(weights: Mapping[str, Tensor], embed: str, down: str, where: str) -> ViTShape:
     """embed: name of the patch embedding, without .weight. down: of the last matrix of the MLP, with {i}."""
     width, channels, rows, columns = _shape(weights, f"{embed}.weight", 4, where)
     if rows != columns:
@@ -203,7 +203,7 @@ def read_shape(weights: Mapping[str, Tensor], embed: str, down: str, where: str)
     if missing:  # every block must be present: a single name must not imply a huge depth
         named = _first_names([f"{down.replace('{i}', i)}.weight" for i in missing])
         raise CheckpointError(f"{where}: {len(numbers)} blocks, and of block {missing[0]} weights are missing: {named}")
-    return Shape(width, hidden, len(numbers), rows, channels)
+    return ViTShape(width, hidden, len(numbers), rows, channels)
 
 
 def _shape(weights: Mapping[str, Tensor], name: str, dims: int, where: str) -> tuple[int, ...]:
@@ -215,7 +215,7 @@ def _shape(weights: Mapping[str, Tensor], name: str, dims: int, where: str) -> t
     return shape
 
 
-def check_config(shape: Shape, config: Mapping[str, object], where: str, **fields: str) -> None:
+def check_config(shape: ViTShape, config: Mapping[str, object], where: str, **fields: str) -> None:
     """Raises CheckpointError for a config of another model. fields: attribute of Shape -> name in the config."""
     for mine, theirs in fields.items():
         value = config.get(theirs)

@@ -18,9 +18,9 @@ from typing import Any
 
 from torch import Tensor
 
-from saccade.checkpoints.clip import open_preprocess
+from saccade.checkpoints.clip import read_preprocess_cfg
 from saccade.checkpoints.family import height_width
-from saccade.checkpoints.files import Source
+from saccade.checkpoints.files import OpenedCheckpoint
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 
@@ -61,14 +61,14 @@ _TRANSPOSED = ("visual.proj", "text_projection")
 _BUFFERS = ("attn_mask", "input_resolution", "context_length", "vocab_size")  # OpenAI's files hold them too
 
 
-def is_open_clip(source: Source) -> bool:
+def is_open_clip(source: OpenedCheckpoint) -> bool:
     """Whether the weights are open_clip's of both towers; the text tower's names begin with text. or with nothing."""
     return "visual.conv1.weight" in source.weights and not {
         "token_embedding.weight", "text.token_embedding.weight"
     }.isdisjoint(source.weights)  # fmt: skip
 
 
-def as_transformers(source: Source) -> Source:
+def as_transformers(source: OpenedCheckpoint) -> OpenedCheckpoint:
     """The same checkpoint with transformers' config and names. Raises CheckpointError, in one line, for towers that are
     not CLIP's."""
     config = model_config(source)
@@ -80,7 +80,7 @@ def as_transformers(source: Source) -> Source:
     return replace(source, weights=weights, configs={"config.json": _config(weights, vision, text, activation, source)})
 
 
-def model_config(source: Source) -> Mapping[str, Any]:
+def model_config(source: OpenedCheckpoint) -> Mapping[str, Any]:
     """What open_clip's config says of the model. Raises CheckpointError without it."""
     config = source.config(CONFIG).get("model_cfg")
     if not isinstance(config, Mapping):
@@ -90,14 +90,14 @@ def model_config(source: Source) -> Mapping[str, Any]:
     return config
 
 
-def open_clip_preprocess(source: Source, notes: list[str]) -> Preprocess:
+def open_clip_preprocess(source: OpenedCheckpoint, notes: list[str]) -> Preprocess:
     """As `preprocess_cfg` says. Appends to `notes`."""
     config = source.config(CONFIG)
     native = height_width(config["model_cfg"]["vision_cfg"].get("image_size")) or (224, 224)
-    return open_preprocess(config.get("preprocess_cfg") or {}, native, notes)
+    return read_preprocess_cfg(config.get("preprocess_cfg") or {}, native, notes)
 
 
-def clip_tokenizer(source: Source) -> Any:
+def clip_tokenizer(source: OpenedCheckpoint) -> Any:
     """CLIP's tokenizer with the vocabulary that the installed open_clip brings. Raises CheckpointError without it, and
     for a model whose tokenizer is another."""
     named = (source.config(CONFIG)["model_cfg"].get("text_cfg") or {}).get("hf_tokenizer_name")
@@ -137,7 +137,7 @@ def check_tower(config: Mapping[str, Any], usual: Mapping[str, Any], what: str, 
             )
 
 
-def _renamed(source: Source) -> Iterator[tuple[str, Tensor]]:
+def _renamed(source: OpenedCheckpoint) -> Iterator[tuple[str, Tensor]]:
     for key in source.weights:
         name = key.removeprefix("text.")
         if name in _BUFFERS:
@@ -146,20 +146,20 @@ def _renamed(source: Source) -> Iterator[tuple[str, Tensor]]:
         if name in _NAMES:
             yield _NAMES[name], tensor.T.contiguous() if name in _TRANSPOSED else tensor
         else:
-            yield from layer_weights(name, tensor, source.name)
+            yield from rename_layer_weight(name, tensor, source.name)
 
 
-def layer_weights(name: str, tensor: Tensor, where: str) -> Iterator[tuple[str, Tensor]]:
+def rename_layer_weight(name: str, tensor: Tensor, where: str) -> Iterator[tuple[str, Tensor]]:
     """One weight of a layer of open_clip's own transformer under transformers' names."""
     found = re.fullmatch(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)[._](weight|bias)", name)
     tower, layer, part, kind = found.groups() if found else (None, "", "", "")
     ours = f"{'vision' if tower else 'text'}_model.encoder.layers.{layer}"
     if part not in ("attn.in_proj", *_TOWER):
         raise CheckpointError(f"{where}: the weight {name} is of no part of CLIP, so that it cannot be read here")
-    yield from of_layer(ours, _TOWER.get(part), kind, tensor)
+    yield from split_layer_weight(ours, _TOWER.get(part), kind, tensor)
 
 
-def of_layer(layer: str, part: str | None, kind: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+def split_layer_weight(layer: str, part: str | None, kind: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
     """A weight of a layer under transformers' names. part: its name there; None for queries, keys and values in one,
     which transformers keeps apart. kind: "weight" or "bias"."""
     if part is not None:
@@ -170,7 +170,11 @@ def of_layer(layer: str, part: str | None, kind: str, tensor: Tensor) -> Iterato
 
 
 def _config(
-    weights: Mapping[str, Tensor], vision: Mapping[str, Any], text: Mapping[str, Any], activation: str, source: Source
+    weights: Mapping[str, Tensor],
+    vision: Mapping[str, Any],
+    text: Mapping[str, Any],
+    activation: str,
+    source: OpenedCheckpoint,
 ) -> dict[str, Any]:
     """config.json: sizes from the weights, and from open_clip's config what these do not tell."""
     embedding = weights["text_model.embeddings.token_embedding.weight"]

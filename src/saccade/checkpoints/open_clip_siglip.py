@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.checkpoints.files import Source
+from saccade.checkpoints.files import OpenedCheckpoint
 from saccade.checkpoints.open_clip import (
     CONFIG,
     check_tower,
-    layer_weights,
     model_config,
     native_side,
-    of_layer,
+    rename_layer_weight,
+    split_layer_weight,
     tower_config,
 )
 from saccade.errors import CheckpointError
@@ -67,12 +67,12 @@ _TEXTUAL = {
 }
 
 
-def is_open_siglip(source: Source) -> bool:
+def is_open_siglip(source: OpenedCheckpoint) -> bool:
     """Whether the weights are those of a picture tower of timm that attention pools, and of open_clip's text tower."""
     return "visual.trunk.attn_pool.latent" in source.weights and "text.token_embedding.weight" in source.weights
 
 
-def siglip_as_transformers(source: Source) -> Source:
+def siglip_as_transformers(source: OpenedCheckpoint) -> OpenedCheckpoint:
     """The same checkpoint with transformers' config and names. Raises CheckpointError for other towers."""
     vision, text = (model_config(source).get(key) or {} for key in ("vision_cfg", "text_cfg"))
     check_tower(vision, _VISION, "vision_cfg", source.name)
@@ -90,7 +90,7 @@ def siglip_as_transformers(source: Source) -> Source:
     return replace(source, weights=weights, configs={"config.json": _config(weights, name, vision, text, source)})
 
 
-def canonical(source: Source, tokenizer: Any) -> Any:
+def canonicalizing_tokenizer(source: OpenedCheckpoint, tokenizer: Any) -> Any:
     """The tokenizer, which lowers texts and removes punctuation first where open_clip does (`canonicalize_text`)."""
     text = model_config(source).get("text_cfg") or {}
     options = dict(text.get("tokenizer_kwargs") or {})
@@ -112,7 +112,7 @@ def canonical(source: Source, tokenizer: Any) -> Any:
     return tokenizer
 
 
-def _renamed(source: Source) -> Iterator[tuple[str, Tensor]]:
+def _renamed(source: OpenedCheckpoint) -> Iterator[tuple[str, Tensor]]:
     for key in source.weights:
         tensor = source.weights[key]
         visual, text = key.removeprefix("visual.trunk."), key.removeprefix("text.")
@@ -125,13 +125,13 @@ def _renamed(source: Source) -> Iterator[tuple[str, Tensor]]:
         elif key.startswith("text.") and text in _TEXTUAL:
             yield f"text_model.{_TEXTUAL[text]}", tensor
         elif key.startswith("text."):
-            yield from layer_weights(text, tensor, source.name)
+            yield from rename_layer_weight(text, tensor, source.name)
         elif key not in _POOLED:
             yield from _of_block(key, tensor, source.name)
     yield from _pool(source)
 
 
-def _pool(source: Source) -> Iterator[tuple[str, Tensor]]:
+def _pool(source: OpenedCheckpoint) -> Iterator[tuple[str, Tensor]]:
     """Queries, keys and values of the pooling in one, as torch.nn.MultiheadAttention has them."""
     for kind in ("weight", "bias"):
         names = [name for name in _POOLED if name.endswith(kind)]
@@ -145,11 +145,15 @@ def _of_block(key: str, tensor: Tensor, where: str) -> Iterator[tuple[str, Tenso
     ours = f"vision_model.encoder.layers.{block}"
     if part not in ("attn.qkv", *_VISUAL_BLOCK):
         raise CheckpointError(f"{where}: the weight {key} is of no part of SigLIP, so that it cannot be read here")
-    yield from of_layer(ours, _VISUAL_BLOCK.get(part), kind, tensor)
+    yield from split_layer_weight(ours, _VISUAL_BLOCK.get(part), kind, tensor)
 
 
 def _config(
-    weights: Mapping[str, Tensor], name: str, vision: Mapping[str, Any], text: Mapping[str, Any], source: Source
+    weights: Mapping[str, Tensor],
+    name: str,
+    vision: Mapping[str, Any],
+    text: Mapping[str, Any],
+    source: OpenedCheckpoint,
 ) -> dict[str, Any]:
     """config.json: sizes from the weights, and from open_clip's config what these do not tell."""
     embedding = weights["text_model.embeddings.token_embedding.weight"]

@@ -40,12 +40,12 @@ class PictureInput:
         return "source" if self.spent is None else "start"
 
 
-def rounded_down(steps: int, strength: float) -> int:
+def steps_rounded_down(steps: int, strength: float) -> int:
     """Steps that Stable Diffusion and its kin spend, which may be none."""
     return min(int(steps * strength), steps)
 
 
-def rounded_up(steps: int, strength: float) -> int:
+def steps_rounded_up(steps: int, strength: float) -> int:
     """Steps that pipelines of flow matching spend; the same sum as theirs, for the same rounding."""
     return steps - int(max(steps - steps * strength, 0))
 
@@ -109,28 +109,28 @@ PIPELINES: Mapping[str, Guidance] = {
 
 # The pipelines that paint from a picture; the others paint from text alone.
 PICTURE_INPUTS: Mapping[str, PictureInput] = {
-    "StableDiffusionImg2ImgPipeline": PictureInput(spent=rounded_down),
-    "StableDiffusionInpaintPipeline": PictureInput(mask="mask_image", spent=rounded_down),
+    "StableDiffusionImg2ImgPipeline": PictureInput(spent=steps_rounded_down),
+    "StableDiffusionInpaintPipeline": PictureInput(mask="mask_image", spent=steps_rounded_down),
     "StableDiffusionControlNetPipeline": PictureInput(),
     "StableDiffusionInstructPix2PixPipeline": PictureInput(),
-    "StableDiffusionXLImg2ImgPipeline": PictureInput(spent=rounded_down),
-    "StableDiffusionXLInpaintPipeline": PictureInput(mask="mask_image", spent=rounded_down),
+    "StableDiffusionXLImg2ImgPipeline": PictureInput(spent=steps_rounded_down),
+    "StableDiffusionXLInpaintPipeline": PictureInput(mask="mask_image", spent=steps_rounded_down),
     "StableDiffusionXLControlNetPipeline": PictureInput(),
-    "StableDiffusion3Img2ImgPipeline": PictureInput(spent=rounded_up),
-    "StableDiffusion3InpaintPipeline": PictureInput(mask="mask_image", spent=rounded_up),
+    "StableDiffusion3Img2ImgPipeline": PictureInput(spent=steps_rounded_up),
+    "StableDiffusion3InpaintPipeline": PictureInput(mask="mask_image", spent=steps_rounded_up),
     "StableDiffusion3ControlNetPipeline": PictureInput("control_image"),
     "LatentConsistencyModelImg2ImgPipeline": PictureInput(spent=all_steps),
-    "FluxImg2ImgPipeline": PictureInput(spent=rounded_up),
-    "FluxInpaintPipeline": PictureInput(mask="mask_image", spent=rounded_up),
+    "FluxImg2ImgPipeline": PictureInput(spent=steps_rounded_up),
+    "FluxInpaintPipeline": PictureInput(mask="mask_image", spent=steps_rounded_up),
     "FluxControlNetPipeline": PictureInput("control_image"),
     "FluxKontextPipeline": PictureInput(),
     "FluxControlPipeline": PictureInput("control_image"),
-    "FluxFillPipeline": PictureInput(mask="mask_image", spent=rounded_up),
-    "ChromaImg2ImgPipeline": PictureInput(spent=rounded_up),
-    "QwenImageImg2ImgPipeline": PictureInput(spent=rounded_up),
-    "QwenImageInpaintPipeline": PictureInput(mask="mask_image", spent=rounded_up),
-    "ZImageImg2ImgPipeline": PictureInput(spent=rounded_up),
-    "ZImageInpaintPipeline": PictureInput(mask="mask_image", spent=rounded_up),
+    "FluxFillPipeline": PictureInput(mask="mask_image", spent=steps_rounded_up),
+    "ChromaImg2ImgPipeline": PictureInput(spent=steps_rounded_up),
+    "QwenImageImg2ImgPipeline": PictureInput(spent=steps_rounded_up),
+    "QwenImageInpaintPipeline": PictureInput(mask="mask_image", spent=steps_rounded_up),
+    "ZImageImg2ImgPipeline": PictureInput(spent=steps_rounded_up),
+    "ZImageInpaintPipeline": PictureInput(mask="mask_image", spent=steps_rounded_up),
     "WanImageToVideoPipeline": PictureInput(),
     "LTXImageToVideoPipeline": PictureInput(),
     "CogVideoXImageToVideoPipeline": PictureInput(),

@@ -86,6 +86,8 @@ def write_processor(preprocess: Preprocess) -> dict[str, Any]:
     return {"image_processor_type": "DeiTImageProcessor", "size": size, **crop, **common}
 
 
-def center_crop(size: tuple[int, int], share: float = 1.0, normalise: Mapping[str, Any] = IMAGENET) -> Preprocess:
+def center_crop_preprocess(
+    size: tuple[int, int], share: float = 1.0, normalise: Mapping[str, Any] = IMAGENET
+) -> Preprocess:
     """Resize the shorter side to size / share, then crop the center; bicubic."""
     return Preprocess(size, "crop", int(min(size) / share), "bicubic", **normalise)

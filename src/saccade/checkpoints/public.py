@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from saccade.checkpoints.files import Source
+from saccade.checkpoints.files import OpenedCheckpoint
 from saccade.data.files import escape
 from saccade.errors import CheckpointError, DataError, in_one_line, install_hint
 
@@ -84,7 +84,7 @@ def quiet_transformers(where: str) -> Iterator[Any]:
             logging.enable_progress_bar()
 
 
-def refuse_quantised(source: Source) -> None:
+def refuse_quantised(source: OpenedCheckpoint) -> None:
     """Raises CheckpointError for quantised weights, which need kernels of another library."""
     if "quantization_config" in source.config():
         raise CheckpointError(f"{source.name}: its weights are quantised, which is not supported; take the original")
@@ -134,7 +134,7 @@ def image_processor(
     library: Any,
     usual: str,
     known: Sequence[str],
-    source: Source,
+    source: OpenedCheckpoint,
     notes: list[str],
     ours: Mapping[str, Callable[[Mapping[str, Any]], Any]] | None = None,
 ) -> Any:

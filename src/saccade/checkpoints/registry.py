@@ -11,7 +11,7 @@ from torch import Tensor
 from saccade.checkpoints.clip import CLIP, OPEN_CLIP
 from saccade.checkpoints.dinov2 import DINOV2, DINOV2_HF
 from saccade.checkpoints.family import Config, Family, Model, ModelSpec, build_model, short_name, vit_of, weights_of
-from saccade.checkpoints.files import Source, open_checkpoint, write_checkpoint
+from saccade.checkpoints.files import OpenedCheckpoint, open_checkpoint, write_checkpoint
 from saccade.checkpoints.names import read_weights, write_weights
 from saccade.checkpoints.timm import TIMM
 from saccade.checkpoints.vit_hf import DEIT, VIT
@@ -53,7 +53,7 @@ class Loaded:
         return self.model if isinstance(self.model, ViT) else self.model.vit
 
 
-def load_checkpoint(spec: str | Path | Source) -> Loaded:
+def load_checkpoint(spec: str | Path | OpenedCheckpoint) -> Loaded:
     """Load public weights of a vision transformer.
 
     spec: "hf:owner/name" or "timm:name" (fetched once, then from the cache), a folder with config.json and
@@ -62,7 +62,7 @@ def load_checkpoint(spec: str | Path | Source) -> Loaded:
 
     Raises CheckpointError, in one line, for pickles, damaged files, unknown families, and missing or unused weights.
     """
-    source = spec if isinstance(spec, Source) else open_checkpoint(spec)
+    source = spec if isinstance(spec, OpenedCheckpoint) else open_checkpoint(spec)
     family = _recognise(source)
     described = _described(family, source)
     model = _load_model(described, source)
@@ -91,7 +91,7 @@ def save_checkpoint(
     write_checkpoint(folder, weights, written.configs)
 
 
-def _recognise(source: Source) -> Family:
+def _recognise(source: OpenedCheckpoint) -> Family:
     for family in FAMILIES.values():
         if family.looks_like(source.weights):
             return family
@@ -105,7 +105,7 @@ def _recognise(source: Source) -> Family:
     )
 
 
-def _described(family: Family, source: Source) -> ModelSpec:
+def _described(family: Family, source: OpenedCheckpoint) -> ModelSpec:
     try:
         return family.describe(source)
     except CheckpointError:
@@ -121,7 +121,7 @@ def _described(family: Family, source: Source) -> ModelSpec:
         raise CheckpointError(f"{source.name}: its config does not describe a model: {error}") from error
 
 
-def _load_model(described: ModelSpec, source: Source) -> Model:
+def _load_model(described: ModelSpec, source: OpenedCheckpoint) -> Model:
     with torch.device("meta"), SkipInit():  # the file replaces all weights
         model = build_model(described.config)
     wanted = {name: tensor.shape for name, tensor in weights_of(model).items()}
@@ -134,7 +134,7 @@ def _load_model(described: ModelSpec, source: Source) -> Model:
 
 def _check_round_trip(config: Config, weights: dict[str, Tensor], configs: dict, family: Family) -> None:
     """A family cannot represent every configuration: the written files must describe the same model when read."""
-    back = family.describe(Source("what was to be saved", weights, configs)).config
+    back = family.describe(OpenedCheckpoint("what was to be saved", weights, configs)).config
     mine, theirs = _flat(config), _flat(back)
     changed = [
         f"{name} {mine.get(name)} would come back as {theirs.get(name)}"

@@ -46,13 +46,13 @@ def query_scores(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tenso
     return _summed(classes.float(), masks.float())[0]
 
 
-def mask2former(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
+def mask2former_scores(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
     """As `query_scores`, with masks resized to 384 x 384 first for every picture size, as in transformers."""
     masks = F.interpolate(out.masks_queries_logits.float(), size=(384, 384), mode="bilinear", align_corners=False)
     return _summed(out.class_queries_logits.float(), masks)[0]
 
 
-def eomt(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
+def eomt_scores(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
     """As `query_scores`, of each of the squares that EoMT's processor cuts the picture into along its longer side;
     where squares overlap, their mean (Kerssies et al. 2025)."""
     from transformers.image_transforms import get_size_with_aspect_ratio

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from saccade.checkpoints.detr_backbones import timm_backbone, without_timm
 from saccade.checkpoints.family import short_name
-from saccade.checkpoints.files import Source, open_checkpoint
+from saccade.checkpoints.files import OpenedCheckpoint, open_checkpoint
 from saccade.checkpoints.public import (
     PublicModel,
     class_names,
@@ -28,7 +28,14 @@ from saccade.checkpoints.public import (
     quiet_transformers,
     refuse_quantised,
 )
-from saccade.checkpoints.segmenter_scores import Read, argmax_mask, eomt, mask2former, pixel_scores, query_scores
+from saccade.checkpoints.segmenter_scores import (
+    Read,
+    argmax_mask,
+    eomt_scores,
+    mask2former_scores,
+    pixel_scores,
+    query_scores,
+)
 from saccade.data.files import escape
 from saccade.data.images import Source as PictureSource
 from saccade.data.images import read_image
@@ -37,7 +44,7 @@ from saccade.errors import CheckpointError, DataError, in_one_line
 
 
 @dataclass(frozen=True)
-class Kind:
+class SegmenterFamily:
     """A family of segmenters.
 
     model: class of transformers. processor: default image processor. scores: from the outputs of the network to a score
@@ -52,21 +59,27 @@ class Kind:
 
 
 # By the model_type of config.json.
-KINDS: Mapping[str, Kind] = {
-    "segformer": Kind("SegformerForSemanticSegmentation", "SegformerImageProcessor"),
-    "upernet": Kind("UperNetForSemanticSegmentation", "SegformerImageProcessor", alone=True),
-    "beit": Kind("BeitForSemanticSegmentation", "BeitImageProcessor"),
-    "data2vec-vision": Kind("Data2VecVisionForSemanticSegmentation", "BeitImageProcessor"),
-    "dpt": Kind("DPTForSemanticSegmentation", "DPTImageProcessor"),
-    "mobilevit": Kind("MobileViTForSemanticSegmentation", "MobileViTImageProcessor"),
-    "mobilevitv2": Kind("MobileViTV2ForSemanticSegmentation", "MobileViTImageProcessor"),
-    "mobilenet_v2": Kind("MobileNetV2ForSemanticSegmentation", "MobileNetV2ImageProcessor"),
-    "maskformer": Kind("MaskFormerForInstanceSegmentation", "MaskFormerImageProcessor", query_scores, alone=True),
-    "mask2former": Kind("Mask2FormerForUniversalSegmentation", "Mask2FormerImageProcessor", mask2former, alone=True),
-    "oneformer": Kind("OneFormerForUniversalSegmentation", "OneFormerImageProcessor", query_scores, alone=True),
-    "eomt": Kind("EomtForUniversalSegmentation", "EomtImageProcessor", eomt, alone=True),
-    "eomt_dinov3": Kind("EomtDinov3ForUniversalSegmentation", "EomtImageProcessor", eomt, alone=True),
-    "detr": Kind("DetrForSegmentation", "DetrImageProcessor", query_scores),
+KINDS: Mapping[str, SegmenterFamily] = {
+    "segformer": SegmenterFamily("SegformerForSemanticSegmentation", "SegformerImageProcessor"),
+    "upernet": SegmenterFamily("UperNetForSemanticSegmentation", "SegformerImageProcessor", alone=True),
+    "beit": SegmenterFamily("BeitForSemanticSegmentation", "BeitImageProcessor"),
+    "data2vec-vision": SegmenterFamily("Data2VecVisionForSemanticSegmentation", "BeitImageProcessor"),
+    "dpt": SegmenterFamily("DPTForSemanticSegmentation", "DPTImageProcessor"),
+    "mobilevit": SegmenterFamily("MobileViTForSemanticSegmentation", "MobileViTImageProcessor"),
+    "mobilevitv2": SegmenterFamily("MobileViTV2ForSemanticSegmentation", "MobileViTImageProcessor"),
+    "mobilenet_v2": SegmenterFamily("MobileNetV2ForSemanticSegmentation", "MobileNetV2ImageProcessor"),
+    "maskformer": SegmenterFamily(
+        "MaskFormerForInstanceSegmentation", "MaskFormerImageProcessor", query_scores, alone=True
+    ),
+    "mask2former": SegmenterFamily(
+        "Mask2FormerForUniversalSegmentation", "Mask2FormerImageProcessor", mask2former_scores, alone=True
+    ),
+    "oneformer": SegmenterFamily(
+        "OneFormerForUniversalSegmentation", "OneFormerImageProcessor", query_scores, alone=True
+    ),
+    "eomt": SegmenterFamily("EomtForUniversalSegmentation", "EomtImageProcessor", eomt_scores, alone=True),
+    "eomt_dinov3": SegmenterFamily("EomtDinov3ForUniversalSegmentation", "EomtImageProcessor", eomt_scores, alone=True),
+    "detr": SegmenterFamily("DetrForSegmentation", "DetrImageProcessor", query_scores),
 }
 # Other segmenters of transformers, and why they are not supported.
 REFUSED: Mapping[str, str] = {
@@ -133,7 +146,7 @@ class PublicSegmenter(PublicModel):
         return argmax_mask(self.scores(image), (image.height, image.width)).cpu()
 
 
-def is_segmenter(source: Source) -> bool:
+def is_segmenter(source: OpenedCheckpoint) -> bool:
     """Whether the config of a checkpoint names a segmenter of KINDS or REFUSED."""
     raw_config = source.config()
     named, kind = raw_config.get("architectures"), KINDS.get(str(raw_config.get("model_type")))
@@ -142,7 +155,7 @@ def is_segmenter(source: Source) -> bool:
     return any(name in REFUSED or (kind is not None and name == kind.model) for name in map(str, named))
 
 
-def load_segmenter(spec: str | Path | Source) -> PublicSegmenter:
+def load_segmenter(spec: str | Path | OpenedCheckpoint) -> PublicSegmenter:
     """Load a public segmenter.
 
     spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json and model.safetensors, or
@@ -151,7 +164,7 @@ def load_segmenter(spec: str | Path | Source) -> PublicSegmenter:
     Raises CheckpointError, in one line, for any other family, more classes than a mask can hold, pickles, damaged
     or missing weights, and where transformers is not installed.
     """
-    source = spec if isinstance(spec, Source) else open_checkpoint(spec)
+    source = spec if isinstance(spec, OpenedCheckpoint) else open_checkpoint(spec)
     raw_config, weights, notes = dict(source.config()), source.weights, list[str]()
     family = _family(raw_config, source.name)
     refuse_quantised(source)

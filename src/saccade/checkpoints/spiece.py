@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from saccade.errors import CheckpointError, in_one_line, is_foreign
+from saccade.errors import CheckpointError, in_one_line, is_parser_error
 
 MAX_BYTES = 1 << 26  # of a file; those of the largest vocabularies have 4 MB
 _NORMAL, _UNKNOWN, _CONTROL, _USER = 1, 2, 3, 4  # types of pieces
@@ -31,7 +31,7 @@ def read_sentencepiece(path: Path, end: str) -> Any:
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except BaseException as error:
-        if not is_foreign(error):
+        if not is_parser_error(error):
             raise
         raise CheckpointError(f"{path} is no sentencepiece model that can be read ({in_one_line(error)})") from error
 

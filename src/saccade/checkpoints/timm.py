@@ -21,8 +21,8 @@ from saccade.checkpoints.family import (
     vit_config,
     vit_of,
 )
-from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Table, Tokens, check_config, native_grid, read_shape
+from saccade.checkpoints.files import OpenedCheckpoint
+from saccade.checkpoints.names import PrefixTokenNames, Table, WeightNames, check_config, infer_vit_shape, native_grid
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, EmbedderConfig, ViTConfig
@@ -43,7 +43,7 @@ _RESIDUAL_POST_NORM = "_rpn_"  # same names of weights, another order of computa
 _PLAIN = re.compile(r"(aimv2|beit3|deit|deit3|eva|flexivit|test_vit\d?|vit)_(?!pe_)(?!.*rope)")
 
 
-def table() -> Table:
+def timm_weight_table() -> Table:
     """All but the MLP, which DINOv2's authors, whose names these are too, name in two ways."""
     block = "vit.blocks.{i}.attention"
     return {
@@ -67,17 +67,17 @@ def _looks_like(keys: Iterable[str]) -> bool:
     return all(prefix_before(keys, name) is not None for name in names)
 
 
-def _names(config: Config, placed: int) -> Names:
+def _names(config: Config, placed: int) -> WeightNames:
     vit = vit_of(config)
     # A distillation token and registers never come together.
     second = "{p}dist_token" if isinstance(config, ClassifierConfig) and config.pool == "distilled" else "{p}reg_token"
     singles = ("{p}cls_token",) * vit.cls + (second,) * bool(vit.registers)
-    lines = table() | (_SWIGLU if vit.block.activation == "swiglu" else MLP)
+    lines = timm_weight_table() | (_SWIGLU if vit.block.activation == "swiglu" else MLP)
     unread: tuple[str, ...] = ()
     if isinstance(config, EmbedderConfig):
         del lines["{p}head.{s}"]
         lines["{p}head.weight"], unread = ("project.weight",), ("{p}head.bias",)
-    return Names(lines, Tokens(singles, "{p}pos_embed", placed), unread)
+    return WeightNames(lines, PrefixTokenNames(singles, "{p}pos_embed", placed), unread)
 
 
 def _tokens(weights: Mapping[str, Tensor], prefix: str) -> tuple[bool, int]:
@@ -138,7 +138,7 @@ def _check_plain(weights: Mapping[str, Tensor], prefix: str, where: str) -> None
         )
 
 
-def _describe(source: Source) -> ModelSpec:
+def _describe(source: OpenedCheckpoint) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
     raw_config, arguments = config.get("pretrained_cfg") or {}, config.get("model_args") or {}
     architecture = str(config.get("architecture", ""))
@@ -158,7 +158,7 @@ def _describe(source: Source) -> ModelSpec:
             "no config names the architecture: taken for a plain vision transformer, as rotary positions leave no "
             "weights in a file"
         )
-    shape = read_shape(weights, f"{prefix}patch_embed.proj", f"{prefix}blocks.{{i}}.mlp.fc2", where)
+    shape = infer_vit_shape(weights, f"{prefix}patch_embed.proj", f"{prefix}blocks.{{i}}.mlp.fc2", where)
     check_config(shape, arguments, where, width="embed_dim", depth="depth", patch="patch_size")
     for name in (f"{prefix}pos_embed", f"{prefix}blocks.0.mlp.fc1.weight"):
         if name not in weights:

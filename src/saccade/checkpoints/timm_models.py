@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from saccade.checkpoints.family import short_name
-from saccade.checkpoints.files import Source
+from saccade.checkpoints.files import OpenedCheckpoint
 from saccade.checkpoints.modules import PictureModule
 from saccade.errors import CheckpointError, in_one_line, install_hint
 
@@ -18,13 +18,13 @@ NOT_ARGUMENTS = ("checkpoint_path", "cache_dir", "scriptable", "exportable", "no
 SOURCES = ("url", "file", "hf_hub_id", "hf_hub_filename", "source", "state_dict", "custom_load")
 
 
-def is_timm_model(source: Source) -> bool:
+def is_timm_model(source: OpenedCheckpoint) -> bool:
     """Whether a checkpoint has a config.json of timm."""
     config = source.config()
     return isinstance(config.get("architecture"), str) and isinstance(config.get("pretrained_cfg"), dict)
 
 
-def load_timm_model(source: Source) -> PictureModule:
+def load_timm_model(source: OpenedCheckpoint) -> PictureModule:
     """The model of timm that config.json names, in fp32 and evaluation mode, with its own preprocessing.
 
     Raises CheckpointError for an architecture that the installed timm does not know, weights that do not fit, and where
@@ -46,10 +46,12 @@ def load_timm_model(source: Source) -> PictureModule:
         raise CheckpointError(f"{source.name}: timm cannot build {architecture}: {in_one_line(error)}") from error
     model.pretrained_cfg.pop("state_dict", None)
     labels = _labels(timm, config, model, notes)
-    return PictureModule(model.float().eval(), labels, transform(model), architecture, short_name(source.name), notes)
+    return PictureModule(
+        model.float().eval(), labels, evaluation_transform(model), architecture, short_name(source.name), notes
+    )
 
 
-def transform(model: nn.Module) -> Any:
+def evaluation_transform(model: nn.Module) -> Any:
     """Evaluation preprocessing of a model of timm, from a PIL image to (3 y x), as its `pretrained_cfg` says."""
     from timm.data import create_transform, resolve_model_data_config
 
@@ -83,7 +85,7 @@ def _described(timm: Any, config: Mapping[str, Any], arguments: Mapping[str, Any
     return described
 
 
-def _weights(source: Source) -> dict[str, Tensor]:
+def _weights(source: OpenedCheckpoint) -> dict[str, Tensor]:
     """All of them, in fp32."""
     return {name: t.float() if t.is_floating_point() else t for name, t in source.weights.items()}
 

@@ -7,18 +7,18 @@ tokenizer.json does not tell all: some classes of transformers change the text i
 import string
 from typing import Any
 
-from saccade.checkpoints.files import Source, read_json
+from saccade.checkpoints.files import OpenedCheckpoint, read_json
 from saccade.checkpoints.spiece import read_sentencepiece
-from saccade.errors import CheckpointError, in_one_line, is_foreign
+from saccade.errors import CheckpointError, in_one_line, is_parser_error
 
 
-def tokenizer_settings(source: Source) -> dict[str, Any]:
+def tokenizer_settings(source: OpenedCheckpoint) -> dict[str, Any]:
     """The contents of tokenizer_config.json, {} without one."""
     path = source.tokenizer.get("tokenizer_config.json")
     return {} if path is None else read_json(path)
 
 
-def read_tokenizer(source: Source, family: str, notes: list[str]) -> Any:
+def read_tokenizer(source: OpenedCheckpoint, family: str, notes: list[str]) -> Any:
     """A tokenizer of the library tokenizers that makes the tokens that the checkpoint's own makes. family: of the
     matcher. Appends to `notes`.
 
@@ -45,14 +45,14 @@ def read_tokenizer(source: Source, family: str, notes: list[str]) -> Any:
     return tokenizer
 
 
-def _from_json(source: Source) -> Any:
+def _from_json(source: OpenedCheckpoint) -> Any:
     path = source.tokenizer["tokenizer.json"]
     from tokenizers import Tokenizer
 
     try:
         return Tokenizer.from_file(str(path))
     except BaseException as error:  # it raises nothing narrower
-        if not is_foreign(error):
+        if not is_parser_error(error):
             raise
         raise CheckpointError(f"{path} is no tokenizer that can be read: {in_one_line(error)}") from error
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.checkpoints.family import short_name
-from saccade.checkpoints.files import Source, open_checkpoint
+from saccade.checkpoints.files import OpenedCheckpoint, open_checkpoint
 from saccade.checkpoints.public import (
     PublicModel,
     class_names,
@@ -32,7 +32,7 @@ from saccade.errors import CheckpointError
 
 
 @dataclass(frozen=True)
-class Kind:
+class VideoClassifierFamily:
     """A family of video classifiers. model: class of transformers. processor: default image processor."""
 
     model: str
@@ -40,10 +40,10 @@ class Kind:
 
 
 # By the model_type of config.json.
-KINDS: Mapping[str, Kind] = {
-    "videomae": Kind("VideoMAEForVideoClassification", "VideoMAEImageProcessor"),
-    "vivit": Kind("VivitForVideoClassification", "VivitImageProcessor"),
-    "timesformer": Kind("TimesformerForVideoClassification", "VideoMAEImageProcessor"),
+KINDS: Mapping[str, VideoClassifierFamily] = {
+    "videomae": VideoClassifierFamily("VideoMAEForVideoClassification", "VideoMAEImageProcessor"),
+    "vivit": VideoClassifierFamily("VivitForVideoClassification", "VivitImageProcessor"),
+    "timesformer": VideoClassifierFamily("TimesformerForVideoClassification", "VideoMAEImageProcessor"),
 }
 PROCESSORS = ("VideoMAEImageProcessor", "VivitImageProcessor")
 _VIDEO_CONFIG = "video_preprocessor_config.json"
@@ -130,12 +130,12 @@ class PublicVideoClassifier(PublicModel):
         return out
 
 
-def is_video_classifier(source: Source) -> bool:
+def is_video_classifier(source: OpenedCheckpoint) -> bool:
     """Whether the config of a checkpoint names a video classifier of KINDS."""
     return str(source.config().get("model_type")) in KINDS
 
 
-def load_video_classifier(spec: str | Path | Source) -> PublicVideoClassifier:
+def load_video_classifier(spec: str | Path | OpenedCheckpoint) -> PublicVideoClassifier:
     """Load a public classifier of videos.
 
     spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json and model.safetensors, or an
@@ -144,7 +144,7 @@ def load_video_classifier(spec: str | Path | Source) -> PublicVideoClassifier:
     Raises CheckpointError, in one line, for any other family, pickles, damaged or missing weights, a TimeSformer
     without attention over time, and where transformers is not installed.
     """
-    source = spec if isinstance(spec, Source) else open_checkpoint(spec)
+    source = spec if isinstance(spec, OpenedCheckpoint) else open_checkpoint(spec)
     raw_config, notes = dict(source.config()), list[str]()
     family = family_of(raw_config, KINDS, "video classifier", source.name)
     refuse_quantised(source)
@@ -164,7 +164,7 @@ def load_video_classifier(spec: str | Path | Source) -> PublicVideoClassifier:
     )
 
 
-def _with_processor(source: Source) -> Source:
+def _with_processor(source: OpenedCheckpoint) -> OpenedCheckpoint:
     """The checkpoint with its video processor, if it has one, as the image processor of the same name: it prepares each
     frame as that does."""
     nested = source.config("processor_config.json").get("video_processor")

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from saccade.checkpoints.files import Source, read_json
+from saccade.checkpoints.files import OpenedCheckpoint, read_json
 from saccade.checkpoints.public import (
     PublicModel,
     load_network,
@@ -79,12 +79,12 @@ class VisionLanguageModel(PublicModel):
         return f"{self.processor.image_token * count}{separator}{question}"
 
 
-def writes(source: Source) -> bool:
+def is_vision_language_model(source: OpenedCheckpoint) -> bool:
     """Whether transformers, where it is installed, has a class for it that writes about pictures."""
     return find_spec("transformers") is not None and source.config().get("model_type") in _classes()
 
 
-def load_vision_language(source: Source) -> VisionLanguageModel:
+def load_vision_language(source: OpenedCheckpoint) -> VisionLanguageModel:
     """The model in fp32 and evaluation mode, in the class that transformers has for its family.
 
     source: opened with its tokenizer. Raises CheckpointError for a model that does not write about pictures, quantised
@@ -93,7 +93,7 @@ def load_vision_language(source: Source) -> VisionLanguageModel:
     refuse_quantised(source)
     raw, notes = source.config(), list[str]()
     family = str(raw.get("model_type"))
-    if not writes(source):
+    if not is_vision_language_model(source):
         raise CheckpointError(
             f"{source.name}: model_type {family!r} does not write about pictures: --ask is for models such as LLaVA, "
             "Qwen-VL, PaliGemma, SmolVLM, Florence-2, BLIP or Donut; leave it out to see what this one looks at"

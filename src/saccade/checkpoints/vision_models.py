@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from saccade.checkpoints.files import Source
+from saccade.checkpoints.files import OpenedCheckpoint
 from saccade.checkpoints.public import (
     PublicModel,
     class_names,
@@ -57,14 +57,14 @@ class VisionModel(PublicModel):
         return prepare_images(self.processor, self.model, pictures, self.name)
 
 
-def is_vision_model(source: Source) -> bool:
+def is_vision_model(source: OpenedCheckpoint) -> bool:
     """Whether its class is looked up in transformers: it has a config.json of that library, of a family that is not
     read here."""
     family = source.config().get("model_type")
     return isinstance(family, str) and family not in NATIVE and bool(source.weights)
 
 
-def load_vision_model(source: Source) -> VisionModel:
+def load_vision_model(source: OpenedCheckpoint) -> VisionModel:
     """The model in fp32 and evaluation mode: as its config.json names it, or of a model of pictures and texts its
     picture tower.
 
@@ -90,7 +90,7 @@ class PictureTower(nn.Module):
         self.forward = forward
 
 
-def _loaded(library: Any, source: Source, notes: list[str]) -> tuple[str, Any]:
+def _loaded(library: Any, source: OpenedCheckpoint, notes: list[str]) -> tuple[str, Any]:
     """The name of the class, and the model: a class that takes a picture alone, the picture tower of a model of
     pictures and texts as a class of its own, or else the method or the encoder of the whole that reads pictures."""
     raw, where = source.config(), source.name
@@ -134,7 +134,7 @@ def _takes_a_picture_alone(network: Any) -> bool:
     return not set(inspect.signature(network.forward).parameters) & TEXTS
 
 
-def _whole(library: Any, name: str, source: Source, notes: list[str]) -> PictureTower | None:
+def _whole(library: Any, name: str, source: OpenedCheckpoint, notes: list[str]) -> PictureTower | None:
     """The whole model, and how it reads pictures: `get_image_features`, or the encoder of a model that writes by a
     decoder of its own; None for others."""
     network = getattr(library, name)
@@ -169,7 +169,7 @@ def _families() -> Collection[str]:
     return CONFIG_MAPPING_NAMES.keys()
 
 
-def _processor(library: Any, family: str, source: Source, notes: list[str]) -> Any:
+def _processor(library: Any, family: str, source: OpenedCheckpoint, notes: list[str]) -> Any:
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 
     def plain(raw_config: Mapping[str, Any]) -> Any:

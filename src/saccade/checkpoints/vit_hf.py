@@ -19,8 +19,16 @@ from saccade.checkpoints.family import (
     vit_config,
     vit_of,
 )
-from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Shape, Table, Tokens, check_config, native_grid, read_shape
+from saccade.checkpoints.files import OpenedCheckpoint
+from saccade.checkpoints.names import (
+    PrefixTokenNames,
+    Table,
+    ViTShape,
+    WeightNames,
+    check_config,
+    infer_vit_shape,
+    native_grid,
+)
 from saccade.checkpoints.processors import read_processor, write_processor
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
@@ -68,7 +76,7 @@ def hf_heads(config: Mapping[str, Any], width: int, notes: list[str]) -> int:
     return config.get("num_attention_heads", 12) if "model_type" in config else default_heads(width, notes)
 
 
-def check_hf_config(shape: Shape, config: Mapping[str, Any], where: str) -> None:
+def check_hf_config(shape: ViTShape, config: Mapping[str, Any], where: str) -> None:
     """Refuse a transformers config of another model than these weights'."""
     check_config(shape, config, where, width="hidden_size", depth="num_hidden_layers", patch="patch_size")
 
@@ -92,19 +100,19 @@ def _looks_like_deit(keys: Iterable[str]) -> bool:
     return _looks_like_vit(keys) and _has(keys, "embeddings.distillation_token")
 
 
-def _names(config: Config) -> Names:
+def _names(config: Config) -> WeightNames:
     distilled = vit_of(config).registers == 1
     singles = ("{p}embeddings.cls_token", "{p}embeddings.distillation_token")[: 1 + distilled]
-    tokens = Tokens(singles, "{p}embeddings.position_embeddings", placed=len(singles))
+    tokens = PrefixTokenNames(singles, "{p}embeddings.position_embeddings", placed=len(singles))
     two = isinstance(config, ClassifierConfig) and config.pool == "distilled"
-    return Names(_TABLE | (_TWO_HEADS if two else _HEAD), tokens, _IGNORED)
+    return WeightNames(_TABLE | (_TWO_HEADS if two else _HEAD), tokens, _IGNORED)
 
 
-def _describe(source: Source) -> ModelSpec:
+def _describe(source: OpenedCheckpoint) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
     prefix = prefix_before(weights, PATCHES) or ""
     distilled = f"{prefix}embeddings.distillation_token" in weights
-    shape = read_shape(
+    shape = infer_vit_shape(
         weights, f"{prefix}embeddings.patch_embeddings.projection", f"{prefix}encoder.layer.{{i}}.output.dense", where
     )
     check_hf_config(shape, config, where)

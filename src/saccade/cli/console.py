@@ -13,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from saccade.errors import DataError, UsageError, printable
-from saccade.language import local, local_label
+from saccade.language import localize_label, localize_text
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16", "fp32"]
 
 
-def whole(least: int, most: int | None = None, name: str | None = None) -> Parameter:
+def int_range(least: int, most: int | None = None, name: str | None = None) -> Parameter:
     """An option that takes a whole number from `least` to `most`; cyclopts rounds 1.5 without a word."""
     return Parameter(name=name, converter=_whole, validator=validators.Number(gte=least, lte=most))
 
@@ -52,7 +52,7 @@ def stderr() -> Console:
     return _console(stderr=True)
 
 
-class LocalConsole(Console):
+class LocalizedConsole(Console):
     """Prints strings, headings and captions of tables, and names of classes in their cells in the language of the
     terminal; `Text` as it is."""
 
@@ -69,32 +69,32 @@ def _localized(shown: Any) -> Any:
         for column in shown.columns:
             column.header = _localized(column.header)
             column._cells = list(map(_localized_cell, column._cells))
-    return local(shown) if isinstance(shown, str) else shown
+    return localize_text(shown) if isinstance(shown, str) else shown
 
 
 def _localized_cell(cell: Any) -> Any:
     """Other than names of classes, cells are what the user wrote, or translated already."""
     if isinstance(cell, Text) and len(cell.spans) == 0:
-        return Text(local_label(cell.plain), style=cell.style)
-    return local_label(cell) if isinstance(cell, str) else cell
+        return Text(localize_label(cell.plain), style=cell.style)
+    return localize_label(cell) if isinstance(cell, str) else cell
 
 
 def _localized_line(*parts: tuple[str, str]) -> Text:
     """Translated as a whole, since the order of words differs; styled parts are found again in the translation."""
     written = "".join(part for part, _ in parts)
-    shown = Text(local(written))
+    shown = Text(localize_text(written))
     if shown.plain == written:
-        return Text.assemble(*((local(part), style) for part, style in parts))
+        return Text.assemble(*((localize_text(part), style) for part, style in parts))
     for part, style in parts:
         if style and part == written:
             shown.stylize(style)
         elif style:
-            shown.highlight_words([local(part)], style)
+            shown.highlight_words([localize_text(part)], style)
     return shown
 
 
 def _console(stderr: bool) -> Console:
-    console = LocalConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = LocalizedConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = 10_000
     return console
@@ -120,41 +120,41 @@ class ProgressBar:
     def step(self, name: str, done: float | None = None) -> None:
         """Show a step. done: share of it, 0 to 1; None where it is not known."""
         total = None if done is None else 1.0
-        self._progress.update(self._task, description=local(name), total=total, completed=done or 0.0)
+        self._progress.update(self._task, description=localize_text(name), total=total, completed=done or 0.0)
 
     def note(self, text: str) -> None:
         """Print a note above the bar."""
-        note(self._console, text)
+        print_note(self._console, text)
 
 
-def note(console: Console, text: str) -> None:
+def print_note(console: Console, text: str) -> None:
     """Print an assumption that the user should know of."""
-    console.print(local(f"note: {printable(text)}"), style="dim", soft_wrap=True)
+    console.print(localize_text(f"note: {printable(text)}"), style="dim", soft_wrap=True)
 
 
-def notes(texts: Iterable[str]) -> None:
+def print_stderr_notes(texts: Iterable[str]) -> None:
     """Print several on stderr."""
     for text in texts:
-        note(stderr(), text)
+        print_note(stderr(), text)
 
 
-def line(console: Console, *parts: str | tuple[str, str]) -> None:
+def print_styled_line(console: Console, *parts: str | tuple[str, str]) -> None:
     """Print a line of plain parts and of (text, style)."""
     pairs = [(printable(p), "") if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts]
     console.print(_localized_line(*pairs), soft_wrap=True)
 
 
-def skipped(console: Console, reasons: Mapping[str, str], items: str = "pictures") -> None:
+def print_skipped(console: Console, reasons: Mapping[str, str], items: str = "pictures") -> None:
     """Print how many items (a plural) were skipped, and the first reason."""
     if not reasons:
         return
     one = " or ".join(word.removesuffix("s") for word in items.split(" or "))
     count = f"{len(reasons)} {items} were" if len(reasons) > 1 else f"1 {one} was"
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    line(console, (f"{count} skipped: {next(iter(reasons.values()))}{more}", "yellow"))
+    print_styled_line(console, (f"{count} skipped: {next(iter(reasons.values()))}{more}", "yellow"))
 
 
-def check_page(option: str, page: Path, inputs: Sequence[Path] = ()) -> None:
+def check_html_path(option: str, page: Path, inputs: Sequence[Path] = ()) -> None:
     """Raises UsageError for a page that is not named as one, which might be a model or a picture by mistake, DataError
     where it cannot be written or is one of the inputs."""
     from saccade.data import output

@@ -11,8 +11,8 @@ import cyclopts
 
 from saccade.cli import console
 from saccade.cli.console import Json
-from saccade.cli.doctor_report import counted, show
-from saccade.cli.interrupt import import_library
+from saccade.cli.doctor_report import describe_finding, print_report
+from saccade.cli.interrupt import import_torch
 from saccade.data.output import check_writable
 from saccade.errors import UsageError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Done:
+class DoctorOutput:
     """What was written. sheet: the picture. clean: the folder of the clean copy. changes: what was left out of it, with
     counts. left: the report of it."""
 
@@ -95,10 +95,10 @@ def doctor(
         console.check_data(data)
     if draw is not None:
         check_writable(draw, filter(None, (data, *pairs, styles)))
-    import_library()
+    import_torch()
     from saccade.data.doctor import check_empty, examine, open_parts, write_clean
 
-    done = Done(draw)
+    done = DoctorOutput(draw)
     if data is None:
         report, pictures = _examine_pictures(pairs, styles)
         kind, sets = "pairs", {"all": pictures}
@@ -150,29 +150,29 @@ def _examine_pictures(pairs: tuple[Path, ...], styles: Path | None) -> "tuple[Re
 
 def _draw(out: Path, kind: str, sets: Mapping[str, Any], report: "Report") -> None:
     """Write the sheet of --draw."""
-    from saccade.tasks.data_sheet import write_data_sheet
-    from saccade.tasks.registry import all_commands
+    from saccade.tasks.data_sheet import write_sample_sheet
+    from saccade.tasks.registry import all_task_commands
 
-    task = next(each for each in all_commands() if kind in each.examines)
-    write_data_sheet(out, sets, task, f"{report.source}, read as {report.format}")
+    task = next(each for each in all_task_commands() if kind in each.examines)
+    write_sample_sheet(out, sets, task, f"{report.source}, read as {report.format}")
 
 
-def _print(report: "Report", done: Done, as_json: bool) -> None:
+def _print(report: "Report", done: DoctorOutput, as_json: bool) -> None:
     if as_json:
         text = json.dumps(report.to_dict() | done.to_dict(), ensure_ascii=False)
         print(text.encode(errors="backslashreplace").decode())  # names that are not valid Unicode
         return
-    show(report)
+    print_report(report)
     stdout = console.stdout()
     if done.sheet is not None:
-        console.line(stdout, f"What was read of it is drawn in {done.sheet}: look at it.")
+        console.print_styled_line(stdout, f"What was read of it is drawn in {done.sheet}: look at it.")
     if done.clean is not None:
         assert done.left is not None
         changes = ", ".join(f"{count} x {change}" for change, count in done.changes.items()) or "nothing to change"
-        console.line(stdout, f"A clean copy is in {done.clean} ({changes}).")
+        console.print_styled_line(stdout, f"A clean copy is in {done.clean} ({changes}).")
         for each in done.left.findings:
             if each.severity == "error":
-                console.line(stdout, (f"still in it: {each.count} {counted(each)}", "red"))
+                console.print_styled_line(stdout, (f"still in it: {each.count} {describe_finding(each)}", "red"))
 
 
 def _exit(report: "Report") -> None:

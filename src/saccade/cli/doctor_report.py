@@ -8,7 +8,7 @@ from rich.text import Text
 
 from saccade.cli import console
 from saccade.errors import printable
-from saccade.language import local
+from saccade.language import localize_text
 
 if TYPE_CHECKING:
     from saccade.data.doctor.findings import Finding, Report, Split
@@ -18,29 +18,35 @@ MAX_CLASSES = 12
 MAX_PLACES = 5  # of a finding; --json has all
 
 
-def show(report: "Report") -> None:
+def print_report(report: "Report") -> None:
     """Print a report: classes and splits, sizes, and the first places of each finding."""
     stdout = console.stdout()
     pictures = sum(report.sizes.values())
     items = report.items if pictures != 1 else report.items.removesuffix("s")
-    console.line(
+    console.print_styled_line(
         stdout,
         (report.source, "bold"),
         f": {report.format}, {pictures} readable {items}, {report.seconds:.1f} s",
     )
     stdout.print(_splits(report))
-    console.line(stdout, _sizes(report))
+    console.print_styled_line(stdout, _sizes(report))
     stdout.print()
     for each in report.findings:
-        mark = (set_cell_size(local(each.severity), 8), COLOURS[each.severity])
-        console.line(stdout, mark, (f"{each.count:6} ", "bold"), f"{counted(each)}: {local(each.advice)}")
+        mark = (set_cell_size(localize_text(each.severity), 8), COLOURS[each.severity])
+        console.print_styled_line(
+            stdout, mark, (f"{each.count:6} ", "bold"), f"{describe_finding(each)}: {localize_text(each.advice)}"
+        )
         for place in each.places[:MAX_PLACES]:
-            console.line(stdout, (f"{'':15} {place}", "dim"))
+            console.print_styled_line(stdout, (f"{'':15} {place}", "dim"))
         if each.count > MAX_PLACES:
-            console.line(stdout, (" " * 16 + local(f"and {each.count - MAX_PLACES} more: --json has all"), "dim"))
+            console.print_styled_line(
+                stdout, (" " * 16 + localize_text(f"and {each.count - MAX_PLACES} more: --json has all"), "dim")
+            )
     counts = [(s, sum(each.severity == s for each in report.findings)) for s in COLOURS]
-    said = ", ".join(local(f"{count} kind{'s' * (count > 1)} of {severity}") for severity, count in counts if count)
-    console.line(stdout, (said or "nothing is wrong with it", "green" if report.sound else "red"))
+    said = ", ".join(
+        localize_text(f"{count} kind{'s' * (count > 1)} of {severity}") for severity, count in counts if count
+    )
+    console.print_styled_line(stdout, (said or "nothing is wrong with it", "green" if report.sound else "red"))
 
 
 # Findings of one place that holds several things.
@@ -61,9 +67,9 @@ ONE = {
 VERBS = {"are": "is", "were": "was", "do": "does", "extend": "extends"}
 
 
-def counted(finding: "Finding") -> str:
+def describe_finding(finding: "Finding") -> str:
     """What a finding is, in words that follow its count: `picture that cannot be decoded` after 1."""
-    text = local(finding.what)
+    text = localize_text(finding.what)
     return singular(finding.what) if finding.count == 1 and text == finding.what else text
 
 
@@ -92,20 +98,21 @@ def _splits(report: "Report") -> Table:
     table = Table("", *heads, box=None)
     for column in table.columns[1:]:
         column.justify = "right"
-    table.add_row(local(report.items), *(str(split.pictures) for split in splits.values()), style="bold")
+    table.add_row(localize_text(report.items), *(str(split.pictures) for split in splits.values()), style="bold")
     if any(split.captions is not None for split in splits.values()):
-        table.add_row(local("captions"), *(str(split.captions) for split in splits.values()))
+        table.add_row(localize_text("captions"), *(str(split.captions) for split in splits.values()))
     if any(split.seconds is not None for split in splits.values()):
-        table.add_row(local("seconds"), *(f"{split.seconds or 0:.1f}" for split in splits.values()))
+        table.add_row(localize_text("seconds"), *(f"{split.seconds or 0:.1f}" for split in splits.values()))
     half = MAX_CLASSES // 2
     shown = names if len(names) <= MAX_CLASSES else names[:half] + names[-half:]
     for i, name in enumerate(shown):
         if len(names) > MAX_CLASSES and i == half:
-            table.add_row(Text(local(f"… {len(names) - MAX_CLASSES} more classes"), style="dim"))
+            table.add_row(Text(localize_text(f"… {len(names) - MAX_CLASSES} more classes"), style="dim"))
         table.add_row(Text(printable(name)), *(_examples(split, name) for split in splits.values()))
     if any(split.ignored for split in splits.values()):
         table.add_row(
-            Text(local("ignored"), style="dim"), *(_share(split, split.ignored or 0) for split in splits.values())
+            Text(localize_text("ignored"), style="dim"),
+            *(_share(split, split.ignored or 0) for split in splits.values()),
         )
     return table
 

@@ -8,10 +8,10 @@ from cyclopts import Parameter
 
 from saccade.cli import console
 from saccade.cli.console import Json
-from saccade.cli.interrupt import import_library
+from saccade.cli.interrupt import import_torch
 
 if TYPE_CHECKING:
-    from saccade.tasks.exported import Export
+    from saccade.tasks.exported import ExportReport
 
 
 def export(
@@ -54,7 +54,7 @@ def export(
     from saccade.data import output
 
     output.check_writable(out)
-    import_library()
+    import_torch()
     from saccade.tasks import load
     from saccade.tasks.exported import export as export_task
 
@@ -67,13 +67,13 @@ def export(
     stdout = console.stdout()
     largest = max(written.differences.values())
     shapes = ", ".join(" x ".join(map(str, shape)) for shape in written.shapes)
-    console.line(stdout, f"{out}: {', '.join(map(str, written.signature.axes.values()))}")
-    console.line(
+    console.print_styled_line(stdout, f"{out}: {', '.join(map(str, written.signature.axes.values()))}")
+    console.print_styled_line(
         stdout, f"largest difference to PyTorch: {largest:.1e} of an output's largest number, on inputs of {shapes}"
     )
 
 
-def _as_dict(written: "Export") -> dict[str, object]:
+def _as_dict(written: "ExportReport") -> dict[str, object]:
     return {
         "axes": [axis.model_dump() for axis in written.signature.axes.values()],
         "differences": written.differences,

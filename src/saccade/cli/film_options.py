@@ -12,7 +12,7 @@ from saccade.errors import UsageError, printable
 if TYPE_CHECKING:
     from PIL import Image
 
-    from saccade.cli.source_pictures import SourceOptions
+    from saccade.cli.source_pictures import SourceImageOptions
     from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.film_settings import FilmSettings
     from saccade.tasks.generate.image import Original, Originals
@@ -46,7 +46,7 @@ class FilmOptions:
         like = self.like is not None and (self.like.suffix.lower() in SUFFIXES or self.like.is_dir())
         return self.film is not None or self.last is not None or (like if self.frames is None else self.frames > 1)
 
-    def check(self, pictures: "SourceOptions", instead: str | None, grid: Path | None) -> None:
+    def check(self, pictures: "SourceImageOptions", instead: str | None, grid: Path | None) -> None:
         """Raises UsageError for options that do not go together."""
         if not self.is_film:
             if self.fps is not None:
@@ -79,7 +79,7 @@ class FilmOptions:
 
         Raises DataError where a file cannot be read, UsageError where `base` needs another."""
         from saccade.tasks.generate.film import KnownFrames
-        from saccade.tasks.generate.film_settings import exact_rate
+        from saccade.tasks.generate.film_settings import exact_frame_rate
         from saccade.tasks.generate.image import Original
 
         before = None if base is None else base.film
@@ -94,7 +94,9 @@ class FilmOptions:
         last = None if self.last is None else Original.read(self.last)
         known = KnownFrames.of(originals.image, last)
         if self.film is not None:
-            known, rate = read_before(self.film, None if fps is None else exact_rate(fps), task, height, width)
+            known, rate = read_frames_to_continue(
+                self.film, None if fps is None else exact_frame_rate(fps), task, height, width
+            )
             fps = float(rate)
             width, height = known.before[0].size
         else:
@@ -104,13 +106,13 @@ class FilmOptions:
         return known, options | {"film": film, "height": height, "width": width}
 
 
-def read_before(
+def read_frames_to_continue(
     file: Path, rate: Fraction | None, task: "PaintsFilms", height: int | None, width: int | None
 ) -> "tuple[KnownFrames, Fraction]":
     """The frames of a film at the size at which it is painted, and at a rate, by default its own, with that rate.
 
     Raises DataError where it cannot be read, UsageError for more than 10,000 frames."""
-    from saccade.data.film_frames import open_film, resampled
+    from saccade.data.film_frames import open_film, resample_frames
     from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.film_settings import MAX_FRAMES, MAX_RATE
     from saccade.tasks.generate.image import Original, resized
@@ -119,7 +121,7 @@ def read_before(
     size, before = None, None
     with open_film(file) as film:
         rate = min(film.rate, Fraction(MAX_RATE)) if rate is None else rate
-        for picture in resampled(film, rate):
+        for picture in resample_frames(film, rate):
             if len(frames) == MAX_FRAMES:
                 raise UsageError(f"{escape(file)} has more than {MAX_FRAMES} frames: cut it, or give a lower --fps")
             if size is None:
@@ -130,9 +132,9 @@ def read_before(
             # one that is shown again is not kept again: a film of two frames may last for hours
             frames.append(resized(picture.image, size) if picture is not before else frames[-1])
             before = picture
-        console.notes(film.notes)
+        console.print_stderr_notes(film.notes)
         first = frames[0]
-        console.note(
+        console.print_note(
             console.stderr(),
             f"{escape(file)}: {len(frames)} frame{'s' * (len(frames) > 1)} at {float(rate):g} a second, painted on at "
             f"{first.width} x {first.height} pixels",
@@ -163,7 +165,7 @@ def _note_differences(before: "FilmSettings | None", film: "FilmSettings") -> No
     for what in ("first", "last", "before"):
         expected, found = getattr(before, what, None), getattr(film, what)
         if expected is not None and found is not None and expected.digest != found.digest:
-            console.note(
+            console.print_note(
                 console.stderr(),
                 f"the settings are of {printable(expected.name)}, {expected.digest}; {printable(found.name)}, "
                 f"{found.digest}, is another",

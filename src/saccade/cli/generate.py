@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from saccade.cli.console import DeviceName, Json, Precision, whole
+from saccade.cli.console import DeviceName, Json, Precision, int_range
 from saccade.cli.film_options import FilmOptions
-from saccade.cli.generate_settings import check_edits, check_kind, first_settings, load_task, print_assumptions
-from saccade.cli.interrupt import import_library
-from saccade.cli.picture_files import Files, finish
-from saccade.cli.source_pictures import SourceOptions, note_size, note_steps, with_pictures
+from saccade.cli.generate_settings import (
+    check_edits,
+    check_picture_or_film,
+    load_generate_task,
+    print_assumptions,
+    resolve_settings,
+)
+from saccade.cli.interrupt import import_torch
+from saccade.cli.picture_files import OutputFiles, print_generated
+from saccade.cli.source_pictures import SourceImageOptions, fit_size_to_source, note_size, note_steps
 from saccade.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,14 +38,14 @@ def generate(
     *,
     model: str = "painter",
     negative: str | None = None,
-    steps: Annotated[int | None, whole(1, 1000)] = None,
+    steps: Annotated[int | None, int_range(1, 1000)] = None,
     guidance: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
     guidance_interval: Annotated[tuple[float, float] | None, Parameter(negative=())] = None,
     sampler: Literal["euler", "heun", "mean-flow"] | None = None,
-    seed: Annotated[int | None, whole(0)] = None,
-    n: Annotated[int, whole(1, name="--n")] = 1,
-    height: Annotated[int | None, whole(1)] = None,
-    width: Annotated[int | None, whole(1)] = None,
+    seed: Annotated[int | None, int_range(0)] = None,
+    n: Annotated[int, int_range(1, name="--n")] = 1,
+    height: Annotated[int | None, int_range(1)] = None,
+    width: Annotated[int | None, int_range(1)] = None,
     image: Path | None = None,
     strength: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
     mask: Path | None = None,
@@ -48,7 +54,7 @@ def generate(
     image_guidance: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
     invert: str | None = None,
     style: Path | None = None,
-    frames: Annotated[int | None, whole(1, 10000)] = None,
+    frames: Annotated[int | None, int_range(1, 10000)] = None,
     fps: Annotated[float | None, Parameter(validator=validators.Number(gte=0.1, lte=240))] = None,
     film: Path | None = None,
     last: Path | None = None,
@@ -187,7 +193,7 @@ def generate(
     as_json
         As JSON: the settings and the path of each picture.
     """
-    beginning = SourceOptions(image, mask, mask_of, segmenter, strength, style, style_strength, invert)
+    beginning = SourceImageOptions(image, mask, mask_of, segmenter, strength, style, style_strength, invert)
     moving = FilmOptions(frames, fps, film, last, like)
     given = [*beginning.files, *moving.files]
     if prompt is None and like is None and not given:
@@ -197,22 +203,22 @@ def generate(
     check_edits(instead, invert, keep_layout, look, n)
     beginning.check(instead, look, n)
     moving.check(beginning, instead, grid)
-    files = Files.named(out, grid, n, [*([] if like is None else [like]), *given], look, moving.is_film)
-    import_library()
+    files = OutputFiles.named(out, grid, n, [*([] if like is None else [like]), *given], look, moving.is_film)
+    import_torch()
     from dataclasses import replace
 
-    from saccade.device import join
-    from saccade.tasks.generate.base import several
+    from saccade.device import init_device
+    from saccade.tasks.generate.base import repeat_with_seeds
     from saccade.tasks.generate.image import Originals
-    from saccade.tasks.generate.prompt_to_prompt import instead_of
+    from saccade.tasks.generate.prompt_to_prompt import replace_prompt
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.settings import Settings
 
     base = None if like is None else Settings.read(like)
     originals = beginning.read(base)
-    task = load_task(model, originals)
-    check_kind(task, moving.is_film)
-    place = join(device, precision or (base.precision if base else "fp32"))
+    task = load_generate_task(model, originals)
+    check_picture_or_film(task, moving.is_film)
+    place = init_device(device, precision or (base.precision if base else "fp32"))
     task.model.to(place.device)
     sampling = {"steps": steps, "guidance": guidance, "interval": guidance_interval, "sampler": sampler}
     sampling |= {"image_guidance": image_guidance, "style_guidance": style_guidance}
@@ -224,25 +230,25 @@ def generate(
         known, others = moving.read(base, task, originals, others)
         originals = Originals(style=originals.style)
     if beginning.files:
-        others = with_pictures(task, originals, base, others) | beginning.options(task, originals, base)
-    settings = first_settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
+        others = fit_size_to_source(task, originals, base, others) | beginning.options(task, originals, base)
+    settings = resolve_settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
     files.check_rate(settings)
     if originals.image is not None:
         note_size(settings, originals.image)
         if isinstance(task, PublicGenerateTask):
             note_steps(task, settings)
     if instead is not None:
-        settings = instead_of(settings, instead, keep_layout)
+        settings = replace_prompt(settings, instead, keep_layout)
     elif invert is not None:
-        settings = instead_of(replace(settings, prompt=invert), settings.prompt, keep_layout)
+        settings = replace_prompt(replace(settings, prompt=invert), settings.prompt, keep_layout)
     unknown = print_assumptions(task, base, settings)
     try:
-        for picture in _painted(task, several(settings, n), place, look, originals, known):
+        for picture in _painted(task, repeat_with_seeds(settings, n), place, look, originals, known):
             files.write(picture)
     except KeyboardInterrupt:
-        finish(files, n, unknown, as_json)
+        print_generated(files, n, unknown, as_json)
         raise
-    finish(files, n, unknown, as_json)
+    print_generated(files, n, unknown, as_json)
 
 
 def _painted(

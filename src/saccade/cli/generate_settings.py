@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     AnyGenerateTask = GenerateTask | PublicGenerateTask | PublicFilmTask
 
 
-def load_task(model: str, originals: "Originals") -> "AnyGenerateTask":
+def load_generate_task(model: str, originals: "Originals") -> "AnyGenerateTask":
     """The generator, for the pictures that it is to paint from; notes on it are printed. Raises SaccadeError as
     `load_generator` does, and for a public pipeline that takes no image."""
     from saccade.tasks.generate.public import PublicGenerateTask
@@ -28,7 +28,7 @@ def load_task(model: str, originals: "Originals") -> "AnyGenerateTask":
     return task.painting_from(originals) if isinstance(task, PublicGenerateTask) else task
 
 
-def check_kind(task: "AnyGenerateTask", film: bool) -> None:
+def check_picture_or_film(task: "AnyGenerateTask", film: bool) -> None:
     """Raises UsageError for a generator of pictures where a film is to be painted, and the reverse."""
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.task import GenerateTask
@@ -41,7 +41,7 @@ def check_kind(task: "AnyGenerateTask", film: bool) -> None:
         raise UsageError(f"{task.name} makes films and no pictures: say how many frames, as in --frames {usual}")
 
 
-def first_settings(
+def resolve_settings(
     task: "AnyGenerateTask", base: "Settings | None", sampling: dict[str, Any], others: dict[str, Any], precision: str
 ) -> "Settings":
     """The settings of the first picture: those that are not None, then those of `base`, then the defaults. Raises
@@ -70,11 +70,13 @@ def print_assumptions(task: "AnyGenerateTask", base: "Settings | None", settings
     stderr = console.stderr()
     if base is not None and base.digest != task.digest:
         of = f"the model {base.model or 'that is not named'}, {base.digest or 'without a hash'}"
-        console.note(stderr, f"the settings are of {of}; {task.name}, {task.digest}, paints another picture from them")
+        console.print_note(
+            stderr, f"the settings are of {of}; {task.name}, {task.digest}, paints another picture from them"
+        )
     unknown = task.unknown_words(f"{settings.prompt} {settings.negative}")
     if unknown:
         words = ", ".join(f'"{word}"' for word in unknown)
-        console.note(stderr, f"{task.name} was trained without {words}: it does not know what they look like")
+        console.print_note(stderr, f"{task.name} was trained without {words}: it does not know what they look like")
     return unknown
 
 

@@ -21,7 +21,7 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
+def raise_on_sigterm() -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP raise Terminated, and SIGUSR1, which saves the state of a training run, does nothing
     else."""
     with _handling(dict.fromkeys((signal.SIGTERM, *_HANGUP), _terminate) | _IGNORED, {signal.SIG_DFL}):
@@ -29,7 +29,7 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def exit_on_signal() -> Iterator[None]:
     """Inside, Ctrl-C, SIGTERM and SIGHUP end the process at once with one line; for code that imports modules.
 
     An exception would not do: libraries catch it while they are imported, or print pages of traceback.
@@ -38,7 +38,7 @@ def interruptible() -> Iterator[None]:
         yield
 
 
-def import_library() -> None:
+def import_torch() -> None:
     """Import PyTorch. A command calls this once its arguments are known to be right.
 
     The hundred thousands of objects of its modules live until the end: they are kept from the garbage collector, which
@@ -46,7 +46,7 @@ def import_library() -> None:
     """
     collecting = gc.isenabled()
     gc.disable()
-    with interruptible():
+    with exit_on_signal():
         import torch  # noqa: F401
     gc.freeze()
     if collecting:

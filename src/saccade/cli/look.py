@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.cli import console
-from saccade.cli.console import DeviceName, Json, whole
-from saccade.cli.interrupt import import_library
+from saccade.cli.console import DeviceName, Json, int_range
+from saccade.cli.interrupt import import_torch
 from saccade.errors import SaccadeError, printable
-from saccade.language import set_labels
+from saccade.language import set_label_translations
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 
 if TYPE_CHECKING:
     from saccade.data import Picture
     from saccade.studio.page.page import PageReport
     from saccade.studio.views import View
-    from saccade.tasks.match.yardstick import Comparison
+    from saccade.tasks.match.yardstick import UnrelatedTextComparison
 
 
 def look(
@@ -28,7 +28,7 @@ def look(
     *others: Path,
     model: str = DEFAULT_CLASSIFIER,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
-    size: Annotated[int | None, whole(1)] = None,
+    size: Annotated[int | None, int_range(1)] = None,
     threshold: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
     text: Annotated[list[str] | None, Parameter(negative=())] = None,
     ask: str | None = None,
@@ -124,18 +124,18 @@ def look(
         raise SaccadeError(f"{len(pictures)} pictures: two are compared; more are for a model that writes, with --ask")
     if ask is None and others and any(map(is_video, pictures)):
         raise SaccadeError("two files are compared as pictures, and one of these is a video: give two pictures")
-    console.check_page("--out", out, pictures)
-    import_library()
+    console.check_html_path("--out", out, pictures)
+    import_torch()
     from saccade.data.images import read_image
     from saccade.device import pick_device
     from saccade.studio.look import ask_about, look_at, look_at_film
     from saccade.studio.progress import reporting
     from saccade.studio.views import LookOptions
-    from saccade.tasks.generate.base import reads_no_pictures
+    from saccade.tasks.generate.base import no_predict_error
     from saccade.tasks.own_models import is_generator
 
     if is_generator(model):
-        raise reads_no_pictures(model)
+        raise no_predict_error(model)
     stdout = console.stderr() if as_json else console.stdout()
     place = pick_device(device)
     with console.ProgressBar(quiet=as_json) as bar, reporting(bar):
@@ -150,7 +150,7 @@ def look(
                 if picture is not None and is_video(picture)
                 else look_at(model, _picture(picture, stdout), options, place)
             )
-        set_labels(found.task)
+        set_label_translations(found.task)
         bar.step("writing the page")
         report = found.page(out)
     if as_json:
@@ -188,23 +188,23 @@ def _all(paths: list[Path], stdout: Console) -> "list[Picture]":
     return [one for path in paths for one in (frames_of(path) if path in moving else [_picture(path, stdout)])]
 
 
-def _print_ranking(stdout: Console, compared: "Comparison") -> None:
+def _print_ranking(stdout: Console, compared: "UnrelatedTextComparison") -> None:
     ranking = compared.ranking
     table = Table("text", "score", "similarity")
     for text, score, similarity in zip(ranking.texts, ranking.scores, ranking.similarities, strict=True):
         table.add_row(printable(text), f"{score:.1%}", f"{similarity:.4f}")
     stdout.print(table)
-    console.line(stdout, (compared.sentence, "dim"))
+    console.print_styled_line(stdout, (compared.sentence, "dim"))
 
 
 def _print(stdout: Console, found: "View", report: "PageReport") -> None:
     task = found.task
     rows, columns = found.grid
     size = f"{task.parameters / 1e6:.1f} million parameters, {rows} x {columns} patches"
-    console.line(stdout, (task.name, "bold"), f", {size}, {found.seconds:.2f} s in fp32")
+    console.print_styled_line(stdout, (task.name, "bold"), f", {size}, {found.seconds:.2f} s in fp32")
     found.print_summary(stdout)
     for note in found.notes:
-        console.note(stdout, note)
+        console.print_note(stdout, note)
     kept = "" if report.layers_kept == report.layers else f", {report.layers_kept} of {report.layers} layers"
     size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click {found.click}."
-    console.line(stdout, "The page: ", (str(report.path), "bold"), size)
+    console.print_styled_line(stdout, "The page: ", (str(report.path), "bold"), size)

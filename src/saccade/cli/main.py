@@ -13,11 +13,11 @@ import cyclopts
 from pydantic import ValidationError
 
 from saccade.cli import console
-from saccade.cli.interrupt import terminable
+from saccade.cli.interrupt import raise_on_sigterm
 from saccade.cli.renamed import rename_options
 from saccade.errors import SaccadeError, UsageError, in_one_line
 from saccade.language import LANGUAGES, Language, set_language, system_language
-from saccade.lazy import resolve
+from saccade.lazy import resolve_name
 
 # name of a command -> its function, and the first sentence of its docstring
 COMMANDS = {
@@ -76,16 +76,16 @@ def build_app(arguments: Sequence[str] = ()) -> cyclopts.App:
         suppress_keyboard_interrupt=False,
     )
     if name in COMMANDS:
-        _add_command(app, resolve(COMMANDS[name][0]), name)
+        _add_command(app, resolve_name(COMMANDS[name][0]), name)
         return app
     train = cyclopts.App(name="train", help="Train a model on your own pictures.")
     app.command(train)
     if name == "train":
         from saccade.cli.train import train_command
-        from saccade.tasks.registry import TASKS, commands
+        from saccade.tasks.registry import TASKS, task_commands
 
         for task in [second] if second in TASKS else TASKS:
-            _add_command(train, train_command(commands(task)), task)
+            _add_command(train, train_command(task_commands(task)), task)
     else:
         for command, (function, summary) in COMMANDS.items():
             app.command(function, name=command, help=summary)
@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = rename_options([a for a in arguments[:end] if a != "--debug"], _warn)
     try:
         options = _take_language(options)
-        with terminable():
+        with raise_on_sigterm():
             app = build_app(options)
             app([*options, *arguments[end:]], exit_on_error=False, print_error=False)
         if sys.stdout is not None:  # closed by the parent process
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             traceback.print_exc()
         code, message = _report(error)
-        console.line(console.stderr(), (f"saccade: {message}", "red"))
+        console.print_styled_line(console.stderr(), (f"saccade: {message}", "red"))
         sys.exit(code)
 
 
@@ -152,18 +152,18 @@ def main_of_torchrun() -> None:
     """`main`, as torchrun starts it: with several processes, this one exits at once when all are done."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return main()
-    from saccade.device import end
+    from saccade.device import exit_process
 
     code = 0
     try:
         main()
     except SystemExit as exit:
         code = exit.code if isinstance(exit.code, int) else 1
-    end(code)
+    exit_process(code)
 
 
 def _warn(text: str) -> None:
-    console.note(console.stderr(), text)
+    console.print_note(console.stderr(), text)
 
 
 def _report(error: BaseException) -> tuple[int, str]:
@@ -172,10 +172,10 @@ def _report(error: BaseException) -> tuple[int, str]:
     if isinstance(error, cyclopts.CycloptsError):
         argument, cause = error.argument, error.__cause__
         if isinstance(cause, ValidationError) and argument is not None:  # the type or range of an option
-            from saccade.cli.task_options import first_message
+            from saccade.cli.task_options import first_error_message
 
             value = " ".join(token.value for token in argument.tokens)
-            return 2, f"{argument.name} {value}: {first_message(cause)}"
+            return 2, f"{argument.name} {value}: {first_error_message(cause)}"
         return 2, f"{text} (see {' '.join(['saccade', *(error.command_chain or ())])} --help)"
     if isinstance(error, SaccadeError):
         return error.exit_code, text

@@ -9,10 +9,10 @@ from rich.table import Table
 from saccade.cli import console
 from saccade.cli.console import Json
 from saccade.errors import printable
-from saccade.language import local_label, set_labels
+from saccade.language import localize_label, set_label_translations
 from saccade.tasks.bundled_models import bundled, bundled_folder, count_parameters, read_config
 from saccade.tasks.commands import TaskCommands
-from saccade.tasks.registry import all_commands, commands_of
+from saccade.tasks.registry import all_task_commands, commands_for_model
 
 
 def models(model: str | None = None, *, as_json: Json = False) -> None:
@@ -58,7 +58,7 @@ def _print_model(model: str, as_json: bool) -> None:
     from saccade.tasks import load
 
     task = load(model)
-    set_labels(task)
+    set_label_translations(task)
     labels = list(getattr(task, "labels", ()))
     if as_json:
         found = {"name": task.name, "parameters": task.parameters, "labels": labels, "card": task.card}
@@ -66,9 +66,9 @@ def _print_model(model: str, as_json: bool) -> None:
         return
     stdout = console.stdout()
     count = f"{len(labels)} classes" if len(labels) != 1 else "1 class"
-    console.line(stdout, (task.name, "bold"), f", {task.parameters / 1e6:.1f} million parameters, {count}")
+    console.print_styled_line(stdout, (task.name, "bold"), f", {task.parameters / 1e6:.1f} million parameters, {count}")
     if labels:
-        stdout.print(", ".join(local_label(printable(label)) for label in labels), soft_wrap=True)
+        stdout.print(", ".join(localize_label(printable(label)) for label in labels), soft_wrap=True)
 
 
 def card_scores(card: dict[str, Any]) -> dict[str, float]:
@@ -81,18 +81,18 @@ def load_with_head(model: str, given: Collection[str] = ()) -> tuple[Any, TaskCo
     `predict`, some of which ask for another reading of the model. Raises SaccadeError for a model without a head."""
     from saccade.tasks import load
 
-    readings = (commands.load_for(model, set(given)) for commands in all_commands())
+    readings = (commands.load_for(model, set(given)) for commands in all_task_commands())
     task = next((task for task in readings if task is not None), None) or load(model)
-    commands = commands_of(task)
+    commands = commands_for_model(task)
     print_notes(task)
     return task, commands
 
 
-def takes_films(task: Any) -> bool:
+def classifies_videos(task: Any) -> bool:
     """Whether a model answers for whole videos, of which it takes `frames` frames."""
     return bool(getattr(task, "takes_films", False))
 
 
 def print_notes(task: Any) -> None:
     """Print what was assumed when a model was loaded."""
-    console.notes(task.notes)
+    console.print_stderr_notes(task.notes)

@@ -20,7 +20,7 @@ FILM = ".mp4"  # suffix of films that are not named
 
 
 @dataclass
-class Files:
+class OutputFiles:
     """Where pictures go.
 
     Attributes:
@@ -47,7 +47,7 @@ class Files:
         inputs: Sequence[Path],
         page: Path | None = None,
         film: bool = False,
-    ) -> "Files":
+    ) -> "OutputFiles":
         """Checked before the work starts. Raises DataError where they cannot be written, or would replace an input."""
         from saccade.data import output
         from saccade.data.files import check_file
@@ -73,7 +73,7 @@ class Files:
             if file is not None and not made_later:
                 output.check_writable(file, inputs)
         if page is not None:
-            console.check_page("--look", page, inputs)
+            console.check_html_path("--look", page, inputs)
         if grid is not None and grid.absolute() in {files.path(i).absolute() for i in range(n)}:
             raise UsageError("--grid and --out name the same file: choose another for one of them")
         return files
@@ -81,10 +81,10 @@ class Files:
     def check_rate(self, settings: "Settings") -> None:
         """Raises UsageError where the format of a film does not allow as many frames a second."""
         from saccade.data.film_files import check_film_name
-        from saccade.tasks.generate.film_settings import exact_rate
+        from saccade.tasks.generate.film_settings import exact_frame_rate
 
         if settings.film is not None and not self.folder:
-            check_film_name(self.out, exact_rate(settings.film.fps))
+            check_film_name(self.out, exact_frame_rate(settings.film.fps))
 
     def path(self, i: int) -> Path:
         """Of picture i."""
@@ -111,20 +111,22 @@ class Files:
         from saccade.tasks.generate.sheet import LARGEST, contact_sheet
 
         if len(self.pictures) > LARGEST:
-            console.note(console.stderr(), f"{self.grid} shows the first {LARGEST} of {len(self.pictures)} pictures")
+            console.print_note(
+                console.stderr(), f"{self.grid} shows the first {LARGEST} of {len(self.pictures)} pictures"
+            )
         content = io.BytesIO()
         contact_sheet([picture.image for _, picture in self.pictures]).save(content, "PNG")  # type: ignore[union-attr]
         output.write_file(self.grid, content.getvalue())
 
 
-def finish(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
+def print_generated(files: OutputFiles, n: int, unknown: list[str], as_json: bool) -> None:
     """Write the sheet, and print what was painted, if anything was."""
     if files.pictures:
         files.write_grid()
         _print(files, n, unknown, as_json)
 
 
-def _print(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
+def _print(files: OutputFiles, n: int, unknown: list[str], as_json: bool) -> None:
     pictures = [{"path": str(path), **picture.to_dict()} for path, picture in files.pictures]
     if as_json:
         grid = None if files.grid is None else str(files.grid)
@@ -134,15 +136,17 @@ def _print(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
         return
     stdout, (path, first) = console.stdout(), files.pictures[0]
     if n == 1:
-        console.line(stdout, (str(path), "bold"), f": {first}")
+        console.print_styled_line(stdout, (str(path), "bold"), f": {first}")
     else:
         kind = "films" if files.film else "pictures"
         count = f"{len(pictures)} {kind}" if len(pictures) == n else f"{len(pictures)} of {n} {kind}"
-        console.line(stdout, (str(files.out), "bold"), f": {count}, the first {first}")
+        console.print_styled_line(stdout, (str(files.out), "bold"), f": {count}, the first {first}")
     if files.grid is not None:
-        console.line(stdout, "The sheet: ", (str(files.grid), "bold"))
+        console.print_styled_line(stdout, "The sheet: ", (str(files.grid), "bold"))
     if files.page is not None:
-        console.line(stdout, "The page: ", (str(files.page), "bold"), ". Open it in a browser and click a word.")
+        console.print_styled_line(
+            stdout, "The page: ", (str(files.page), "bold"), ". Open it in a browser and click a word."
+        )
 
 
 def _free(folder: bool, film: bool) -> Path:
@@ -155,7 +159,7 @@ def _free(folder: bool, film: bool) -> Path:
     return path
 
 
-def _check_folder(files: Files, n: int, inputs: Sequence[Path]) -> None:
+def _check_folder(files: OutputFiles, n: int, inputs: Sequence[Path]) -> None:
     from saccade.data import output
 
     out, suffix = files.out, files.suffix
@@ -176,4 +180,4 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise output.write_error(folder, error) from error
+        raise output.make_write_error(folder, error) from error

@@ -10,13 +10,13 @@ from cyclopts import Parameter
 
 from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision
-from saccade.cli.interrupt import import_library
-from saccade.cli.models import load_with_head, takes_films
+from saccade.cli.interrupt import import_torch
+from saccade.cli.models import classifies_videos, load_with_head
 from saccade.cli.results import ResultWriter
-from saccade.cli.task_options import options_of, task_parameters, with_options
+from saccade.cli.task_options import options_for_task, task_parameters, with_options
 from saccade.data.files import escape, find_images, is_video
 from saccade.errors import DataError, SaccadeError, UsageError
-from saccade.language import set_labels
+from saccade.language import set_label_translations
 from saccade.options import OnError
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 
@@ -86,24 +86,24 @@ def predict(
     notes: list[str] = []
     files = find_images(pictures, also=is_video, skipped=closed, notes=notes)
     _check_outputs(files, out, options)
-    console.notes(notes)
+    console.print_stderr_notes(notes)
     form: Literal["json", "csv", "text", "table"] = (
         "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
     )
-    import_library()
+    import_torch()
     task, commands = load_with_head(model, set(options))
-    set_labels(task)
-    task_options = options_of(commands, "predict_options", options, model)
-    from saccade.device import join
+    set_label_translations(task)
+    task_options = options_for_task(commands, "predict_options", options, model)
+    from saccade.device import init_device
 
     writers = commands.writers(task, task_options, files)
-    inputs: Inputs = (
+    inputs: PictureInputs = (
         Clips(files, on_error, task.frames, model)
-        if takes_films(task)
-        else Inputs(files, on_error, keep_pictures=any(writer.draws for writer in writers))
+        if classifies_videos(task)
+        else PictureInputs(files, on_error, keep_pictures=any(writer.draws for writer in writers))
     )
     inputs.skipped.update(closed or {})
-    place = join(device, precision)
+    place = init_device(device, precision)
     task.model.to(place.device)
     with ResultWriter(commands, form, commands.about(task)) as results:
         with place.precision(), ExitStack() as stack:
@@ -121,12 +121,12 @@ def predict(
                 )
         for writer in writers:
             if writer.message:
-                console.line(console.stderr(), writer.message)
+                console.print_styled_line(console.stderr(), writer.message)
         results.finish(out)
-    console.skipped(console.stderr(), inputs.skipped, inputs.items)
+    console.print_skipped(console.stderr(), inputs.skipped, inputs.items)
 
 
-class Inputs:
+class PictureInputs:
     """The readable pictures of files, and the frames of videos among them, in order.
 
     Attributes:
@@ -189,7 +189,7 @@ class Inputs:
             frames = tqdm(decoded, total=video.count, unit="frames", delay=1, disable=None)
             for i, (time, picture) in enumerate(frames):
                 yield self._enqueue(picture, file, video, i, time)
-        console.notes(video.notes)
+        console.print_stderr_notes(video.notes)
 
     def _enqueue(self, picture: "Picture", file: Path, *position: Any) -> "Picture":
         from saccade.tasks.artifacts import Frame
@@ -198,7 +198,7 @@ class Inputs:
         return picture
 
 
-class Clips(Inputs):
+class Clips(PictureInputs):
     """The readable videos and animated pictures of files, each as one clip of `frames` frames, in order."""
 
     def __init__(self, files: Sequence[Path], on_error: OnError, frames: int, model: str) -> None:
@@ -223,7 +223,7 @@ class Clips(Inputs):
 
         self.pending.append(Frame(file, None))
         yield read
-        console.notes(read.notes)
+        console.print_stderr_notes(read.notes)
 
 
 def _has_room(pictures: Sequence[Any]) -> bool:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from saccade.cli import console
 from saccade.errors import UsageError, printable
-from saccade.language import local
+from saccade.language import localize_text
 from saccade.tasks.commands import TaskCommands
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ class ResultWriter:
     def _print_table(self, table: Table) -> None:
         stdout, (above, below) = console.stdout(), self.about
         if above:
-            console.line(stdout, (above, "dim"))
+            console.print_styled_line(stdout, (above, "dim"))
         stdout.print(table)
         if below:
-            console.line(stdout, (below, "dim"))
+            console.print_styled_line(stdout, (below, "dim"))
 
     def _save(self, out: Path) -> None:
         from saccade.data import output
@@ -107,7 +107,7 @@ class ResultWriter:
                 while piece := self._text.read(1 << 20):
                     file.write(piece.encode())
             except OSError as error:
-                raise output.write_error(out, error) from error
+                raise output.make_write_error(out, error) from error
 
     def _video_table(self) -> Table:
         """A class of a video a row, the most frequent first."""
@@ -115,7 +115,7 @@ class ResultWriter:
         for name, video in self._videos.items():
             scores = sorted(video.scores.items(), key=lambda item: -item[1])
             rows = [(printable(label), f"{score / video.frames:.1%}") for label, score in scores]
-            for i, row in enumerate(rows or [(local("nothing found"), "")]):
+            for i, row in enumerate(rows or [(localize_text("nothing found"), "")]):
                 head = (printable(name), str(video.frames), f"{float(video.end):.2f}") if i == 0 else ("", "", "")
                 table.add_row(*head, *row)
         return table

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from saccade.cli import console
-from saccade.cli.console import Json, whole
-from saccade.errors import UsageError, counted
+from saccade.cli.console import Json, int_range
+from saccade.errors import UsageError, pluralize
 
 MAX_FRAMES = 1000
 
@@ -17,15 +17,15 @@ MAX_FRAMES = 1000
 def scenes(
     out: Path,
     *,
-    n: Annotated[int, whole(1)] = 1000,
+    n: Annotated[int, int_range(1)] = 1000,
     size: str = "128",
-    seed: Annotated[int, whole(0)] = 0,
+    seed: Annotated[int, int_range(0)] = 0,
     format: Literal["coco", "voc", "yolo", "masks", "captions", "films"] = "coco",
     sprites: Path | None = None,
     objects: str = "3-8",
     apart: Annotated[bool, Parameter(negative=())] = False,
     combinations: Literal["all", "seen", "held-out"] = "all",
-    frames: Annotated[int, whole(2, MAX_FRAMES)] = 16,
+    frames: Annotated[int, int_range(2, MAX_FRAMES)] = 16,
     as_json: Json = False,
 ) -> None:
     """Write procedurally drawn scenes with exact annotations, to train or test this or any other tool.
@@ -83,8 +83,8 @@ def scenes(
         about = {"out": str(out), "format": format, "size": list(world.size), "seed": seed, "classes": world.classes}
         print(json.dumps({**about, **written}, ensure_ascii=False))
         return
-    counts = counted(written[unit], unit.removesuffix("s")), counted(written["objects"], "object")
-    console.line(console.stdout(), f"{out}: {counts[0]} with {counts[1]}, as {format}")
+    counts = pluralize(written[unit], unit.removesuffix("s")), pluralize(written["objects"], "object")
+    console.print_styled_line(console.stdout(), f"{out}: {counts[0]} with {counts[1]}, as {format}")
 
 
 def _size(said: str) -> tuple[int, int]:

@@ -11,17 +11,17 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from saccade.cli import console
-from saccade.cli.console import DeviceName, Json, whole
-from saccade.cli.interrupt import import_library
+from saccade.cli.console import DeviceName, Json, int_range
+from saccade.cli.interrupt import import_torch
 from saccade.cli.models import print_notes
-from saccade.errors import DataError, SaccadeError, UsageError, counted, printable
+from saccade.errors import DataError, SaccadeError, UsageError, pluralize, printable
 from saccade.options import OnError
 
 if TYPE_CHECKING:
     from saccade.tasks.match.approximate import NeighbourGraph
     from saccade.tasks.match.index import PictureIndex
     from saccade.tasks.match.search import Hit
-    from saccade.tasks.match.update import IndexUpdate
+    from saccade.tasks.match.update import IndexUpdater
 
 
 def search(
@@ -29,7 +29,7 @@ def search(
     pictures: Path,
     *,
     model: str = "matcher",
-    top: Annotated[int, whole(1)] = 10,
+    top: Annotated[int, int_range(1)] = 10,
     sheet: Path | None = None,
     index: Path | None = None,
     approximate: Annotated[bool, Parameter(negative=())] = False,
@@ -79,23 +79,23 @@ def search(
         As JSON: text, model, number of pictures, and the hits with path, score and similarity.
     """
     files = _check(text, pictures, sheet, index)
-    import_library()
-    from saccade.device import join
-    from saccade.tasks.known_classes import drawn_pictures_only
-    from saccade.tasks.match.approximate import usearch
-    from saccade.tasks.match.index import default_file
+    import_torch()
+    from saccade.device import init_device
+    from saccade.tasks.known_classes import synthetic_data_warning
+    from saccade.tasks.match.approximate import import_usearch
+    from saccade.tasks.match.index import default_index_file
     from saccade.tasks.match.search import score_meaning
     from saccade.tasks.match.search import search as ranked
-    from saccade.tasks.match.update import IndexUpdate
-    from saccade.tasks.public_loading import load_matching
+    from saccade.tasks.match.update import IndexUpdater
+    from saccade.tasks.public_loading import load_match_task
 
     if approximate:
-        usearch()  # raises where it is not installed
-    task = load_matching(model)
+        import_usearch()  # raises where it is not installed
+    task = load_match_task(model)
     print_notes(task)
-    place = join(device, "fp32")
+    place = init_device(device, "fp32")
     task.encode_texts([text])  # raises before any picture is read
-    update = IndexUpdate(task, default_file(model, pictures) if index is None else index, pictures, on_error)
+    update = IndexUpdater(task, default_index_file(model, pictures) if index is None else index, pictures, on_error)
     task.model.to(place.device)
     searched = _update(update, files)
     graph = _graph(searched, update.file) if approximate else None
@@ -107,8 +107,8 @@ def search(
         found |= {"score": score_meaning(task), "hits": [hit.to_dict() for hit in hits]}
         print(json.dumps(found, ensure_ascii=False))
     else:
-        _print(hits, (score_meaning(task), drawn_pictures_only(task)), sheet)
-    console.skipped(console.stderr(), update.skipped)
+        _print(hits, (score_meaning(task), synthetic_data_warning(task)), sheet)
+    console.print_skipped(console.stderr(), update.skipped)
 
 
 def _check(text: str, pictures: Path, sheet: Path | None, index: Path | None) -> list[Path]:
@@ -125,7 +125,7 @@ def _check(text: str, pictures: Path, sheet: Path | None, index: Path | None) ->
         raise DataError(f"{printable(pictures)} is a file: give the folder of the pictures to search")
     notes: list[str] = []
     files = find_images(pictures, notes=notes)
-    console.notes(notes)
+    console.print_stderr_notes(notes)
     for out in (sheet, index):
         if out is not None:
             output.check_writable(out, files)
@@ -136,16 +136,18 @@ def _check(text: str, pictures: Path, sheet: Path | None, index: Path | None) ->
     return files
 
 
-def _update(update: "IndexUpdate", files: Sequence[Path]) -> "PictureIndex":
+def _update(update: "IndexUpdater", files: Sequence[Path]) -> "PictureIndex":
     """The index of the files. Raises SaccadeError where none can be read."""
     from tqdm.auto import tqdm
 
     if update.replaced:
-        console.note(console.stderr(), f"{update.file} is by another model or another version of it: it is made anew")
+        console.print_note(
+            console.stderr(), f"{update.file} is by another model or another version of it: it is made anew"
+        )
     index = update.run(files, lambda missing: tqdm(missing, unit="pictures", delay=1, disable=None))
     if not len(index):
         raise SaccadeError(
-            f"none of {counted(len(files), 'picture')} could be read: {next(iter(update.skipped.values()))}"
+            f"none of {pluralize(len(files), 'picture')} could be read: {next(iter(update.skipped.values()))}"
         )
     return index
 
@@ -162,7 +164,7 @@ def _write_sheet(out: Path, folder: Path, hits: "Sequence[Hit]", text: str) -> N
     from saccade.tasks.match.sheet import LARGEST, contact_sheet
 
     if len(hits) > LARGEST:
-        console.note(console.stderr(), f"{out} shows the first {LARGEST} of {len(hits)} pictures")
+        console.print_note(console.stderr(), f"{out} shows the first {LARGEST} of {len(hits)} pictures")
     content = io.BytesIO()
     contact_sheet(folder, hits, text).save(content, "PNG")
     output.write_file(out, content.getvalue())
@@ -177,4 +179,4 @@ def _print(hits: "Sequence[Hit]", remarks: Sequence[str], sheet: Path | None) ->
     for remark in filter(None, remarks):
         stdout.print(remark, style="dim", soft_wrap=True)
     if sheet is not None:
-        console.line(stdout, "The sheet: ", (str(sheet), "bold"))
+        console.print_styled_line(stdout, "The sheet: ", (str(sheet), "bold"))

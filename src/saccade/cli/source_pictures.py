@@ -23,7 +23,7 @@ SEGMENTER = "shapes"
 
 
 @dataclass(frozen=True)
-class SourceOptions:
+class SourceImageOptions:
     """--image, --mask, --mask-of, --segmenter, --strength, --style, --style-strength and --invert."""
 
     image: Path | None = None
@@ -84,7 +84,7 @@ class SourceOptions:
         image = None if self.image is None else Original.read(self.image, self._mask())
         style = None if self.style is None else Original.read(self.style)
         for original in filter(None, (image, style)):
-            console.notes(original.notes)
+            console.print_stderr_notes(original.notes)
         if base is not None:
             _note_differences(base, image, style)
         return Originals(image, style)
@@ -142,7 +142,7 @@ class SourceOptions:
         return {"originals": originals, "strength": strength, "style_strength": style_strength, **inverted}
 
 
-def with_pictures(
+def fit_size_to_source(
     task: "AnyGenerateTask",
     originals: "Originals",
     base: "Settings | None",
@@ -174,7 +174,7 @@ def note_size(settings: "Settings", original: "Original") -> None:
     height, width = settings.size
     if (width, height) != original.image.size:
         own = f"{escape(original.name)}, {original.image.width} x {original.image.height} pixels"
-        console.note(console.stderr(), f"{own}, is painted at {width} x {height} pixels")
+        console.print_note(console.stderr(), f"{own}, is painted at {width} x {height} pixels")
 
 
 def note_steps(task: "PublicGenerateTask", settings: "Settings") -> None:
@@ -183,7 +183,7 @@ def note_steps(task: "PublicGenerateTask", settings: "Settings") -> None:
     if image is not None and image.use == "start":
         kind = type(task.model).__name__
         spent = f"a strength of {image.strength:g} spends {task.spent_steps(settings)} of {steps} steps"
-        console.note(console.stderr(), f"{kind}: {spent}")
+        console.print_note(console.stderr(), f"{kind}: {spent}")
 
 
 def _note_differences(base: "Settings", image: "Original | None", style: "Original | None") -> None:
@@ -191,9 +191,9 @@ def _note_differences(base: "Settings", image: "Original | None", style: "Origin
     for verb, before, original in (("start from", base.image, image), ("take the style of", base.style, style)):
         if before is not None and original is not None and before.digest != original.digest:
             of = f"{printable(before.name)}, {before.digest}"
-            console.note(
+            console.print_note(
                 stderr, f"the settings {verb} {of}; {escape(original.name)}, {original.digest}, is another picture"
             )
     if base.image is not None and image is not None and base.image.mask_digest != image.mask_digest:
         different = "the settings are of another mask" if base.image.mask_digest else "the settings have no mask"
-        console.note(stderr, different)
+        console.print_note(stderr, different)

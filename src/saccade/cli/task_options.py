@@ -13,13 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from saccade.cli.console import not_empty
 from saccade.errors import UsageError
-from saccade.tasks.registry import all_commands
+from saccade.tasks.registry import all_task_commands
 
 Kind = Literal["predict_options", "val_options"]
 OptionsType = TypeVar("OptionsType", bound=BaseModel)
 
 
-def parameters_of(options: type[BaseModel], group: str) -> list[inspect.Parameter]:
+def options_to_parameters(options: type[BaseModel], group: str) -> list[inspect.Parameter]:
     """A keyword parameter for each field, in a group of the help."""
     docstrings = _field_docstrings(options)
     parameters = []
@@ -48,16 +48,16 @@ def parameters_of(options: type[BaseModel], group: str) -> list[inspect.Paramete
 def task_parameters(kind: Kind) -> list[inspect.Parameter]:
     """The options of all tasks by name, grouped in the help by the tasks that have them."""
     tasks: dict[str, list[str]] = {}
-    for task in all_commands():
+    for task in all_task_commands():
         for name in getattr(task, kind).model_fields:
             tasks.setdefault(name, []).append(task.name)
     parameters: dict[str, inspect.Parameter] = {}
-    for task in all_commands():
+    for task in all_task_commands():
         for name in getattr(task, kind).model_fields:
             if name not in parameters:
                 *first, last = tasks[name]
                 group = f"Options of {', '.join(first)}{' and ' if first else ''}{last} models"
-                parameters |= {p.name: p for p in parameters_of(getattr(task, kind), group) if p.name == name}
+                parameters |= {p.name: p for p in options_to_parameters(getattr(task, kind), group) if p.name == name}
     return list(parameters.values())
 
 
@@ -82,7 +82,7 @@ def with_options(**sets: Sequence[inspect.Parameter]) -> Callable[[Callable[...,
     return decorate
 
 
-def build(options: type[OptionsType], given: Mapping[str, Any]) -> OptionsType:
+def build_options(options: type[OptionsType], given: Mapping[str, Any]) -> OptionsType:
     """An instance. Raises UsageError for a value that is out of range."""
     try:
         return options(**given)
@@ -93,24 +93,24 @@ def build(options: type[OptionsType], given: Mapping[str, Any]) -> OptionsType:
             raise together from error
         name = ".".join(map(str, first["loc"])).replace("_", "-")
         value = given[str(first["loc"][0])] if len(first["loc"]) == 1 else first["input"]  # as it was written
-        raise UsageError(f"--{name} {value}: {first_message(error)}") from error
+        raise UsageError(f"--{name} {value}: {first_error_message(error)}") from error
 
 
-def first_message(error: ValidationError) -> str:
+def first_error_message(error: ValidationError) -> str:
     """What is wrong with a value, to follow the value and a colon."""
     message = error.errors()[0]["msg"]
     return f"{message[:1].lower()}{message[1:]} (see saccade --help)"
 
 
-def options_of(task: Any, kind: Kind, given: Mapping[str, Any], model: str) -> Any:
+def options_for_task(task: Any, kind: Kind, given: Mapping[str, Any], model: str) -> Any:
     """The options of one task out of all that are given. Raises UsageError for an option that it does not have."""
     own = getattr(task, kind)
     for name in given:
         if name not in own.model_fields:
-            having = " or ".join(each.name for each in all_commands() if name in getattr(each, kind).model_fields)
+            having = " or ".join(each.name for each in all_task_commands() if name in getattr(each, kind).model_fields)
             option = name.replace("_", "-")
             raise UsageError(f"--{option} is an option of {having} models; {model} is a {task.name} model")
-    return build(own, given)
+    return build_options(own, given)
 
 
 def _text(_: Any, tokens: Sequence[cyclopts.Token]) -> str:

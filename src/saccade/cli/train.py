@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from cyclopts import Parameter
 
 from saccade.cli import console
-from saccade.cli.interrupt import import_library
-from saccade.cli.task_options import build, parameters_of, with_options
+from saccade.cli.interrupt import import_torch
+from saccade.cli.task_options import build_options, options_to_parameters, with_options
 from saccade.data.output import WriteError
 from saccade.errors import SaccadeError, UsageError, in_one_line
 from saccade.options import ClassDataOptions, DataOptions, Options
@@ -56,9 +56,9 @@ def train_command(task: TaskCommands) -> Callable[..., None]:
     """The function behind `saccade train NAME`; its signature and docstring are what cyclopts shows."""
 
     @with_options(
-        data=parameters_of(task.data_options, "Data"),
-        recipe=parameters_of(task.recipe, "Model and augmentation"),
-        config=parameters_of(TrainConfig, "Training"),
+        data=options_to_parameters(task.data_options, "Data"),
+        recipe=options_to_parameters(task.recipe, "Model and augmentation"),
+        config=options_to_parameters(TrainConfig, "Training"),
     )
     def train(
         *,
@@ -68,7 +68,11 @@ def train_command(task: TaskCommands) -> Callable[..., None]:
         recipe: dict[str, Any],
         config: dict[str, Any],
     ) -> None:
-        options = build(task.data_options, data), build(task.recipe, recipe), build(TrainConfig, config)
+        options = (
+            build_options(task.data_options, data),
+            build_options(task.recipe, recipe),
+            build_options(TrainConfig, config),
+        )
         run_training(task, prepare_run(name, resume, *options))
 
     train.__doc__ = task.help + _PARAMETERS
@@ -104,10 +108,10 @@ def restarted() -> bool:
 def run_training(task: TaskCommands, run: Run) -> None:
     """Train, and print the scores of the best weights."""
     begun = time.monotonic()  # reading the data is part of the time of a run
-    import_library()
+    import_torch()
     from saccade.data.dataset import alike_classes
     from saccade.device import is_main_process
-    from saccade.tasks.data_sheet import write_data_sheet
+    from saccade.tasks.data_sheet import write_sample_sheet
     from saccade.tasks.own_data import describe_split
     from saccade.train import train
     from saccade.train.log import format_scores
@@ -118,22 +122,24 @@ def run_training(task: TaskCommands, run: Run) -> None:
     datasets = (training_set, validation_set)
     opened = dict.fromkeys(note for dataset in datasets for note in dataset.notes)
     for note in opened:
-        console.note(stderr, note)
+        console.print_note(stderr, note)
     pretrained = load_pretrained(run.data.weights)
     trainable: Any = task.training()(*datasets, run.recipe, run.config.seed, pretrained)
     if isinstance(run.data, ClassDataOptions) and run.data.data is not None and run.data.data.exists():
         trainable.about["split"] = describe_split(*datasets, run.data)
     for alike in alike_classes(getattr(training_set, "classes", ())):
-        console.note(stderr, f"classes whose names are nearly the same: {alike}; give them one name if they are one")
+        console.print_note(
+            stderr, f"classes whose names are nearly the same: {alike}; give them one name if they are one"
+        )
     read = (note for dataset in datasets for note in dataset.notes if note not in opened)
     for note in dict.fromkeys((*read, *getattr(trainable, "notes", ()))):
-        console.note(stderr, note)
+        console.print_note(stderr, note)
     printed = _print_skipped(stderr, datasets, ({}, {}), task.items)
 
     def draw(folder: Path) -> list[str]:
         sheet = folder / DATA_SHEET
         try:
-            drawn = write_data_sheet(sheet, dict(zip(SPLITS, datasets, strict=True)), task)
+            drawn = write_sample_sheet(sheet, dict(zip(SPLITS, datasets, strict=True)), task)
         except WriteError:
             raise
         except Exception as error:  # a picture of the data is not worth a training
@@ -144,7 +150,7 @@ def run_training(task: TaskCommands, run: Run) -> None:
         scores = train(trainable, run.config, run.folder, run.resume, run.data, draw, begun)
     finally:  # too few samples may be the reason why it fails
         _print_skipped(stderr, datasets, printed, task.items)
-    console.line(stdout, f"{run.folder / 'model'}: {format_scores(scores) or 'no scores'}")
+    console.print_styled_line(stdout, f"{run.folder / 'model'}: {format_scores(scores) or 'no scores'}")
 
 
 def _print_skipped(
@@ -153,7 +159,7 @@ def _print_skipped(
     """Print what was left out of each data set and was not printed before; returns all that was left out."""
     for dataset, before in zip(datasets, printed, strict=True):
         new = {name: why for name, why in dataset.skipped.items() if name not in before}
-        console.skipped(stderr, new, items)
+        console.print_skipped(stderr, new, items)
     return [dict(dataset.skipped) for dataset in datasets]
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision
-from saccade.cli.interrupt import import_library
+from saccade.cli.interrupt import import_torch
 from saccade.cli.models import load_with_head
-from saccade.cli.task_options import options_of, task_parameters, with_options
-from saccade.language import set_labels
+from saccade.cli.task_options import options_for_task, task_parameters, with_options
+from saccade.language import set_label_translations
 from saccade.options import OnError
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 from saccade.tasks.commands import Evaluation, TaskCommands
-from saccade.tasks.registry import all_commands
+from saccade.tasks.registry import all_task_commands
 
 
 @with_options(options=task_parameters("val_options"))
@@ -31,20 +31,20 @@ def val(
     options: dict[str, Any],
 ) -> None:
     console.check_data(data)
-    from saccade.data.output import check_apart, output_errors, write_file
+    from saccade.data.output import check_outside_data, convert_os_errors, write_file
 
     if out is not None:
-        check_apart(out, data)
-    import_library()
-    from saccade.device import join
+        check_outside_data(out, data)
+    import_torch()
+    from saccade.device import init_device
     from saccade.tasks.public_loading import is_public_matcher
 
     task, commands = load_with_head(model, {"text"} if is_public_matcher(model) else ())
-    set_labels(task)
-    task_options = options_of(commands, "val_options", options, model)
-    place = join(device, precision)
+    set_label_translations(task)
+    task_options = options_for_task(commands, "val_options", options, model)
+    place = init_device(device, precision)
     out = out or Path("runs") / f"val-{task.name}"
-    with output_errors(out):
+    with convert_os_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     try:
         result = commands.evaluate(task, data, split, on_error, place, out, task_options)
@@ -56,14 +56,14 @@ def val(
     write_file(out / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1).encode())
     if result.rows:
         write_file(out / "pictures.csv", _table(result.rows).encode())
-    console.notes(result.notes)
+    console.print_stderr_notes(result.notes)
     if as_json:
         print(json.dumps(scores, ensure_ascii=False))
         return
-    console.line(console.stdout(), f"{task.name} on {result.scores['pictures']} pictures, {place}")
+    console.print_styled_line(console.stdout(), f"{task.name} on {result.scores['pictures']} pictures, {place}")
     _print_scores(result, commands)
     each = ", those of each picture in pictures.csv" if result.rows else ""
-    console.line(console.stdout(), f"Charts of the scores are in {out}{each}")
+    console.print_styled_line(console.stdout(), f"Charts of the scores are in {out}{each}")
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -86,16 +86,18 @@ def _print_scores(result: Evaluation, commands: TaskCommands) -> None:
     stdout = console.stdout()
     scores = {key: value for key, value in result.scores.items() if value is None or isinstance(value, float)}
     shown = {key: "n/a" if value is None else f"{value:.4f}" for key, value in scores.items()}
-    console.line(stdout, *(part for key, value in shown.items() for part in (f"{key} ", (value, "bold"), "  ")))
-    console.line(stdout, f"{commands.bars_title}:")
+    console.print_styled_line(
+        stdout, *(part for key, value in shown.items() for part in (f"{key} ", (value, "bold"), "  "))
+    )
+    console.print_styled_line(stdout, f"{commands.bars_title}:")
     scored = {label: score for label, score in result.bars.items() if score is not None}
     stdout.print(bars(list(scored), list(scored.values())))
-    console.skipped(stdout, result.scores["skipped"], commands.items)
+    console.print_skipped(stdout, result.scores["skipped"], commands.items)
 
 
 val.__doc__ = f"""Score a model on annotated pictures.
 
-{" ".join(task.evaluates for task in all_commands())}
+{" ".join(task.evaluates for task in all_task_commands())}
 
 Examples:
 

@@ -121,7 +121,7 @@ def _ends(gif: Path) -> bool:
         return file.read().rstrip(b"\0").endswith(b";")
 
 
-class FolderReader(FilmReader):
+class FrameFolderReader(FilmReader):
     """The pictures in a folder, in natural order, as a film.
 
     rate: frames per second where the pictures do not state it, as those of `write_film` do.

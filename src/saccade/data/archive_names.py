@@ -11,7 +11,7 @@ MAX_NAME, MAX_DEPTH = 1024, 64  # characters of a member's name, folders in it; 
 Kind = Literal["file", "folder", "link", "special file"]
 
 
-class Members:
+class ArchiveMembers:
     """The names of the files of an archive, checked one by one. label: of the archive.
 
     Attributes:

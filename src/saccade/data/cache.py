@@ -35,7 +35,7 @@ class Readable(Protocol):
     def __len__(self) -> int: ...
 
 
-class Arrays(torch.utils.data.Dataset):
+class InMemoryDataset(torch.utils.data.Dataset):
     """A decoded set in memory: uint8 pictures (n c y x), and a label or a mask for each.
 
     `data[i]` is (uint8 (c y x), target); `data[[i, j, ...]]` is a batch (uint8 (b c y x), (b ...)).
@@ -54,8 +54,9 @@ class Arrays(torch.utils.data.Dataset):
         return self.pictures[index], self.targets[index]
 
 
-class Streamed(torch.utils.data.Dataset):
-    """A set that is decoded when it is indexed; the same items and batches as `Arrays`. Several threads decode a batch.
+class StreamedDataset(torch.utils.data.Dataset):
+    """A set that is decoded when it is indexed; the same items and batches as `InMemoryDataset`. Several threads
+    decode a batch.
 
     names: of the pictures. decode: index -> uint8 picture (c y x) and its target. held: the first items, which are in
     memory and not decoded again. Raises DataError for a picture that cannot be read.
@@ -65,7 +66,7 @@ class Streamed(torch.utils.data.Dataset):
         self,
         names: Sequence[str],
         decode: Callable[[int], tuple[np.ndarray, np.ndarray]],
-        held: Arrays | None = None,
+        held: InMemoryDataset | None = None,
     ):
         self.names, self.decode, self.held = list(names), decode, held
 
@@ -89,7 +90,7 @@ class Streamed(torch.utils.data.Dataset):
         return pictures, targets
 
 
-class Memory:
+class MemoryCache:
     """uint8 arrays for the first of `count` items, as many as take at most `budget` bytes.
 
     shapes: of the arrays of an item. size: how many items they hold.
@@ -120,15 +121,15 @@ def to_arrays(
 ) -> tuple[UInt8[Tensor, "n c y x"], Int64[Tensor, "n"]]:
     """Decode a whole set: uint8 pictures at the model's input size, not normalized, and labels.
 
-    draft: see `prepare`. Unreadable pictures are left out and recorded in `dataset.skipped`, or raise, depending on
-    `dataset.on_error`.
+    draft: see `prepare_pictures`. Unreadable pictures are left out and recorded in `dataset.skipped`, or raise,
+    depending on `dataset.on_error`.
 
     Raises:
         DataError: an unreadable picture with on_error="fail"; a class without a readable picture.
     """
     size = 3 * preprocess.size[0] * preprocess.size[1]
-    arrays = prepare(dataset, preprocess, draft, budget=len(dataset) * size)
-    assert isinstance(arrays, Arrays)
+    arrays = prepare_pictures(dataset, preprocess, draft, budget=len(dataset) * size)
+    assert isinstance(arrays, InMemoryDataset)
     return arrays.pictures, arrays.targets
 
 
@@ -145,9 +146,9 @@ def drop_unreadable(dataset: ImageFolder) -> ImageFolder:
     return part
 
 
-def prepare(
+def prepare_pictures(
     dataset: ImageFolder, preprocess: Preprocess, draft: bool = False, budget: int = MEMORY_BUDGET
-) -> Arrays | Streamed:
+) -> InMemoryDataset | StreamedDataset:
     """The set at the model's input size. As many pictures as take at most `budget` bytes are decoded into memory, the
     others batch by batch.
 
@@ -157,7 +158,7 @@ def prepare(
     With on_error="skip", unreadable pictures are found beforehand, left out and recorded in `dataset.skipped`. With
     "fail" the first one raises, if it is in memory; else when it is decoded.
     """
-    memory = Memory(len(dataset), [(3, *preprocess.size)], budget)
+    memory = MemoryCache(len(dataset), [(3, *preprocess.size)], budget)
 
     def read(index: int) -> None:
         if index < memory.size:
@@ -168,7 +169,7 @@ def prepare(
     kept = read_all(dataset, read)
     _check_classes(dataset, kept)
     (pictures,) = memory.take(kept)
-    held = Arrays(pictures, dataset.labels[kept[: len(pictures)]])
+    held = InMemoryDataset(pictures, dataset.labels[kept[: len(pictures)]])
     if len(held) == len(kept):
         return held
     part = dataset.subset(kept) if len(kept) < len(dataset) else dataset
@@ -176,10 +177,14 @@ def prepare(
     return stream(part, preprocess, draft, held)
 
 
-def stream(dataset: ImageFolder, preprocess: Preprocess, draft: bool = False, held: Arrays | None = None) -> Streamed:
+def stream(
+    dataset: ImageFolder, preprocess: Preprocess, draft: bool = False, held: InMemoryDataset | None = None
+) -> StreamedDataset:
     """The set at the model's input size, decoded batch by batch but for the first items, which are held."""
     labels = dataset.labels.numpy()
-    return Streamed(dataset.names, lambda index: (_decode(dataset, index, preprocess, draft), labels[index]), held)
+    return StreamedDataset(
+        dataset.names, lambda index: (_decode(dataset, index, preprocess, draft), labels[index]), held
+    )
 
 
 def _decode(dataset: ImageFolder, index: int, preprocess: Preprocess, draft: bool) -> UInt8[np.ndarray, "c y x"]:
@@ -225,18 +230,18 @@ def prepare_readable(
     shape: tuple[int, int, int],
     decode: Callable[[int], UInt8[np.ndarray, "c y x"]],
     budget: int = MEMORY_BUDGET,
-) -> tuple[Arrays | Streamed, list[int]]:
+) -> tuple[InMemoryDataset | StreamedDataset, list[int]]:
     """What `decode` makes of every index of a set, the first in memory, as many as take at most `budget` bytes, the
     others decoded batch by batch; and the indices that could be decoded. The target of each is its place in the result.
 
     shape: of what `decode` returns. Raises DataError as `read_all_readable` does."""
-    memory = Memory(len(dataset), [shape], budget)
+    memory = MemoryCache(len(dataset), [shape], budget)
     kept = read_all_readable(dataset, label, lambda i: memory.put(i, decode(i)))
     (pictures,) = memory.take(kept)
-    held = Arrays(pictures, torch.arange(len(pictures)))
+    held = InMemoryDataset(pictures, torch.arange(len(pictures)))
     if len(held) == len(kept):
         return held, kept
-    return Streamed([dataset.names[i] for i in kept], lambda i: (decode(kept[i]), np.array(i)), held), kept
+    return StreamedDataset([dataset.names[i] for i in kept], lambda i: (decode(kept[i]), np.array(i)), held), kept
 
 
 def read_or_skip(dataset: Readable, index: int, read: Callable[[int], Result]) -> Result | None:

@@ -13,7 +13,7 @@ from functools import partial
 from saccade.data.files import escape, is_picture
 from saccade.data.split_names import split_role
 from saccade.data.tabular import PictureIndex, Table
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 # Headings without case and separators.
 LABEL_COLUMNS = (
@@ -47,7 +47,7 @@ class SeveralClasses(DataError):
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelColumns:
     """Where a table holds classes or splits. columns: their places. of: the class or split of a row; raises DataError,
     without the name of the row, if it has not exactly one. how: the assumption made, "" for none."""
 
@@ -67,22 +67,22 @@ def file_column(table: Table, index: PictureIndex, folder: str, role: str | None
     found = [i for i in found if 2 * sum(is_picture(str(values[i])) for values in rows) >= len(rows)] or found
     found = [i for i in found if _plain(table.columns[i]) in FILE_COLUMNS] or found
     if len({tuple(named[i]) for i in found}) > 1:
-        headings = some_of(escape(table.columns[i] or f"column {i + 1}") for i in found)
+        headings = shorten_list(escape(table.columns[i] or f"column {i + 1}") for i in found)
         raise UnknownColumns(f"names pictures in several columns ({headings}); {EXPECTED}")
     return found[0] if found else None
 
 
-def split_column(table: Table, taken: set[int]) -> Labels | None:
+def split_column(table: Table, taken: set[int]) -> LabelColumns | None:
     """The column with names of splits, or with 1 or true for those of one split (`is_valid`)."""
     for i, column in enumerate(table.columns):
         heading, values = _plain(column), _values(table, i)
         if i in taken or not values:
             continue
         if (heading in SPLIT_COLUMNS and any(map(split_role, values))) or _is_use(table, i):
-            return Labels([i], partial(_named_split, i))
+            return LabelColumns([i], partial(_named_split, i))
         role = split_role(heading.removeprefix("is")) if heading.startswith("is") else None
         if role is not None and all(value.casefold() in TRUE + FALSE for value in values):
-            return Labels([i], partial(_marked_split, i, role, "test" if role == "train" else "train"))
+            return LabelColumns([i], partial(_marked_split, i, role, "test" if role == "train" else "train"))
     return None
 
 
@@ -102,13 +102,15 @@ def _marked_split(column: int, role: str, others: str, row: Sequence[object]) ->
     return role if str(row[column]).strip().casefold() in TRUE else others
 
 
-def label_columns(table: Table, file: int, display: str, certain: bool = False) -> Labels:
+def label_columns(table: Table, file: int, display: str, certain: bool = False) -> LabelColumns:
     """Where the classes are. certain: whether different values in a single column are classes, too.
 
     Raises UnknownColumns, naming the table, if that is not certain."""
     columns, others = table.columns, [i for i in range(len(table.columns)) if i != file]
     named = any(columns) or len(columns) == 2
-    which = f"the columns {some_of(map(escape, columns), 6)}" if named else f"{len(columns)} columns without headings"
+    which = (
+        f"the columns {shorten_list(map(escape, columns), 6)}" if named else f"{len(columns)} columns without headings"
+    )
     fault = f"{display} has {which}"
     if any(OBJECT_COLUMNS.fullmatch(column.strip()) for column in columns):
         raise UnknownColumns(f"{fault}: it holds objects in pictures, not classes of pictures; {EXPECTED}")
@@ -121,7 +123,7 @@ def label_columns(table: Table, file: int, display: str, certain: bool = False) 
         raise UnknownColumns(f"{fault}: it holds texts, not classes of pictures; {EXPECTED}")
     rest = [i for i in others if _plain(columns[i]) not in SPLIT_COLUMNS and not _is_use(table, i)]
     if len(rest) > 1 and _one_hot(table, rest):
-        return Labels(
+        return LabelColumns(
             rest, lambda values: _marked(values, rest, columns), "one column for each class, of which one is 1"
         )
     if len(rest) == 1:
@@ -131,7 +133,7 @@ def label_columns(table: Table, file: int, display: str, certain: bool = False) 
             return _in_column(table, rest[0], f"classes are the column '{escape(heading)}'" if heading else "")
     if not named and _of_pets(table, file):
         how = "the classes are the names of the files, one for each class id of Oxford-IIIT Pet's lists"
-        return Labels(others, lambda values: _pet(values[file]), how)
+        return LabelColumns(others, lambda values: _pet(values[file]), how)
     raise UnknownColumns(f"{fault}: none is known to hold the class; {EXPECTED}")
 
 
@@ -156,7 +158,7 @@ def _pet(picture: object) -> str:
     return match[1] if (match := re.fullmatch(r"(\D.*)_\d+(?:\.\w+)?", stem)) else ""
 
 
-def known_classes(table: Table, file: int, classes: Container[str]) -> Labels | None:
+def known_class_column(table: Table, file: int, classes: Container[str]) -> LabelColumns | None:
     """The only column whose values are those classes, alone or among numbers, as those
     of boxes (Kaggle's ImageNet)."""
 
@@ -174,12 +176,12 @@ def known_classes(table: Table, file: int, classes: Container[str]) -> Labels | 
             return False
 
     found = [i for i in range(len(table.columns)) if i != file and table.rows and holds(i)]
-    return Labels(found, partial(label, found[0])) if len(found) == 1 else None
+    return LabelColumns(found, partial(label, found[0])) if len(found) == 1 else None
 
 
-def _in_column(table: Table, column: int, how: str = "") -> Labels:
+def _in_column(table: Table, column: int, how: str = "") -> LabelColumns:
     several = r"[|;,\s]" if _plain(table.columns[column]) in PLURALS else r"[|;]"
-    return Labels([column], lambda values: _class(values[column], several), how)
+    return LabelColumns([column], lambda values: _class(values[column], several), how)
 
 
 def _class(value: object, several: str) -> str:
@@ -200,7 +202,7 @@ def _class(value: object, several: str) -> str:
 def _marked(values: Sequence[object], columns: list[int], names: list[str]) -> str:
     marked = [i for i in columns if float(str(values[i]).strip() or 0) == 1]
     if len(marked) > 1:
-        several = some_of(escape(names[i]) for i in marked)
+        several = shorten_list(escape(names[i]) for i in marked)
         raise SeveralClasses(f"has {len(marked)} classes ({several}); one class a picture expected")
     if not marked:
         raise DataError("has no class; one class a picture expected")

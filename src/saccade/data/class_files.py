@@ -11,7 +11,7 @@ from saccade.errors import DataError
 SUFFIX = ".cls"
 
 
-def find(store: Store) -> ClassTables | None:
+def find_class_files(store: Store) -> ClassTables | None:
     """The set of a store in which half of the pictures or more have a class beside them; None for others."""
     classes = {name.removesuffix(SUFFIX): name for name in store.files if name.endswith(SUFFIX)}
     pictures = [name for name in store.files if is_picture(name)] if classes else []

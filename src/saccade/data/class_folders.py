@@ -14,8 +14,8 @@ from saccade.data.decoders import open_image
 from saccade.data.files import count_suffixes, escape, has_control_characters, is_picture, natural_key
 from saccade.data.images import pillow_warnings
 from saccade.data.split_names import folder_kind, sibling_roles
-from saccade.data.store import Store, join, relative_to
-from saccade.errors import DataError, some_of
+from saccade.data.store import Store, join_path, relative_to
+from saccade.errors import DataError, shorten_list
 
 PICTURES = ("images", "imgs", "jpegimages", "jpg", "jpeg", "png")  # folders that are no classes
 SAMPLE = 4  # pictures of two folders that are compared
@@ -25,7 +25,7 @@ LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".heic", ".heif")
 
 
 @dataclass
-class ClassPart:
+class ClassSplit:
     """The pictures of a split.
 
     Attributes:
@@ -45,7 +45,7 @@ class ClassPart:
     notes: list[str] = field(default_factory=list)
 
 
-class Tree:
+class FolderTree:
     """The folders of a store that hold pictures, directly or below."""
 
     def __init__(self, store: Store):
@@ -65,7 +65,7 @@ class Tree:
     def descend(self, folder: str) -> str:
         """The innermost folder around all pictures below `folder` that is not a split and holds folders of pictures."""
         while folder not in self.loose and len(names := self.below(folder)) == 1:
-            inner = join(folder, names[0])
+            inner = join_path(folder, names[0])
             beside = set(subfolders(self.store, folder)) - set(names)
             others = {each for each in beside if folder_kind(each) != "annotations"}
             around = folder_kind(names[0]) == "pictures" or len(set(sibling_roles(self.below(inner)).values())) > 1
@@ -76,7 +76,7 @@ class Tree:
 
 
 class SplitTable(Protocol):
-    def read(self) -> ClassPart: ...
+    def read(self) -> ClassSplit: ...
 
 
 @dataclass
@@ -96,14 +96,14 @@ class ClassFolders:
     def splits(self) -> list[str]:
         return list(self.folders)
 
-    def read(self, split: str | None = None) -> ClassPart:
+    def read(self, split: str | None = None) -> ClassSplit:
         """A split, or the whole set. Raises DataError for folders that are not those of classes."""
         if split in self.tables:
             return self.tables[split].read()
-        tree = Tree(self.store)
+        tree = FolderTree(self.store)
         top, inner = self.root, self.folders[split] if split and self.inner else None
         if split and not self.inner:
-            top = join(self.root, self.folders[split][0])
+            top = join_path(self.root, self.folders[split][0])
         root = tree.descend(top) if split else top
         part = _read(self.store, tree, root, inner)
         part.notes = [*self.notes, *part.notes]
@@ -112,18 +112,18 @@ class ClassFolders:
         return part
 
 
-def find(store: Store) -> ClassFolders:
+def find_class_folders(store: Store) -> ClassFolders:
     """The classes and splits of a set. Raises DataError if a folder may be a class or a split."""
-    tree = Tree(store)
+    tree = FolderTree(store)
     root = tree.descend("")
     names = tree.below(root)
     roles = sibling_roles(subfolders(store, root))
     if len(set(roles.values())) > 1 or (roles and not set(names) - set(roles)):
         unused = [name for name in names if name not in roles]
-        notes = [f"folders beside the splits are not used: {some_of(map(escape, unused))}"] if unused else []
+        notes = [f"folders beside the splits are not used: {shorten_list(map(escape, unused))}"] if unused else []
         return ClassFolders(store, root, {name: [name] for name in roles}, notes=notes)
     for name, role in roles.items():
-        if role == "train" and not tree.below(join(root, name)):
+        if role == "train" and not tree.below(join_path(root, name)):
             continue  # pictures of trains
         raise DataError(
             f"{_display(store, root)} holds the folder '{escape(name)}' beside {_some(n for n in names if n != name)}: "
@@ -133,11 +133,11 @@ def find(store: Store) -> ClassFolders:
     return ClassFolders(store, root, inside, inner=bool(inside), notes=[] if inside else _alike(store, tree, root))
 
 
-def _alike(store: Store, tree: Tree, root: str) -> list[str]:
+def _alike(store: Store, tree: FolderTree, root: str) -> list[str]:
     """A note on class folders that all hold the same folders, which may be the classes. Raises DataError for those of
     one name with numbers (`fold1`, `fold2`): these are parts of a set."""
     names = tree.below(root)
-    inner_of = {name: tree.below(join(root, name)) for name in names}
+    inner_of = {name: tree.below(join_path(root, name)) for name in names}
     if names and all(len(n) == 1 and below and {b[0] for b in below} == {n} for n, below in inner_of.items()):
         raise DataError(
             f"the folders {_some(names)} of {_display(store, root)} are the first letters of those in them "
@@ -152,13 +152,13 @@ def _alike(store: Store, tree: Tree, root: str) -> list[str]:
     return [f"{text}; the former were read as classes"]
 
 
-def _splits_inside(store: Store, tree: Tree, root: str) -> dict[str, list[str]]:
+def _splits_inside(store: Store, tree: FolderTree, root: str) -> dict[str, list[str]]:
     """Role -> the names of its folders, if every class has splits inside. Raises DataError if only some have."""
     found: dict[str, list[str]] = {}
     divided: list[str] = []
     names = tree.below(root)
     for name in names:
-        folder = join(root, name)
+        folder = join_path(root, name)
         below = tree.below(folder)
         roles = sibling_roles(below)
         if len(set(roles.values())) < 2 and (not roles or set(below) - set(roles)):
@@ -180,7 +180,7 @@ def _splits_inside(store: Store, tree: Tree, root: str) -> dict[str, list[str]]:
     return {role: found[role] for role in ("train", "val", "test") if role in found}
 
 
-def _read(store: Store, tree: Tree, root: str, inner: list[str] | None) -> ClassPart:
+def _read(store: Store, tree: FolderTree, root: str, inner: list[str] | None) -> ClassSplit:
     """The class folders in `root`. inner: the only folders inside them to be read."""
     where, names = _display(store, root), subfolders(store, root)
     loose = tree.loose.get(root, [])
@@ -207,7 +207,7 @@ def _read(store: Store, tree: Tree, root: str, inner: list[str] | None) -> Class
         if not files[name]
     }
     by_class = {name: sorted(files[name], key=natural_key) for name in names if files[name]}
-    return ClassPart(where, root, by_class, empty)
+    return ClassSplit(where, root, by_class, empty)
 
 
 def _in_names(loose: list[str]) -> str:
@@ -249,10 +249,10 @@ def _display(store: Store, root: str) -> str:
 
 
 def _some(names: Iterable[str]) -> str:
-    return some_of(map(escape, names))
+    return shorten_list(map(escape, names))
 
 
-def check_classes(store: Store, part: ClassPart) -> None:
+def check_classes(store: Store, part: ClassSplit) -> None:
     """Raises DataError if folders hold masks of pictures: side by side in each (`rural/images`, `rural/masks`), or one
     those of another, with the same names (without that of the folder) and sizes, in a few colours."""
     stems: dict[str, dict[str, str]] = {}
@@ -269,12 +269,12 @@ def check_classes(store: Store, part: ClassPart) -> None:
         same = list(own)[:SAMPLE]
         if len(same) < SAMPLE or any(own[stem].lower().endswith(LOSSY) for stem in same):
             continue
-        masks = [_look(store, join(part.root, own[stem])) for stem in same]
+        masks = [_look(store, join_path(part.root, own[stem])) for stem in same]
         if any(mask is None or mask[1] > FEW for mask in masks):
             continue
         for other, pictures in stems.items():
             if other != name and own.keys() <= pictures.keys():
-                looks = [_look(store, join(part.root, pictures[stem])) for stem in same]
+                looks = [_look(store, join_path(part.root, pictures[stem])) for stem in same]
                 if all(look is not None and mask is not None and look[0] == mask[0] and look[1] >= MANY
                        for look, mask in zip(looks, masks, strict=True)):  # fmt: skip
                     raise DataError(

@@ -4,21 +4,21 @@ import re
 from collections.abc import Container, Mapping
 from pathlib import PurePosixPath
 
-from saccade.data.class_folders import ClassPart
-from saccade.data.class_tables import ClassTables, Row, candidates
+from saccade.data.class_folders import ClassSplit
+from saccade.data.class_tables import ClassTables, Row, candidate_tables
 from saccade.data.files import escape, natural_key
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, join, parent_folder, read_text
+from saccade.data.store import Store, join_path, parent_folder, read_text
 from saccade.data.tabular import TEXT_SUFFIXES, PictureIndex
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 
-def find_lists(store: Store, part: ClassPart) -> ClassTables | None:
+def find_split_lists(store: Store, part: ClassSplit) -> ClassTables | None:
     """The pictures of class folders by text files that are named like splits and list them (`train.txt`), or by
     CUB's two: `images.txt` numbers them, and `train_test_split.txt` says of each number whether it is for training."""
-    names = [name for name in candidates(store) if split_role(PurePosixPath(name).stem) is not None]
+    names = [name for name in candidate_tables(store) if split_role(PurePosixPath(name).stem) is not None]
     names = [name for name in names if name.lower().endswith((".csv", *TEXT_SUFFIXES))]
-    class_of = {join(part.root, file): name for name, files in part.by_class.items() for file in files}
+    class_of = {join_path(part.root, file): name for name, files in part.by_class.items() for file in files}
     index = PictureIndex(store)
     parts: dict[str, list[Row]] = {}
     files, problems = list[str](), dict[str, str]()
@@ -40,7 +40,7 @@ def find_lists(store: Store, part: ClassPart) -> ClassTables | None:
     if not files:
         return None
     parts, divisions = _first_division(parts)
-    notes = [f"splits read from {some_of(map(escape, files))} of {store.label}", *divisions]
+    notes = [f"splits read from {shorten_list(map(escape, files))} of {store.label}", *divisions]
     unlisted = set(class_of).difference(row.picture for rows in parts.values() for row in rows)
     if unlisted:
         notes.append(f"{len(unlisted)} pictures are in no list of a split and are not used")
@@ -59,15 +59,15 @@ def _first_division(parts: dict[str, list[Row]]) -> tuple[dict[str, list[Row]], 
         return parts, []
     first = divisions[min(divisions, key=lambda number: (-roles[number], natural_key(number)))]
     return first, [
-        f"{len(divisions)} divisions of the same pictures are listed, and {some_of(map(escape, first))} were taken; "
-        "to use another, move these lists out of the folder"
+        f"{len(divisions)} divisions of the same pictures are listed, and {shorten_list(map(escape, first))} were "
+        "taken; to use another, move these lists out of the folder"
     ]
 
 
 def _numbered(store: Store, name: str, index: PictureIndex, class_of: Mapping[str, str]) -> list[tuple[str, Row]]:
     """The split of each picture of a `train_test_split.txt`; none if it, or the `images.txt` beside it, is something
     else. Raises DataError for a number that is in one of them only, or twice."""
-    numbered = join(parent_folder(name), "images.txt")
+    numbered = join_path(parent_folder(name), "images.txt")
     if numbered not in store.files:
         return []
     pictures, splits = (

@@ -14,13 +14,13 @@ from saccade.data.folders import ImageFolder
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.transforms import select
 from saccade.data.segments import IGNORE_INDEX
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 BACKGROUND = "background"
 NOTHING = (BACKGROUND, "void", "null", "unlabeled", "unlabelled")  # names of "no class", for class 0 only
 
 
-def keep_pictures(data: ImageFolder, kept: Sequence[str], labels: Sequence[str] | None = None) -> ImageFolder:
+def keep_classes(data: ImageFolder, kept: Sequence[str], labels: Sequence[str] | None = None) -> ImageFolder:
     """The pictures of the classes `kept`.
 
     labels: names in label order; default: `kept`. Raises DataError for a class that the set does not have, and for
@@ -42,10 +42,10 @@ class _Subset(DerivedSet):
         self._index = [index[name] if name in kept else None for name in whole.classes]
 
 
-class ObjectSubset(_Subset):
+class ObjectClassSubset(_Subset):
     """An `ObjectSet` with the objects of the classes `kept`; pictures without one stay, as background.
 
-    labels: as in `keep_pictures`."""
+    labels: as in `keep_classes`."""
 
     def __init__(self, whole: Any, kept: Sequence[str], labels: Sequence[str] | None = None):
         super().__init__(whole, kept, labels)
@@ -59,7 +59,7 @@ class ObjectSubset(_Subset):
         return replace(rest, labels=labels[labels >= 0])
 
 
-class SegmentSubset(_Subset):
+class SegmentClassSubset(_Subset):
     """A `SegmentSet` with the classes `kept`. To train on, all others are the background: the set's own first class, or
     a new one.
 
@@ -84,6 +84,6 @@ def _checked(data: Any, kept: Sequence[str], labels: Sequence[str] | None) -> li
     for name in kept:
         if name not in data.classes:
             raise DataError(
-                f"{data.label} has no class '{escape(name)}'; it has {some_of(map(escape, data.classes), 20)}"
+                f"{data.label} has no class '{escape(name)}'; it has {shorten_list(map(escape, data.classes), 20)}"
             )
     return list(dict.fromkeys(kept) if labels is None else labels)

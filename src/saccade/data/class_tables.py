@@ -15,16 +15,16 @@ from saccade.data.class_columns import (
     SeveralClasses,
     UnknownColumns,
     file_column,
-    known_classes,
+    known_class_column,
     label_columns,
     split_column,
 )
-from saccade.data.class_folders import ClassPart
+from saccade.data.class_folders import ClassSplit
 from saccade.data.files import escape, has_control_characters, is_picture, natural_key
 from saccade.data.split_names import is_trainval, split_role
 from saccade.data.store import Store, parent_folder, relative_to
-from saccade.data.tabular import SUFFIXES, TEXT_SUFFIXES, PictureIndex, load
-from saccade.errors import DataError, some_of
+from saccade.data.tabular import SUFFIXES, TEXT_SUFFIXES, PictureIndex, load_table
+from saccade.errors import DataError, shorten_list
 
 MOST_TABLES = 64  # files of a set that are looked at
 FEWEST = 4  # pictures with a class each, of which none is another's
@@ -64,21 +64,21 @@ class ClassTables:
         for split, rows in self.parts.items():
             self.parts[split] = [replace(row, label=names.get(row.label, row.label)) for row in rows]
 
-    def read(self, split: str | None = None) -> ClassPart:
+    def read(self, split: str | None = None) -> ClassSplit:
         """A split, or the only one."""
         by_class: dict[str, list[str]] = {}
         for row in self.parts[split or next(iter(self.parts))]:
             by_class.setdefault(row.label, []).append(relative_to(self.root, row.picture))
         ordered = {name: sorted(by_class[name], key=natural_key) for name in sorted(by_class, key=natural_key)}
         label = self.store.label + (f", {split}" if split else "")
-        return ClassPart(label, self.root, ordered, {}, self.problems, list(self.notes))
+        return ClassSplit(label, self.root, ordered, {}, self.problems, list(self.notes))
 
 
-def find(store: Store, only: str | None = None) -> tuple[ClassTables | None, dict[str, DataError]]:
+def find_class_tables(store: Store, only: str | None = None) -> tuple[ClassTables | None, dict[str, DataError]]:
     """The set of the tables of a store, None if there are none, and what is wrong with each that is not used.
 
     only: the one table to read; then what is wrong with it is raised as DataError."""
-    names, found = [only] if only else candidates(store), list[_Read]()
+    names, found = [only] if only else candidate_tables(store), list[_Read]()
     faults, unknown = dict[str, DataError](), dict[str, DataError]()
     index = PictureIndex(store) if names else None
     for name in names:
@@ -109,7 +109,7 @@ def find_for_split(store: Store, folder: str, classes: Container[str]) -> ClassT
     """The classes of the pictures in the folder of a split, from a table that has a column of those classes; None
     without one."""
     index, found = PictureIndex(store), list[_Read]()
-    for name in candidates(store):
+    for name in candidate_tables(store):
         with suppress(DataError):
             read = _read(store, index, name, certain=False, classes=classes, role=split_role(folder))
             read.rows = [("", row) for _, row in read.rows if row.picture.startswith(f"{folder}/")]
@@ -117,7 +117,7 @@ def find_for_split(store: Store, folder: str, classes: Container[str]) -> ClassT
     return _joined(store, found, f"{folder}/") if found else None
 
 
-def candidates(store: Store) -> list[str]:
+def candidate_tables(store: Store) -> list[str]:
     """Files that may be tables, text files last, without those that are of one picture."""
     names = [n for n in store.files if n.lower().endswith(SUFFIXES) and not PurePosixPath(n).name.startswith(".")]
     stems = {splitext(name)[0] for name in store.files if is_picture(name)} if names else set()
@@ -164,7 +164,7 @@ def _joined(store: Store, found: list["_Read"], folder: str = "") -> ClassTables
         notes.append(f"{len(unnamed)} pictures have no row in a table and are not used, such as {escape(unnamed[0])}")
     root = parent_folder(files[0]) if len(files) == 1 else ""
     root = root if all(name.startswith(f"{root}/") for name in first) else ""
-    notes.insert(0, f"classes read from {some_of(map(escape, files))} of {store.label}")
+    notes.insert(0, f"classes read from {shorten_list(map(escape, files))} of {store.label}")
     return ClassTables(store, root, files, parts, problems, notes)
 
 
@@ -193,7 +193,7 @@ def _read(
     result = _Read(name)
     if "submission" in PurePosixPath(name).stem.lower() and not certain:
         return result
-    table, folder = load(store, name, index), parent_folder(name)
+    table, folder = load_table(store, name, index), parent_folder(name)
     if len(table.columns) == 1 and not certain:  # a list
         return result
     role = role or split_role(name) or split_role(folder)
@@ -207,7 +207,7 @@ def _read(
         return result
     if classes is None:
         labels = label_columns(table, file, escape(store.full_name(name)), certain or split_role(name) is not None)
-    elif (known := known_classes(table, file, classes)) is not None:
+    elif (known := known_class_column(table, file, classes)) is not None:
         labels = known
     else:
         return result
@@ -216,7 +216,7 @@ def _read(
     others = [c for i, c in enumerate(table.columns) if c and i not in read]
     result.notes = [f"{escape(name)}: {labels.how}"] if labels.how else []
     if others:
-        result.notes.append(f"columns of {escape(name)} that are not read: {some_of(map(escape, others), 8)}")
+        result.notes.append(f"columns of {escape(name)} that are not read: {shorten_list(map(escape, others), 8)}")
     splits: dict[str, tuple[str, str]] = {}  # picture -> its split, and where it says so
     several: list[str] = []
     for line, values in table.rows:

@@ -59,7 +59,7 @@ def alike_classes(classes: Sequence[str]) -> list[str]:
     return [" = ".join(map(escape, group)) for group in groups.values() if len(group) > 1]
 
 
-def reading_notes(picture: Picture) -> list[str]:
+def partial_read_notes(picture: Picture) -> list[str]:
     """Notes of a set on a picture of whose file a part is not used: bits, of which other pictures may use more, and
     frames or pages."""
     parts = (PARTLY_USED.partition("{")[0], "its first frame was taken")
@@ -105,7 +105,7 @@ class ParsedSet(Generic[Item]):
     notes: list[str] = field(default_factory=list)
 
 
-def others_beside(store: Store, names: Collection[str], taken: Collection[str] = ()) -> list[str]:
+def unlisted_pictures(store: Store, names: Collection[str], taken: Collection[str] = ()) -> list[str]:
     """Pictures in the folders of `names` that are neither one of these nor of `taken`."""
     folders, known = {parent_folder(name) for name in names}, {*names, *taken}
     return [n for n in store.files if parent_folder(n) in folders and n not in known and store.is_picture(n)]
@@ -158,7 +158,7 @@ class AnnotatedFiles:
         """The picture, upright. `at_least`: see `read_image`. Raises DataError if it cannot be read."""
         name = self._pictures[index].name
         picture = read_image(self._store.read(name), name=self._store.full_name(name), at_least=at_least)
-        for note in reading_notes(picture):
+        for note in partial_read_notes(picture):
             self._note(note)
         return picture
 

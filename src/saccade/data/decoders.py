@@ -7,7 +7,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, features
 
-from saccade.data.files import escape, foreign_content
+from saccade.data.files import escape, placeholder_kind
 from saccade.errors import DataError, in_one_line, install_hint
 
 # Other decoders of Pillow, some forty, are never used: several are old and little tested. MPO (phones, stereo
@@ -40,7 +40,7 @@ def open_image(source: Path | bytes | IO[bytes], display: str, notes: list[str] 
             return _open_heif(file, display)
         if start.startswith(TIFF_MARKS):
             return _open_tiff(file, display, [] if notes is None else notes)
-        if what := foreign_content(start):
+        if what := placeholder_kind(start):
             raise DataError(f"{display} {what}") from None
         raise
 

@@ -27,7 +27,7 @@ REASONS = {
 }
 
 
-class Turn(NamedTuple):
+class ExifTurn(NamedTuple):
     """turned: the annotation is of the stored pixels, and is to be turned with its picture. note: what was done or
     assumed, "" for nothing."""
 
@@ -58,18 +58,18 @@ class ExifPolicy:
         self._default: tuple[str, str] | None = None if exif == "auto" else (exif, "given")
         self._lock = Lock()
 
-    def turn(self, orientation: int, stored: Size, annotated: Size | None) -> Turn:
+    def turn(self, orientation: int, stored: Size, annotated: Size | None) -> ExifTurn:
         """For one picture. orientation: EXIF's 1..8. stored: (height, width) in its file. annotated: if known."""
         if orientation == 1:
-            return Turn(False)
-        known = by_size(orientation, stored, annotated)
+            return ExifTurn(False)
+        known = matches_stored_size(orientation, stored, annotated)
         if known is not None:
-            return Turn(known, TURNED if known else "")
+            return ExifTurn(known, TURNED if known else "")
         with self._lock:
             if self._default is None:
                 self._default = self._by_others()
         kept, reason = self._default
-        return Turn(kept == "stored", UNKNOWN + REASONS[reason].format(kept))
+        return ExifTurn(kept == "stored", UNKNOWN + REASONS[reason].format(kept))
 
     def _by_others(self) -> tuple[str, str]:
         """From the headers of the pictures whose size says it."""
@@ -81,7 +81,7 @@ class ExifPolicy:
                 stored, orientation = read_size(self._store.read(name), name)
             except DataError:
                 continue
-            known = by_size(orientation, stored, annotated)
+            known = matches_stored_size(orientation, stored, annotated)
             found += [] if known is None else [known]
             if len(found) == ENOUGH:
                 break
@@ -90,7 +90,7 @@ class ExifPolicy:
         return "upright", "assumed"
 
 
-def by_size(orientation: int, stored: Size, annotated: Size | None) -> bool | None:
+def matches_stored_size(orientation: int, stored: Size, annotated: Size | None) -> bool | None:
     """Whether an annotation is of the stored pixels, by its size; None if that does not say it."""
     if orientation <= 4 or stored[0] == stored[1] or annotated not in (stored, stored[::-1]):
         return None

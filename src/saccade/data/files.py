@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from saccade.errors import DataError, in_one_line, printable, some_of
+from saccade.errors import DataError, in_one_line, printable, shorten_list
 
 PICTURE_SUFFIX = re.compile(
     r"\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp|dib|tiff?|p[pgbn]m|avif|hei[cf]|hif)$", re.IGNORECASE
@@ -78,7 +78,7 @@ FOREIGN: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 
 
-def foreign_content(start: bytes) -> str:
+def placeholder_kind(start: bytes) -> str:
     """What stands in place of a file that was never fetched, by its first bytes; "" if nothing is known."""
     return next((what for pattern, what in FOREIGN if pattern.match(start)), "")
 
@@ -109,7 +109,7 @@ def check_file(path: Path) -> Path:
             raise DataError(f"{escape(path)} is a folder; a picture file was expected")
         if path.exists():
             raise DataError(f"{escape(path)} is not a regular file; a picture file was expected")
-        problem = missing(path)
+        problem = missing_path_message(path)
     except (OSError, ValueError) as error:  # no permission, a null byte, a name too long
         if isinstance(error, DataError):
             raise
@@ -118,7 +118,7 @@ def check_file(path: Path) -> Path:
 
 
 @dataclass
-class Walked:
+class WalkReport:
     """What is to be said of a folder that was searched. outside: links that lead out of it. closed: folders that may
     not be entered, with the reason. runs: folders of training runs that were left out."""
 
@@ -140,10 +140,10 @@ class Walked:
     def notes(self) -> list[str]:
         found = []
         if self.outside:
-            names = some_of(map(escape, self.outside))
+            names = shorten_list(map(escape, self.outside))
             found.append(f"{len(self.outside)} links lead out of the folder and were followed: {names}")
         if self.closed:
-            names = some_of(f"{escape(name)} ({reason})" for name, reason in self.closed.items())
+            names = shorten_list(f"{escape(name)} ({reason})" for name, reason in self.closed.items())
             found.append(f"{len(self.closed)} folders could not be entered and are left out: {names}")
         return [*found, *self.run_notes]
 
@@ -153,16 +153,19 @@ class Walked:
         if not self.runs:
             return []
         what = f"{len(self.runs)} folders of runs" if len(self.runs) > 1 else "1 folder of a run"
-        was, names = "were" if len(self.runs) > 1 else "was", some_of(map(escape, sorted(self.runs, key=natural_key)))
+        was, names = (
+            "were" if len(self.runs) > 1 else "was",
+            shorten_list(map(escape, sorted(self.runs, key=natural_key))),
+        )
         return [f"{what} of Saccade inside the set {was} left out: {names}"]
 
 
-def walk(folder: Path, walked: Walked | None = None, runs: bool = True) -> Iterator[tuple[str, list[str]]]:
+def walk(folder: Path, walked: WalkReport | None = None, runs: bool = True) -> Iterator[tuple[str, list[str]]]:
     """(relative folder, file names) for a folder and its subfolders; links are followed, each folder once.
 
     Pipes, devices and sockets are skipped: reading them may block. Broken links are included, so that reading reports
     them. walked: what was met is added. runs: whether to enter folders of training runs below `folder`."""
-    walked = Walked() if walked is None else walked
+    walked = WalkReport() if walked is None else walked
     top = os.path.realpath(folder)
 
     def closed(error: OSError) -> None:
@@ -228,7 +231,7 @@ def count_suffixes(names: Iterable[str]) -> str:
 
 
 def _pictures_in(folder: Path, skipped: dict[str, str] | None, notes: list[str]) -> list[Path]:
-    walked = Walked()
+    walked = WalkReport()
     files = [f"{at}/{name}" if at else name for at, names in walk(folder, walked, runs=False) for name in names]
     for name, reason in walked.closed.items():
         if skipped is None:
@@ -251,7 +254,7 @@ def _matching(pattern: str, also: Callable[[str], bool] | None) -> list[Path]:
     return pictures
 
 
-def missing(path: Path) -> str:
+def missing_path_message(path: Path) -> str:
     """Message for a `path` that does not exist, with the most similar name in its folder."""
     text = str(path)
     if re.match(r"[a-z]+:/", text):

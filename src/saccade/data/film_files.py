@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from saccade.data.decoders import FORMATS, decode_error
-from saccade.data.files import check_file, escape, is_picture, is_video, missing, natural_key
+from saccade.data.files import check_file, escape, is_picture, is_video, missing_path_message, natural_key
 from saccade.data.film_writers import EXIF_IFD, UNICODE, USER_COMMENT, VideoWriter, gif_bytes, webp_bytes
 from saccade.data.images import pillow_warnings
 from saccade.data.output import atomic_folder, check_writable, write_file
@@ -61,7 +61,7 @@ def write_film(out: Path, frames: Sequence[Image.Image], rate: Fraction, paramet
         out: the suffix sets the format; a folder of PNGs without one.
         frames: at least one, all of one size.
         rate: frames per second.
-        parameters: text that `read_parameters` reads back.
+        parameters: text that `read_embedded_settings` reads back.
 
     Raises UsageError and DataError as `check_film_name`, and DataError for no frames, for frames of several sizes, and
     if the film cannot be written (the disk is full), SaccadeError for an MP4 without PyAV."""
@@ -82,7 +82,7 @@ def write_film(out: Path, frames: Sequence[Image.Image], rate: Fraction, paramet
         _write_folder(out, frames, rate, parameters)
 
 
-def read_parameters(file: Path) -> str | None:
+def read_embedded_settings(file: Path) -> str | None:
     """The text of the settings of a film or picture: of an MP4, MOV, MKV, WebM or AVI by its tags, of a picture, or of
     the first picture in a folder. None if there is none.
 
@@ -105,7 +105,7 @@ def frame_files(folder: Path) -> list[Path]:
     try:
         names = [entry.name for entry in os.scandir(folder) if is_picture(entry.name) and entry.is_file()]
     except FileNotFoundError as error:
-        raise DataError(missing(folder)) from error
+        raise DataError(missing_path_message(folder)) from error
     except OSError as error:
         raise DataError(f"{escape(folder)} cannot be opened ({error.strerror})") from error
     if not names:

@@ -17,10 +17,10 @@ from typing import Literal
 
 from PIL import Image
 
-from saccade.data.animation_reader import AnimationReader, FolderReader
+from saccade.data.animation_reader import AnimationReader, FrameFolderReader
 from saccade.data.files import escape, is_picture
 from saccade.data.images import Picture
-from saccade.data.video import FilmReader, Moment, VideoReader
+from saccade.data.video import FilmReader, LazyFrame, VideoReader
 from saccade.errors import DataError
 
 UNTIMED_RATE = Fraction(10)  # frames per second of folders that do not state theirs
@@ -60,7 +60,7 @@ def open_film(source: Path, on_error: Literal["skip", "fail"] = "skip", rate: Fr
 
     Raises DataError if it cannot be read, SaccadeError for a video without PyAV."""
     if source.is_dir():
-        return FolderReader(source, on_error, rate)
+        return FrameFolderReader(source, on_error, rate)
     return AnimationReader(source, on_error) if is_picture(source.name) else VideoReader(source, on_error)
 
 
@@ -73,11 +73,11 @@ def read_film(source: Path, count: int | None = None, rate: Fraction = UNTIMED_R
         return FilmFrames(pictures, times, max(end, times[-1]), film.rate, film.name, list(film.notes))
 
 
-def resampled(film: FilmReader, rate: Fraction, start: Fraction = Fraction(0)) -> Iterator[Picture]:
+def resample_frames(film: FilmReader, rate: Fraction, start: Fraction = Fraction(0)) -> Iterator[Picture]:
     """The pictures at start, start + 1 / rate, ... until the film ends; start is in seconds from its first frame. One
     picture is in memory at a time. Raises DataError for a frame that lasts for more than MOST_REPEATS of them."""
     moment, first = start + min(1 / film.rate, 1 / rate) / 2, Fraction(0)
-    shown: Moment | None = None
+    shown: LazyFrame | None = None
 
     def until(end: Fraction) -> Iterator[Picture]:
         nonlocal moment

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import GifImagePlugin, Image, ImageChops
 
 from saccade.data.files import escape
-from saccade.data.output import publish, temporary_file
+from saccade.data.output import move_into_place, temporary_file
 from saccade.data.video import pyav
 from saccade.errors import DataError, in_one_line
 
@@ -148,7 +148,7 @@ class VideoWriter:
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
-            publish(self._place, self.out)
+            move_into_place(self._place, self.out)
         except (self._av.FFmpegError, OSError, DataError) as error:
             self.drop()
             if isinstance(error, DataError):

@@ -12,18 +12,18 @@ import torch
 
 from saccade.data import class_files, class_folders, class_lists, class_tables
 from saccade.data.class_columns import EXPECTED, SeveralClasses
-from saccade.data.class_folders import ClassFolders, ClassPart, Tree, check_classes
+from saccade.data.class_folders import ClassFolders, ClassSplit, FolderTree, check_classes
 from saccade.data.class_tables import ClassTables
-from saccade.data.dataset import check_on_error, reading_notes
+from saccade.data.dataset import check_on_error, partial_read_notes
 from saccade.data.files import escape
 from saccade.data.formats import FILES, NO_CLASSES
 from saccade.data.images import Picture, read_image
-from saccade.data.recognise import describe, recognise, without_suffix
+from saccade.data.recognise import describe_formats, missing_suffix_note, recognise_formats
 from saccade.data.split_names import splits_by_role
 from saccade.data.splitting import random_split, select_split, split_train_val
-from saccade.data.store import Store, join, open_store
+from saccade.data.store import Store, join_path, open_store
 from saccade.data.tabular import SUFFIXES
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 from saccade.options import OnError
 
 ClassLayout = ClassFolders | ClassTables
@@ -75,20 +75,20 @@ class ImageFolder(torch.utils.data.Dataset):
         counts = torch.tensor([len(part.by_class.get(c, ())) for c in self.classes])
         self.labels = torch.arange(len(self.classes)).repeat_interleave(counts)
 
-    def _choose_classes(self, part: ClassPart, classes: Sequence[str] | None) -> list[str]:
+    def _choose_classes(self, part: ClassSplit, classes: Sequence[str] | None) -> list[str]:
         found = list(part.by_class)
         if classes is not None:
             extra = [name for name in found if name not in classes]
             lacking = [name for name in classes if name not in found]
             if extra or not found:
                 difference = [
-                    f"{what} {some_of(map(escape, names), 8)}"
+                    f"{what} {shorten_list(map(escape, names), 8)}"
                     for what, names in (("lacks", lacking), ("adds", extra))
                     if names
                 ]
                 raise DataError(f"the classes of {part.label} differ from the expected: it {' and '.join(difference)}")
             if lacking:
-                self.notes.append(f"{part.label} has no picture of {some_of(map(escape, lacking), 8)}")
+                self.notes.append(f"{part.label} has no picture of {shorten_list(map(escape, lacking), 8)}")
             return list(classes)
         if part.empty and (self.on_error == "fail" or not found):
             raise _no_classes(next(iter(part.empty.values())), self.store)
@@ -105,9 +105,9 @@ class ImageFolder(torch.utils.data.Dataset):
 
     def picture(self, index: int, at_least: tuple[int, int] | None = None) -> Picture:
         """The picture without its label. `at_least`: see `read_image`. Raises DataError if it cannot be read."""
-        name = join(self.root, self.names[index])
+        name = join_path(self.root, self.names[index])
         picture = read_image(self.store.read(name), name=self.store.full_name(name), at_least=at_least)
-        self.notes += [note for note in reading_notes(picture) if note not in self.notes]
+        self.notes += [note for note in partial_read_notes(picture) if note not in self.notes]
         return picture
 
     def subset(self, indices: Sequence[int]) -> "ImageFolder":
@@ -119,7 +119,7 @@ class ImageFolder(torch.utils.data.Dataset):
         return part
 
 
-def splits(
+def image_folder_splits(
     source: str | os.PathLike[str],
     val: str | os.PathLike[str] | None = None,
     val_fraction: float = 0.1,
@@ -155,24 +155,24 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
     if isinstance(source, str | os.PathLike) and Path(source).is_file():
         path = Path(source)
         if path.suffix.lower() in SUFFIXES:
-            table, _ = class_tables.find(open_store(path.parent), only=path.name)
+            table, _ = class_tables.find_class_tables(open_store(path.parent), only=path.name)
             if table is None:
                 raise DataError(f"{escape(path)} has no row with a picture and its class; {EXPECTED}")
             return table
     store = open_store(source)
-    if (beside := class_files.find(store)) is not None:
+    if (beside := class_files.find_class_files(store)) is not None:
         return beside
-    others = recognise(store)
+    others = recognise_formats(store)
     if any(each.format in NO_CLASSES for each in others):
         raise _no_classes("", store)
     try:
-        table, faults = class_tables.find(store)
+        table, faults = class_tables.find_class_tables(store)
     except DataError as error:  # tables of different classes
         if any(each.format in FILES.values() for each in others):
             raise _no_classes("", store) from error
         raise
     try:
-        layout = class_folders.find(store)
+        layout = class_folders.find_class_folders(store)
         part = layout.read(next(iter(splits_by_role(layout.splits).values()), None))
     except DataError as error:
         if table is not None:
@@ -184,7 +184,7 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
         raise _no_classes(f"{part.label} has one class folder only", store, faults)
     _classes_in_tables(store, layout, part)
     if table is not None and _names_more(part, table):
-        layout.notes.append(f"further classes of pictures are not read: {some_of(map(escape, table.files))}")
+        layout.notes.append(f"further classes of pictures are not read: {shorten_list(map(escape, table.files))}")
         table = None
     if table is not None and not layout.tables:
         names = _compare(part, table)
@@ -193,20 +193,20 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
         if len(splits_by_role(table.splits)) > len(splits_by_role(layout.splits)) or _adds_split(table, layout):
             table.rename(names)
             return table
-        layout.notes.append(f"classes are those of the folders; {some_of(map(escape, table.files))} agrees")
-    elif not layout.splits and (lists := class_lists.find_lists(store, part)) is not None:
+        layout.notes.append(f"classes are those of the folders; {shorten_list(map(escape, table.files))} agrees")
+    elif not layout.splits and (lists := class_lists.find_split_lists(store, part)) is not None:
         return lists
     check_classes(store, part)
     others = [each for each in others if table is None or not set(each.files) <= set(table.files)]
     if others:
-        layout.notes.append(f"not read for classes: {describe(others)}")
+        layout.notes.append(f"not read for classes: {describe_formats(others)}")
     return layout
 
 
 def _adds_split(table: ClassTables, layout: ClassFolders) -> bool:
     """Whether a split that has no class folders has classes in the table, as GTSRB's Final_Test."""
     for split, names in layout.folders.items():
-        folders = [f"{join(layout.root, name)}/" for name in names]
+        folders = [f"{join_path(layout.root, name)}/" for name in names]
         if not layout.inner and any(name.startswith(tuple(folders)) for name in table.label_of):
             with suppress(DataError):
                 if len(layout.read(split).by_class) > 1:
@@ -215,13 +215,13 @@ def _adds_split(table: ClassTables, layout: ClassFolders) -> bool:
     return False
 
 
-def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassPart) -> None:
+def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassSplit) -> None:
     """For splits without class folders, tables of the first split's classes (`val` of Tiny ImageNet)."""
     if layout.inner or not layout.folders:
         return
-    tree = Tree(store)
+    tree = FolderTree(store)
     for split, names in layout.folders.items():
-        folder = join(layout.root, names[0])
+        folder = join_path(layout.root, names[0])
         if set(tree.below(folder)) & set(part.by_class):
             continue
         if (table := class_tables.find_for_split(store, folder, part.by_class)) is not None:
@@ -231,7 +231,7 @@ def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassPart) -> N
 def _no_classes(problem: str, store: Store, faults: Mapping[str, DataError] | None = None) -> DataError:
     """The error for a set without classes, which names the annotations that it holds, or what is wrong with its
     tables. faults: name of a table -> what is wrong with it."""
-    found, faults = recognise(store), faults or {}
+    found, faults = recognise_formats(store), faults or {}
     if named := [each for each in found if each.format in NO_CLASSES or each.format in FILES.values()]:
         return DataError(f"{store.label} holds {named[0].describe('classify')}")
     if several := [each for each in faults.values() if isinstance(each, SeveralClasses)]:
@@ -240,25 +240,25 @@ def _no_classes(problem: str, store: Store, faults: Mapping[str, DataError] | No
     tables = [str(fault) for name, fault in faults.items() if name not in known][:1]
     if tables or known:
         problem = problem.partition("; expected")[0]
-    held = f"it holds {describe(found, 'classify')}" if known or (found and not tables) else ""
-    return DataError("; ".join(filter(None, [problem, *tables, without_suffix(store), held])))
+    held = f"it holds {describe_formats(found, 'classify')}" if known or (found and not tables) else ""
+    return DataError("; ".join(filter(None, [problem, *tables, missing_suffix_note(store), held])))
 
 
-def _pairs(part: ClassPart, table: ClassTables) -> set[tuple[str, str]]:
+def _pairs(part: ClassSplit, table: ClassTables) -> set[tuple[str, str]]:
     """Class folder and class in the table, of all pictures that are in both."""
     label_of = table.label_of
-    full_names = ((name, join(part.root, file)) for name, files in part.by_class.items() for file in files)
+    full_names = ((name, join_path(part.root, file)) for name, files in part.by_class.items() for file in files)
     return {(name, label_of[full]) for name, full in full_names if full in label_of}
 
 
-def _names_more(part: ClassPart, table: ClassTables) -> bool:
+def _names_more(part: ClassSplit, table: ClassTables) -> bool:
     """Whether a table has the class folder of each picture, and of some further classes (DTD's joint annotations)."""
     pairs = _pairs(part, table)
     alone = all((name, name) in pairs for name in part.by_class)
     return alone and len(pairs) > len(part.by_class) and all(name in label.split() for name, label in pairs)
 
 
-def _compare(part: ClassPart, table: ClassTables) -> dict[str, str] | None:
+def _compare(part: ClassSplit, table: ClassTables) -> dict[str, str] | None:
     """Class of the table -> class folder; None, with a note, where the folders are groups of the table's classes or
     parts of the set (`part_1`, `part_2`). Raises DataError if the two are not the same pictures."""
     pairs = _pairs(part, table)
@@ -266,13 +266,13 @@ def _compare(part: ClassPart, table: ClassTables) -> dict[str, str] | None:
     numbered = len({re.sub(r"[\W\d_]+", "", name.casefold()) for name in part.by_class}) == 1
     if covered and len(pairs) > len(part.by_class) and (numbered or len({label for _, label in pairs}) == len(pairs)):
         what = "parts of the set" if numbered else "groups of its classes"
-        table.notes.append(f"the folders {some_of(map(escape, part.by_class))} are {what}")
+        table.notes.append(f"the folders {shorten_list(map(escape, part.by_class))} are {what}")
         return None
     if any(len({pair[side] for pair in pairs}) != len(pairs) for side in (0, 1)):
-        labels = some_of(dict.fromkeys(escape(label) for label in table.label_of.values()))
+        labels = shorten_list(dict.fromkeys(escape(label) for label in table.label_of.values()))
         file = escape(table.files[0])
         raise DataError(
-            f"the folders of {part.label} ({some_of(map(escape, part.by_class))}) are not the classes of {file} "
+            f"the folders of {part.label} ({shorten_list(map(escape, part.by_class))}) are not the classes of {file} "
             f"({labels}): give {file} itself to read its classes, or remove it"
         )
     return {label: name for name, label in pairs}

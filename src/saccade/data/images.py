@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from saccade.data.decoders import check_size, decode_error, open_image
 from saccade.data.files import check_file, escape
-from saccade.data.pixels import Layout, from_array, from_tensor, scale_colours, scale_grey, unit_to_uint8
+from saccade.data.pixels import Layout, colours_to_uint8, from_array, from_tensor, grey_to_uint8, unit_to_uint8
 from saccade.errors import DataError
 
 _warnings_lock = threading.Lock()  # warning filters are global to the process
@@ -65,13 +65,13 @@ def read_image(
     """
     if isinstance(source, Picture):
         return source
-    name = name and true_name(name)
+    name = name and utf8_name(name)
     if isinstance(source, torch.Tensor):
         return _finish(from_tensor(source, layout, escape(name or "tensor")), name or "tensor", [])
     if isinstance(source, np.ndarray):
         return _finish(from_array(source, layout, escape(name or "array")), name or "array", [])
     if isinstance(source, Image.Image):
-        name = name or true_name(getattr(source, "filename", "") or "picture")
+        name = name or utf8_name(getattr(source, "filename", "") or "picture")
         return _decode(source, name, at_least=None)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
@@ -80,7 +80,7 @@ def read_image(
         return _read_path(Path(source), name, at_least)
     if hasattr(source, "read"):
         label = getattr(source, "name", None)
-        name = name or (true_name(label) if isinstance(label, str) else "picture")
+        name = name or (utf8_name(label) if isinstance(label, str) else "picture")
         data = source.read()
         if not isinstance(data, bytes):
             raise DataError(f'{escape(name)} was opened as text; open it with mode "rb"')
@@ -110,7 +110,7 @@ def read_size(source: Path | bytes, name: str) -> tuple[tuple[int, int], int]:
         raise decode_error(error, display) from error
 
 
-def true_name(name: str | bytes | os.PathLike) -> str:
+def utf8_name(name: str | bytes | os.PathLike) -> str:
     """A file name as text that is valid UTF-8."""
     try:
         return os.fsencode(name).decode(errors="backslashreplace")
@@ -122,7 +122,7 @@ def _read_path(path: Path, name: str | None, at_least: tuple[int, int] | None) -
     check_file(path)
     try:
         with path.open("rb") as file:
-            return _open(file, name or true_name(path), path.stat().st_size, at_least)
+            return _open(file, name or utf8_name(path), path.stat().st_size, at_least)
     except OSError as error:
         raise DataError(f"{escape(path)} cannot be opened ({error.strerror})") from error
 
@@ -147,7 +147,7 @@ def _decode(source: IO[bytes] | Image.Image, name: str, at_least: tuple[int, int
         tile = list(getattr(image, "tile", ()))
         image.load()  # `verify` would let a truncated file pass
         if not isinstance(source, Image.Image):
-            image = scale_colours(image, tile, source, notes)
+            image = colours_to_uint8(image, tile, source, notes)
         image = _upright(image, notes)
         return _finish(image, name, notes)
     except Exception as error:
@@ -199,7 +199,7 @@ def _finish(image: Image.Image, name: str, notes: list[str]) -> Picture:
     if mode == "F":
         image = Image.fromarray(unit_to_uint8(np.asarray(image), escape(name)))
     elif mode == "I" or mode.startswith("I;16"):
-        image = scale_grey(image, escape(name), notes)
+        image = grey_to_uint8(image, escape(name), notes)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema()[0] < 255:  # type: ignore[operator]

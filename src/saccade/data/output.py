@@ -41,7 +41,7 @@ def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
             raise DataError(f"{escape(out)} is a file of {escape(path)}; writing there destroys it: choose another")
 
 
-def check_apart(out: Path, source: Path) -> None:
+def check_outside_data(out: Path, source: Path) -> None:
     """Raises DataError for a folder of results in the folder of the data, which they would become a part of."""
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise DataError(f"{escape(out)} lies inside {escape(source)}, which is never written to; choose another folder")
@@ -57,7 +57,7 @@ def write_png(out: Path, picture: "Image.Image") -> None:
     """Write one of many pictures, which can be made again after a power cut, in a folder that is made if need be."""
     content = io.BytesIO()
     picture.save(content, "PNG")
-    with output_errors(out):
+    with convert_os_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, content.getvalue(), durable=False)
 
@@ -67,7 +67,7 @@ def atomic_write(out: Path, durable: bool = True) -> Iterator[IO[bytes]]:
     """A temporary file that replaces `out` when the context ends without an error: once it is on disk, if `durable`.
 
     Raises DataError if it cannot be created, written or moved; `out` is then as it was before."""
-    with output_errors(out):
+    with convert_os_errors(out):
         if out.exists() and not out.is_file():  # a pipe, a terminal, /dev/null
             with out.open("wb") as stream:
                 yield stream
@@ -76,7 +76,7 @@ def atomic_write(out: Path, durable: bool = True) -> Iterator[IO[bytes]]:
             try:
                 yield file
                 file.flush()
-                publish(file.name, out, durable)
+                move_into_place(file.name, out, durable)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
@@ -84,21 +84,21 @@ def atomic_write(out: Path, durable: bool = True) -> Iterator[IO[bytes]]:
 
 def temporary_file(out: Path) -> IO[bytes]:
     """A new file in the folder of `out`, with a name of its own. Raises DataError where it cannot be created."""
-    with output_errors(out):
+    with convert_os_errors(out):
         return open(_temporary_name(out), "x+b")
 
 
-def publish(file: str, out: Path, durable: bool = True) -> None:
+def move_into_place(file: str, out: Path, durable: bool = True) -> None:
     """Move a finished temporary file to `out`, with the permissions of the file it replaces; if `durable`, it is on
     disk when this returns. Raises DataError where that fails."""
-    with output_errors(out):
+    with convert_os_errors(out):
         if durable:
-            sync(Path(file))
+            fsync_path(Path(file))
         if out.exists():
             os.chmod(file, out.stat().st_mode)
         os.replace(file, out)
         if durable:
-            sync(out.parent)
+            fsync_path(out.parent)
 
 
 @contextmanager
@@ -110,16 +110,16 @@ def atomic_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     Raises DataError if it cannot be created, filled or moved; `out` is then as it was before."""
     place = Path(_temporary_name(out))
     try:
-        with output_errors(out):
+        with convert_os_errors(out):
             place.mkdir()
             yield place
             for each in [*place.rglob("*"), place] if replace else []:
-                sync(each)
+                fsync_path(each)
             if replace and out.exists():
                 _replace(place, out)
             else:
                 os.replace(place, out)
-            sync(out.parent)
+            fsync_path(out.parent)
     finally:
         shutil.rmtree(place, ignore_errors=True)  # what was written, after an error; else what it replaced
 
@@ -127,11 +127,11 @@ def atomic_folder(out: Path, replace: bool = False) -> Iterator[Path]:
 def make_folder(out: Path) -> None:
     """Make a folder, if need be with those above it; they are on disk when this returns. Raises DataError if it cannot
     be made."""
-    with output_errors(out):
+    with convert_os_errors(out):
         missing = [place for place in (out, *out.parents) if not place.exists()]
         out.mkdir(parents=True, exist_ok=True)
         for place in missing:
-            sync(place.parent)
+            fsync_path(place.parent)
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def new_folder(out: Path) -> Iterator[None]:
 
     Raises DataError if it cannot be made or written to."""
     made = not out.exists()
-    with output_errors(out):
+    with convert_os_errors(out):
         try:
             out.mkdir(parents=True, exist_ok=True)
             yield
@@ -150,7 +150,7 @@ def new_folder(out: Path) -> Iterator[None]:
             raise
 
 
-def sweep(out: Path) -> None:
+def remove_leftovers(out: Path) -> None:
     """Remove what killed processes left of writes to `out`. No other process may be writing it now."""
     for place in out.parent.glob(f"{glob.escape(_prefix(out))}{'[0-9a-f]' * 16}"):
         if place.is_dir() and not place.is_symlink():
@@ -159,7 +159,7 @@ def sweep(out: Path) -> None:
             place.unlink(missing_ok=True)
 
 
-def sync(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Wait until a file, or the list of names in a folder, is on disk, so that it survives a power cut."""
     if os.name == "nt" and path.is_dir():  # folders cannot be opened there
         return
@@ -174,21 +174,21 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def output_errors(out: Path) -> Iterator[None]:
+def convert_os_errors(out: Path) -> Iterator[None]:
     """Turns errors of the operating system while `out` is written into WriteError; those of other files pass."""
     try:
         yield
     except OSError as error:
         if not _is_part(error.filename, out):
             raise
-        raise write_error(out, error) from error
+        raise make_write_error(out, error) from error
 
 
 class WriteError(DataError):
     """A file or folder that cannot be written; what was there before is kept."""
 
 
-def write_error(out: Path, error: OSError) -> WriteError:
+def make_write_error(out: Path, error: OSError) -> WriteError:
     """The error for a file or folder that cannot be written."""
     why = error.strerror or in_one_line(error)
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -210,7 +210,7 @@ def _replace(new: Path, out: Path) -> None:
     if not names >= set(os.listdir(out)):  # whatever else it holds stays
         for name in sorted(names):
             os.replace(new / name, out / name)
-        sync(out)
+        fsync_path(out)
     elif not _exchange(new, out):  # for a moment there is none
         aside = _temporary_name(out)
         os.replace(out, aside)

@@ -119,7 +119,7 @@ def uint16_to_uint8(array: np.ndarray, white: int = 65535) -> np.ndarray:
     return pixels
 
 
-def scale_grey(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
+def grey_to_uint8(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
     """A picture of integers as 8 bits, with the transparency of its colour key. Raises DataError for pixels outside
     0..65535."""
     values = np.asarray(image)
@@ -133,7 +133,7 @@ def scale_grey(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
     return grey
 
 
-def scale_colours(image: Image.Image, tile: list, file: IO[bytes], notes: list[str]) -> Image.Image:
+def colours_to_uint8(image: Image.Image, tile: list, file: IO[bytes], notes: list[str]) -> Image.Image:
     """A loaded picture; one of colours of 16 bits that uses 14 or fewer is decoded again with all bits, and scaled.
 
     tile: Pillow's attribute before it was loaded. file: that it was read from."""

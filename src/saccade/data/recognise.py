@@ -13,7 +13,7 @@ from posixpath import basename, splitext
 
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.formats import BINARY, CSV, FILES, FORMATS, JSON, PLAIN, TEXT, XML
-from saccade.data.store import Store, look_at, parent_folder
+from saccade.data.store import Store, parent_folder, read_bytes_or_empty
 from saccade.errors import DataError
 
 SAMPLE = 4  # files of a folder and suffix that are looked at
@@ -59,7 +59,7 @@ class AnnotationFiles:
         return f"{what}, which {' and '.join(f'`saccade train {each}`' for each in self.tasks)} can read"
 
 
-def recognise(store: Store) -> list[AnnotationFiles]:
+def recognise_formats(store: Store) -> list[AnnotationFiles]:
     """The annotation files of a set by format, those known by their names and those of most files first; empty if there
     are none.
 
@@ -84,7 +84,7 @@ def recognise(store: Store) -> list[AnnotationFiles]:
     return sorted(kinds, key=lambda e: (e.format not in named, not e.is_known, -len(e.files), e.format))
 
 
-def describe(found: Sequence[AnnotationFiles], task: str | None = None) -> str:
+def describe_formats(found: Sequence[AnnotationFiles], task: str | None = None) -> str:
     """What was recognised, in one line, for messages; "" if nothing was. Of the formats that no task reads, the first
     is named."""
     unread = [each for each in found if not each.tasks]
@@ -105,10 +105,13 @@ def _by_name(store: Store) -> dict[str, list[str]]:
     return found
 
 
-def without_suffix(store: Store) -> str:
+def missing_suffix_note(store: Store) -> str:
     """A text on pictures whose names have no suffix, by the first bytes of a few; "" if there are none."""
     names = [name for name in store.files if "." not in basename(name)]
-    kinds = [next((end for start, end in STARTS if look_at(store, n).startswith(start)), "") for n in names[:SAMPLE]]
+    kinds = [
+        next((end for start, end in STARTS if read_bytes_or_empty(store, n).startswith(start)), "")
+        for n in names[:SAMPLE]
+    ]
     if not names or not all(kinds):
         return ""
     return f"{len(names)} files without a suffix, such as {escape(names[0])}, are pictures: name them *{kinds[0]}"

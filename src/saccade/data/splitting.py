@@ -10,10 +10,10 @@ import numpy as np
 
 from saccade.data.files import count_suffixes, escape
 from saccade.data.formats import VIDEOS
-from saccade.data.recognise import describe, recognise
+from saccade.data.recognise import describe_formats, recognise_formats
 from saccade.data.split_names import find_split, is_trainval, splits_by_role
 from saccade.data.store import Store, open_store
-from saccade.errors import DataError, counted, some_of
+from saccade.errors import DataError, pluralize, shorten_list
 
 
 class Layout(Protocol):
@@ -26,7 +26,7 @@ class Layout(Protocol):
     def splits(self) -> list[str]: ...
 
 
-class OtherReading:
+class LayoutAdapter:
     """A set that is read otherwise than `layout` reads it: of the same files, in the same splits."""
 
     def __init__(self, layout: Any):
@@ -102,13 +102,13 @@ def split_train_val(
     else:
         train, held_out = (split or random_split)(train, val_fraction, seed)
         held_out.notes.append(
-            f"no validation split was found: {counted(len(held_out), 'picture')} "
+            f"no validation split was found: {pluralize(len(held_out), 'picture')} "
             f"({val_fraction:.0%}, seed {seed}) held out"
         )
     expected = {roles.get("test"), *filter(is_trainval, layout.splits)} if "val" in roles else set()
     unused = [escape(name) for name in layout.splits if name not in used | expected]
     if unused:
-        what = f"the splits {some_of(unused)} are" if len(unused) > 1 else f"the split {unused[0]} is"
+        what = f"the splits {shorten_list(unused)} are" if len(unused) > 1 else f"the split {unused[0]} is"
         held_out.notes[-1] += f"; {what} not used"
     return train, held_out
 
@@ -127,7 +127,7 @@ def nothing_found(source: str | os.PathLike[str], what: str, expected: str, task
 
     what: that the source lacks, a plural. expected: the formats of it that are read. task: that they are for."""
     store = open_store(source)
-    known = describe(recognise(store), task)
+    known = describe_formats(recognise_formats(store), task)
     if known:
         return DataError(f"{store.label} holds no {what} that can be read; it holds {known}")
     return DataError(
@@ -174,10 +174,10 @@ def random_split(
             )
         count = min(max(1, round(val_fraction * len(members))), len(members) - 1)
         held_out += sorted(rng.permutation(members)[:count].tolist())
-    return divided(dataset, held_out)
+    return split_at_indices(dataset, held_out)
 
 
-def divided(dataset: Dataset, held_out: Sequence[int]) -> tuple[Dataset, Dataset]:
+def split_at_indices(dataset: Dataset, held_out: Sequence[int]) -> tuple[Dataset, Dataset]:
     """The set without the pictures at `held_out`, and those in the order given."""
     return dataset.subset(sorted(set(range(len(dataset))).difference(held_out))), dataset.subset(held_out)
 
@@ -189,11 +189,11 @@ def split_videos(layout: Layout, dataset: Dataset, val_fraction: float, seed: in
     folders: dict[str, list[int]] = {}
     for i, name in enumerate(dataset.names):
         folders.setdefault(PurePosixPath(name).parent.name, []).append(i)
-    if not any(each.format in VIDEOS for each in recognise(layout.store)):
+    if not any(each.format in VIDEOS for each in recognise_formats(layout.store)):
         train, held_out = random_split(dataset, val_fraction, seed)
         if len(folders) > 1 and all(PurePosixPath(name).stem.isdigit() for name in dataset.names):
             held_out.notes.append(
-                f"pictures are numbered in {len(folders)} folders ({some_of(map(escape, folders))}): if these are "
+                f"pictures are numbered in {len(folders)} folders ({shorten_list(map(escape, folders))}): if these are "
                 "frames of videos, which were divided picture by picture, move the videos into folders named train "
                 "and val"
             )
@@ -206,8 +206,8 @@ def split_videos(layout: Layout, dataset: Dataset, val_fraction: float, seed: in
     check_fraction(val_fraction)
     chosen = held_out_names(folders, val_fraction, seed)
     held = [i for name in folders if name in chosen for i in folders[name]]
-    train, held_out = divided(dataset, sorted(held))
-    held_out.notes.append(f"whole videos are held out: {some_of(map(escape, sorted(chosen)))}")
+    train, held_out = split_at_indices(dataset, sorted(held))
+    held_out.notes.append(f"whole videos are held out: {shorten_list(map(escape, sorted(chosen)))}")
     return train, held_out
 
 

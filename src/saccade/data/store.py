@@ -9,8 +9,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from saccade.data.archive_names import Kind, Members
-from saccade.data.files import Walked, escape, foreign_content, is_picture, missing, natural_key, walk
+from saccade.data.archive_names import ArchiveMembers, Kind
+from saccade.data.files import WalkReport, escape, is_picture, missing_path_message, natural_key, placeholder_kind, walk
 from saccade.data.zip_store import MAX_BOMB_BYTES, MAX_RATIO, ZipStore, is_zip
 from saccade.errors import DataError
 
@@ -77,7 +77,9 @@ def open_store(source: str | os.PathLike[str] | Store) -> Store:
     if path.is_dir():
         return FolderStore(path)
     if not path.is_file():
-        problem = f"{escape(path)} is neither a folder nor a regular file" if path.exists() else missing(path)
+        problem = (
+            f"{escape(path)} is neither a folder nor a regular file" if path.exists() else missing_path_message(path)
+        )
         raise DataError(problem)
     try:
         with path.open("rb") as file:
@@ -88,7 +90,7 @@ def open_store(source: str | os.PathLike[str] | Store) -> Store:
         return ZipStore(path)
     reader = next((r for magic, r in COMPRESSED.items() if start.startswith(magic)), None)
     if reader is None and not _is_tar(path):
-        if what := foreign_content(start):
+        if what := placeholder_kind(start):
             raise DataError(f"{escape(path)} {what}")
         packed = next((kind for magic, kind in OTHER_ARCHIVES.items() if start.startswith(magic)), None)
         if packed is not None:
@@ -97,11 +99,11 @@ def open_store(source: str | os.PathLike[str] | Store) -> Store:
     return TarStore(path, reader)
 
 
-class Header(tarfile.TarInfo):
+class TarHeader(tarfile.TarInfo):
     """A tar header with sizes checked before tarfile uses them."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Header":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "TarHeader":
         header = super().frombuf(buf, encoding, errors)
         if header.size < 0:
             raise ValueError("a member of negative size")
@@ -112,7 +114,7 @@ class Header(tarfile.TarInfo):
 
 def _is_tar(path: Path) -> bool:
     try:
-        tarfile.open(path, "r:", tarinfo=Header).close()
+        tarfile.open(path, "r:", tarinfo=TarHeader).close()
     except tarfile.TarError:
         return False
     except DAMAGED:  # a tar, TarStore reports what is wrong
@@ -134,7 +136,7 @@ class FolderStore:
         self.label = escape(root)
         self.files: list[str] = []
         self.folders: set[str] = set()
-        walked = Walked()
+        walked = WalkReport()
         for at, names in walk(root, walked, runs=False):
             if at:
                 self.folders.add(at)
@@ -162,7 +164,7 @@ class TarStore:
     def __init__(self, path: Path, reader: Reader | None):
         self.path = path
         self.label = escape(path)
-        self._names = Members(self.label)
+        self._names = ArchiveMembers(self.label)
         self._places: dict[str, tuple[int, int]] = {}  # name -> offset, size
         self._bytes: dict[str, bytes] = {}
         self._more = False  # whether something follows the end mark
@@ -195,7 +197,7 @@ class TarStore:
         return is_picture(name)
 
     def _index(self) -> None:
-        with tarfile.open(self.path, "r:", tarinfo=Header) as tar:
+        with tarfile.open(self.path, "r:", tarinfo=TarHeader) as tar:
             for member in tar:
                 name = self._accept(member)
                 if name:
@@ -227,7 +229,7 @@ class TarStore:
 
     def _open_plain(self, plain: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile) -> tarfile.TarFile:
         try:
-            return tarfile.open(fileobj=plain, mode="r|", tarinfo=Header)
+            return tarfile.open(fileobj=plain, mode="r|", tarinfo=TarHeader)
         except tarfile.ReadError as error:
             raise DataError(f"{self.label} is a compressed file that holds no tar; unpack it") from error
 
@@ -243,12 +245,12 @@ def read_bytes(store: Store, name: str) -> bytes:
     """Contents of a file. Raises DataError if it cannot be opened."""
     source = store.read(name)
     data = source if not isinstance(source, Path) else _read_file(source)
-    if what := foreign_content(data[:512]):
+    if what := placeholder_kind(data[:512]):
         raise DataError(f"{escape(store.full_name(name))} {what}")
     return data
 
 
-def look_at(store: Store, name: str) -> bytes:
+def read_bytes_or_empty(store: Store, name: str) -> bytes:
     """Contents of a file to tell what it is; nothing for one that cannot be opened, which is reported when it is
     read."""
     try:
@@ -276,7 +278,7 @@ def read_text(store: Store, name: str) -> str:
         ) from error
 
 
-def join(*parts: str) -> str:
+def join_path(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 
 from saccade.data.files import escape, is_picture, parse_json
 from saccade.data.split_names import folder_kind, split_role
-from saccade.data.store import Store, join, read_bytes, read_text
-from saccade.errors import DataError, in_one_line, some_of
+from saccade.data.store import Store, join_path, read_bytes, read_text
+from saccade.errors import DataError, in_one_line, shorten_list
 
 NOT_THERE = "which is not there; add or remove it"
 TEXT_SUFFIXES = (".txt", ".lst")
@@ -46,7 +46,7 @@ class PictureIndex:
         found = self.find(value, folder, role)
         if len(found) == 1:
             return found[0]
-        what = f"which may mean {some_of(map(escape, found))}" if found else NOT_THERE
+        what = f"which may mean {shorten_list(map(escape, found))}" if found else NOT_THERE
         raise DataError(f"names {escape(value)}, {what}")
 
     def find(self, value: object, folder: str, role: str | None) -> list[str]:
@@ -54,7 +54,7 @@ class PictureIndex:
         then anywhere. Case and Unicode normal forms are ignored where no name is the same."""
         text = str(value).strip().replace("\\", "/") if isinstance(value, str | int) else ""
         parts = [part for part in text.split("/") if part not in ("", ".", "..")]
-        if (near := join(folder, *parts)) in self.files and is_picture(near):
+        if (near := join_path(folder, *parts)) in self.files and is_picture(near):
             return [near]
         for i in range(len(parts)):  # paths of another machine
             found = _without_masks(self.by_tail.get(_folded("/".join(parts[i:])), []))
@@ -79,7 +79,7 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
-def load(store: Store, name: str, index: PictureIndex | None = None) -> Table:
+def load_table(store: Store, name: str, index: PictureIndex | None = None) -> Table:
     """The rows of a file, with headings if it has some. index: tells which words of a line name a picture.
 
     Raises DataError for a file that cannot be read as a table."""

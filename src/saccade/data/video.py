@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from saccade.data.files import check_file, escape
-from saccade.data.images import Picture, read_image, true_name
+from saccade.data.images import Picture, read_image, utf8_name
 from saccade.errors import DataError, SaccadeError, in_one_line, install_hint
 
 # Other demuxers of FFmpeg are never used: some read playlists, which can refer to other files and URLs.
@@ -48,7 +48,7 @@ class Frame(NamedTuple):
     picture: Picture
 
 
-class Moment(NamedTuple):
+class LazyFrame(NamedTuple):
     """A frame that is not yet a picture. time: as of a `Frame`. picture: makes it."""
 
     time: Fraction
@@ -81,7 +81,7 @@ class FilmReader:
 
     def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
         self.path, self.on_error, self.display = path, on_error, escape(path)
-        self.name, self.notes, self.read, self.end = true_name(path), list[str](), 0, Fraction(0)
+        self.name, self.notes, self.read, self.end = utf8_name(path), list[str](), 0, Fraction(0)
 
     def __enter__(self) -> Self:
         return self
@@ -95,10 +95,10 @@ class FilmReader:
     def __iter__(self) -> Iterator[Frame]:
         raise NotImplementedError
 
-    def moments(self) -> Iterator[Moment]:
+    def moments(self) -> Iterator[LazyFrame]:
         """As iteration, for those who need a few of the pictures: videos make one only if it is called for."""
         for time, picture in self:
-            yield Moment(time, lambda picture=picture: picture)  # type: ignore[misc]
+            yield LazyFrame(time, lambda picture=picture: picture)  # type: ignore[misc]
 
 
 class VideoReader(FilmReader):
@@ -159,10 +159,10 @@ class VideoReader(FilmReader):
         for time, frame in self._timed():
             yield Frame(time, self._picture(frame, self.read - 1))
 
-    def moments(self) -> Iterator[Moment]:
+    def moments(self) -> Iterator[LazyFrame]:
         """A picture is made only if it is called for, which takes longer than decoding."""
         for time, frame in self._timed():
-            yield Moment(time, partial(self._picture, frame, self.read - 1))
+            yield LazyFrame(time, partial(self._picture, frame, self.read - 1))
 
     def _timed(self) -> Iterator[tuple[Fraction, Any]]:
         """PyAV's frames with their times; `read` counts the current one."""

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from saccade.data.archive_names import Kind, Members
+from saccade.data.archive_names import ArchiveMembers, Kind
 from saccade.data.files import escape, is_picture
 from saccade.errors import DataError
 
@@ -45,7 +45,7 @@ class ZipStore:
             raise DataError(f"{self.label} is damaged or cut short ({escape(error)})") from error
         if sum(member.compress_size for member in members) > self._size:
             raise DataError(f"{self.label} holds files that overlap, or end behind its own end; pack it anew")
-        names = Members(self.label)
+        names = ArchiveMembers(self.label)
         for member in members:
             name = names.add(_true_name(member), _kind(member))
             if name and member.flag_bits & ENCRYPTED:

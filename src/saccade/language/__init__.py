@@ -47,7 +47,7 @@ def system_language() -> Language:
     return "ko" if name.lower().startswith("ko") else "en"
 
 
-def set_labels(task: Any) -> None:
+def set_label_translations(task: Any) -> None:
     """Name the classes of this model in the language of the terminal, if all of them are known."""
     global _labels
     _labels = korean_labels(labels_of(task))
@@ -58,12 +58,12 @@ def labels_of(task: Any) -> list[str]:
     return [*getattr(task, "labels", ()), *getattr(task, "relations", ())]
 
 
-def local(text: str) -> str:
+def localize_text(text: str) -> str:
     """A text in the language of the terminal."""
     return text if _language == "en" else korean(text, _labels)
 
 
-def local_label(name: str) -> str:
+def localize_label(name: str) -> str:
     """The name of a class in the language of the terminal, also with a number or a percentage after it."""
     return name if _language == "en" else korean_label(name, _labels)
 

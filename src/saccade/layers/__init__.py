@@ -13,7 +13,7 @@ from saccade.layers.modulation import Modulation, ScalarProjection, TimestepEmbe
 from saccade.layers.norm import NORMS, RMSNorm
 from saccade.layers.pixels import PixelDecoder
 from saccade.layers.pool import AttentionPool, BytePool
-from saccade.layers.refine import Refine
+from saccade.layers.refine import PixelRefiner
 
 __all__ = [
     "MLP",
@@ -36,8 +36,8 @@ __all__ = [
     "Modulation",
     "PatchEmbed",
     "PixelDecoder",
+    "PixelRefiner",
     "RMSNorm",
-    "Refine",
     "RotaryPositions",
     "ScalarProjection",
     "SinCosPositions",

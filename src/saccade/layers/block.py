@@ -39,8 +39,8 @@ class Block(nn.Module):
         self.attention = Attention(c.width, c.heads, bias=c.bias, qk_norm=c.qk_norm)
         self.mlp_norm = norm(c.width, eps=c.eps)
         self.mlp = mlp_of(c.width, c.hidden, c.activation, c.bias)
-        self.attention_branch = Branch(c.width, c.layer_scale, c.drop_path)
-        self.mlp_branch = Branch(c.width, c.layer_scale, c.drop_path)
+        self.attention_branch = LayerScaleDropPath(c.width, c.layer_scale, c.drop_path)
+        self.mlp_branch = LayerScaleDropPath(c.width, c.layer_scale, c.drop_path)
 
     def forward(
         self,
@@ -52,7 +52,7 @@ class Block(nn.Module):
         return x + self.mlp_branch(self.mlp(self.mlp_norm(x)))
 
 
-class Branch(nn.Module):
+class LayerScaleDropPath(nn.Module):
     """Applied to the output of a residual branch before the addition: layer scale, and in training drop-path, which
     zeroes the branch for random samples of the batch and scales it up for the others to keep the mean."""
 

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from saccade.layers.attention import Attention
-from saccade.layers.block import BlockConfig, Branch
+from saccade.layers.block import BlockConfig, LayerScaleDropPath
 from saccade.layers.mlp import mlp_of
 from saccade.layers.norm import NORMS
 
@@ -26,9 +26,9 @@ class CrossBlock(nn.Module):
         self.cross_attention = Attention(c.width, c.heads, source_width=source_width, bias=c.bias, qk_norm=c.qk_norm)
         self.mlp_norm = norm(c.width, eps=c.eps)
         self.mlp = mlp_of(c.width, c.hidden, c.activation, c.bias)
-        self.attention_branch = Branch(c.width, c.layer_scale, c.drop_path)
-        self.cross_branch = Branch(c.width, c.layer_scale, c.drop_path)
-        self.mlp_branch = Branch(c.width, c.layer_scale, c.drop_path)
+        self.attention_branch = LayerScaleDropPath(c.width, c.layer_scale, c.drop_path)
+        self.cross_branch = LayerScaleDropPath(c.width, c.layer_scale, c.drop_path)
+        self.mlp_branch = LayerScaleDropPath(c.width, c.layer_scale, c.drop_path)
 
     def forward(
         self,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from saccade.layers.attention import Attention, KeysValues
 from saccade.layers.block import BlockConfig
 from saccade.layers.mlp import mlp_of
-from saccade.layers.modulation import MODULATION_CHUNKS, modulate, over_tokens
+from saccade.layers.modulation import MODULATION_CHUNKS, modulate, repeat_over_tokens
 from saccade.layers.norm import NORMS
 
 
@@ -44,7 +44,7 @@ class DiTBlock(nn.Module):
         `cross_attention.keys_values`. mask: of the cross-attention, as in `saccade.attend`. angles: of the
         self-attention. past: keys and values of earlier frames, by `past_keys_values`, that the self-attention sees
         too."""
-        parts = over_tokens(modulation + self.table, x.shape[1]).chunk(MODULATION_CHUNKS, dim=-1)
+        parts = repeat_over_tokens(modulation + self.table, x.shape[1]).chunk(MODULATION_CHUNKS, dim=-1)
         shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = parts
         seen = modulate(self.attention_norm(x), shift, scale)
         keys_values = None if past is None else past.followed_by(self.self_attention.keys_values(seen, angles))
@@ -59,5 +59,5 @@ class DiTBlock(nn.Module):
         angles: Float[Tensor, "n half"] | None = None,
     ) -> KeysValues:
         """Keys and values, for the self-attention of later frames, of the tokens of earlier ones."""
-        shift, scale = over_tokens(modulation + self.table, x.shape[1]).chunk(MODULATION_CHUNKS, dim=-1)[:2]
+        shift, scale = repeat_over_tokens(modulation + self.table, x.shape[1]).chunk(MODULATION_CHUNKS, dim=-1)[:2]
         return self.self_attention.keys_values(modulate(self.attention_norm(x), shift, scale), angles)

@@ -68,7 +68,7 @@ class Modulation(nn.Module):
         return self.project(nn.functional.silu(condition))
 
 
-def over_tokens(modulation: Float[Tensor, "b g e"], n: int) -> Float[Tensor, "b m e"]:
+def repeat_over_tokens(modulation: Float[Tensor, "b g e"], n: int) -> Float[Tensor, "b m e"]:
     """The modulation of each of n tokens, n / g consecutive ones a group of frames; of one it is left to broadcast."""
     g = modulation.shape[1]
     return modulation if g == 1 else modulation.repeat_interleave(n // g, dim=1)

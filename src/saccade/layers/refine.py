@@ -12,7 +12,7 @@ CELL = 4  # pixels along each side of the coarser level; half as many of the fin
 RESIDUALS = 3  # convolutions of the coarser level
 
 
-class Refine(nn.Module):
+class PixelRefiner(nn.Module):
     """Correct predicted pictures by what the noised ones show within 20 pixels, across the borders of patches: linear
     maps of tokens predict each patch apart.
 

@@ -26,17 +26,17 @@ from saccade.layers import (
     FrameOutput,
     KeysValues,
     Modulation,
-    Refine,
+    PixelRefiner,
     ScalarProjection,
     TimestepEmbed,
 )
-from saccade.layers.modulation import modulate, over_tokens
+from saccade.layers.modulation import modulate, repeat_over_tokens
 from saccade.layers.refine import CELL
 from saccade.models.sources import PICTURE_SOURCES, CaptionSource, PictureInput, PictureSource, SourceTokens
 from saccade.models.text import TextEncoderConfig
 from saccade.ops import WordBatch, grid_of, rotary_angles
-from saccade.ops.frames import group_times, groups_of, per_frame
-from saccade.ops.positions import places
+from saccade.ops.frames import count_frame_groups, group_times, repeat_per_frame
+from saccade.ops.positions import rotary_sincos
 
 _BLOCK = {"width": 192, "heads": 6, "hidden": 384, "activation": "swiglu"}
 
@@ -69,7 +69,7 @@ class GeneratorConfig(BaseModel):
         return self
 
 
-class Sources(NamedTuple):
+class SourceKeysValues(NamedTuple):
     """What a generation attends to, computed once: keys and values for each block. mask: (b 1 1 m), as in
     `saccade.attend`. spans: of each source among the m tokens, by its name; "caption" is the first. past: the
     frames of a film that are known."""
@@ -77,22 +77,22 @@ class Sources(NamedTuple):
     keys_values: tuple[KeysValues, ...]
     mask: Tensor
     spans: Mapping[str, slice]
-    past: "Past | None" = None
+    past: "PastKeysValues | None" = None
 
-    def part(self, samples: slice) -> "Sources":
+    def part(self, samples: slice) -> "SourceKeysValues":
         """Those of some of the samples."""
-        past = None if self.past is None else Past(_part(self.past.keys_values, samples), self.past.first)
-        return Sources(_part(self.keys_values, samples), self.mask[samples], self.spans, past)
+        past = None if self.past is None else PastKeysValues(_part(self.past.keys_values, samples), self.past.first)
+        return SourceKeysValues(_part(self.keys_values, samples), self.mask[samples], self.spans, past)
 
-    def followed_by(self, other: "Sources") -> "Sources":
+    def followed_by(self, other: "SourceKeysValues") -> "SourceKeysValues":
         """Those of these samples, then of the others, with as many tokens."""
         past = None
         if self.past is not None and other.past is not None:
-            past = Past(_joined(self.past.keys_values, other.past.keys_values), self.past.first)
+            past = PastKeysValues(_joined(self.past.keys_values, other.past.keys_values), self.past.first)
         keys_values = _joined(self.keys_values, other.keys_values)
-        return Sources(keys_values, torch.cat([self.mask, other.mask]), self.spans, past)
+        return SourceKeysValues(keys_values, torch.cat([self.mask, other.mask]), self.spans, past)
 
-    def with_weights(self, weights: Float[Tensor, "b m"]) -> "Sources":
+    def with_weights(self, weights: Float[Tensor, "b m"]) -> "SourceKeysValues":
         """The same, with the attention to each token multiplied by a weight from 0 before its weights are scaled to
         sum to 1: log w is added to its scores. Weights that are all 1 change nothing. m: of all tokens or the first
         ones; the others keep a weight of 1."""
@@ -103,7 +103,7 @@ class Sources(NamedTuple):
         return self._replace(mask=bias)
 
 
-class Past(NamedTuple):
+class PastKeysValues(NamedTuple):
     """Frames of a film that are known. keys_values: of their tokens, for the self-attention of each block. first:
     number, from 0, of the first frame to paint."""
 
@@ -111,7 +111,7 @@ class Past(NamedTuple):
     first: int
 
 
-class Clip(NamedTuple):
+class FilmClip(NamedTuple):
     """Frames, -1 to 1, that follow one another. first: number, from 0, of the first one in its film."""
 
     pixels: Float[Tensor, "b f c y x"]
@@ -151,7 +151,7 @@ class Generator(nn.Module):
         self.final_norm = norm(width, eps=block.eps)
         self.final_modulation = Modulation(width, 2)
         self.out = FrameOutput(pixels, config.patch, width, config.films)
-        self.refine = Refine(config.channels, config.refine, width) if config.refine else None
+        self.refine = PixelRefiner(config.channels, config.refine, width) if config.refine else None
 
     @property
     def device(self) -> torch.device:
@@ -164,7 +164,7 @@ class Generator(nn.Module):
 
     def encode(
         self, words: WordBatch, present: Bool[Tensor, "b"], pictures: Mapping[str, PictureInput] | None = None
-    ) -> Sources:
+    ) -> SourceKeysValues:
         """Keys and values of captions and pictures. present: False for captions to leave out. pictures: by their names
         in the configuration; those that are missing are absent."""
         pictures, b = pictures or {}, len(words)
@@ -174,14 +174,14 @@ class Generator(nn.Module):
             found[name] = source(pictures[name]) if name in pictures else source.absent(b)
         return self.keys_values(found)
 
-    def keys_values(self, sources: Mapping[str, SourceTokens]) -> Sources:
+    def keys_values(self, sources: Mapping[str, SourceTokens]) -> SourceKeysValues:
         """Keys and values, for each block, of the tokens of all sources together."""
         tokens = torch.cat([source.tokens for source in sources.values()], dim=1)
         mask = torch.cat([source.mask for source in sources.values()], dim=1)[:, None, None, :]
         ends = list(accumulate(source.tokens.shape[1] for source in sources.values()))
         spans = {name: slice(*each) for name, each in zip(sources, pairwise([0, *ends]), strict=True)}
         attentions = (cast(DiTBlock, block).cross_attention for block in self.blocks)
-        return Sources(tuple(attention.keys_values(tokens) for attention in attentions), mask, spans)
+        return SourceKeysValues(tuple(attention.keys_values(tokens) for attention in attentions), mask, spans)
 
     def forward(
         self,
@@ -190,20 +190,20 @@ class Generator(nn.Module):
         words: WordBatch,
         present: Bool[Tensor, "b"],
         pictures: Mapping[str, PictureInput] | None = None,
-        past: Sequence[Clip] = (),
+        past: Sequence[FilmClip] = (),
         first: int = 0,
     ) -> Float[Tensor, "b f c y x"]:
         """`predict` with the sources that `encode` and `with_past` take, for training."""
         return self.predict(z, t, self.with_past(self.encode(words, present, pictures), past, first))
 
-    def with_past(self, sources: Sources, clips: Sequence[Clip], first: int) -> Sources:
+    def with_past(self, sources: SourceKeysValues, clips: Sequence[FilmClip], first: int) -> SourceKeysValues:
         """The sources of films of which some frames are known: those of the clips. first: number of the first frame to
         paint."""
         if not clips:
             return sources
         parts = [self._tokens(clip.pixels, clip.first) for clip in clips]
         x, angles = torch.cat([part.x for part in parts], dim=1), torch.cat([part.angles for part in parts])
-        groups = sum(groups_of(clip.pixels.shape[1]) for clip in clips)
+        groups = sum(count_frame_groups(clip.pixels.shape[1]) for clip in clips)
         modulation = self.modulation(self.time(torch.ones(len(x), groups, device=x.device)))
         found: list[KeysValues] = []
         for module, source in zip(self.blocks, sources.keys_values, strict=True):
@@ -211,13 +211,13 @@ class Generator(nn.Module):
             found.append(block.past_keys_values(x, modulation, angles))
             if len(found) < len(self.blocks):
                 x = block(x, modulation, source, mask=sources.mask, angles=angles)
-        return sources._replace(past=Past(tuple(found), first))
+        return sources._replace(past=PastKeysValues(tuple(found), first))
 
     def predict(
         self,
         z: Float[Tensor, "b f c y x"],
         t: Float[Tensor, "b g"],
-        sources: Sources,
+        sources: SourceKeysValues,
         interval: Float[Tensor, "b g"] | None = None,
         guidance: Float[Tensor, "b g"] | None = None,
     ) -> Float[Tensor, "b f c y x"]:
@@ -244,12 +244,12 @@ class Generator(nn.Module):
             modulation = early if i < self.config.depth - self.config.late else last
             known = None if past is None else past.keys_values[i]
             x = block(x, modulation, source, mask=sources.mask, angles=angles, past=known)
-        shift, scale = over_tokens(self.final_modulation(late), x.shape[1]).chunk(2, dim=-1)
+        shift, scale = repeat_over_tokens(self.final_modulation(late), x.shape[1]).chunk(2, dim=-1)
         x = modulate(self.final_norm(x), shift, scale)
         prediction = self.out(x, frames, grid)
         if self.refine is None:
             return prediction
-        tokens = per_frame(rearrange(x, "b (g h w) d -> b g h w d", h=grid[0], w=grid[1]), frames)
+        tokens = repeat_per_frame(rearrange(x, "b (g h w) d -> b g h w d", h=grid[0], w=grid[1]), frames)
         flat = (rearrange(each, "b f ... -> (b f) ...") for each in (prediction, z, tokens))
         return rearrange(self.refine(*flat), "(b f) c y x -> b f c y x", f=frames)
 
@@ -258,7 +258,7 @@ class Generator(nn.Module):
         times = group_times(z.shape[1], first, z.device)
         grid, block = (len(times), *self.grid(z)), self.config.block
         x = self.embed(z)
-        x = x + places(grid, block.width, device=x.device, times=times).to(x)
+        x = x + rotary_sincos(grid, block.width, device=x.device, times=times).to(x)
         return FrameTokens(x, rotary_angles(grid, block.width // block.heads, device=x.device, times=times))
 
     def grid(self, z: Float[Tensor, "b f c y x"]) -> tuple[int, int]:

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
 from saccade.layers import NORMS, AttentionPool, BlockConfig, CrossBlock
-from saccade.models.text import TextEncoder, TextEncoderConfig, word_angles
+from saccade.models.text import TextEncoder, TextEncoderConfig, word_rotary_angles
 from saccade.models.vit import ViT, ViTConfig
 from saccade.ops import WordBatch
 from saccade.ops.matching import cosines
-from saccade.ops.positions import places
+from saccade.ops.positions import rotary_sincos
 
 
 class MatcherConfig(BaseModel):
@@ -86,12 +86,12 @@ class Matcher(nn.Module):
 
     def encode_pictures(self, pixels: Float[Tensor, "b c y x"]) -> PictureFeatures:
         patches = self.vit(pixels)[:, self.vit.prefix :]
-        tokens = patches + patch_places(self.vit.grid(pixels), self.config.vit).to(patches)
-        return PictureFeatures(tokens, unit(self.picture_pool(tokens)))
+        tokens = patches + patch_positions(self.vit.grid(pixels), self.config.vit).to(patches)
+        return PictureFeatures(tokens, unit_vectors(self.picture_pool(tokens)))
 
     def encode_texts(self, words: WordBatch) -> TextFeatures:
         tokens = self.text(words)
-        return TextFeatures(tokens, words.word_mask, unit(self.text_pool(tokens, words.word_mask)))
+        return TextFeatures(tokens, words.word_mask, unit_vectors(self.text_pool(tokens, words.word_mask)))
 
     def similarity(self, pictures: Float[Tensor, "b e"], texts: Float[Tensor, "p e"]) -> Float[Tensor, "b p"]:
         """Logits of every picture with every text: exp(t') x·y + b (Zhai et al. 2023, eq. 1), x and y of length 1."""
@@ -140,7 +140,7 @@ class MatchHead(nn.Module):
     def forward(
         self, words: Float[Tensor, "p m d"], patches: Float[Tensor, "b n e"], word_mask: Bool[Tensor, "p m"]
     ) -> Match:
-        x, angles = words, word_angles(words, self.block)
+        x, angles = words, word_rotary_angles(words, self.block)
         for block in self.blocks:
             x = block(x, patches, mask=word_mask[:, None, None, :], angles=angles)
         logits = self.logit(self.norm(x)).squeeze(-1).float()
@@ -155,12 +155,12 @@ def soft_minimum(logits: Float[Tensor, "p m"]) -> Float[Tensor, "p"]:
     return count.log() - torch.logsumexp(-logits, dim=1)
 
 
-def unit(x: Float[Tensor, "b e"]) -> Float[Tensor, "b e"]:
+def unit_vectors(x: Float[Tensor, "b e"]) -> Float[Tensor, "b e"]:
     """Vectors scaled to length 1, in float32 or better."""
     return F.normalize(x if x.dtype == torch.float64 else x.float(), dim=-1)
 
 
-def patch_places(grid: tuple[int, int], config: ViTConfig) -> Float[Tensor, "n d"]:
+def patch_positions(grid: tuple[int, int], config: ViTConfig) -> Float[Tensor, "n d"]:
     """Where each patch is, as sines and cosines to add to its token: rotary positions leave it out of the tokens, and
     "left of" cannot be decided without. Measured on the native grid, so that pictures of any resolution agree."""
-    return places(grid, config.block.width, extent=config.grid)
+    return rotary_sincos(grid, config.block.width, extent=config.grid)

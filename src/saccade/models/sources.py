@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from saccade.layers import RMSNorm
 from saccade.models.text import TextEncoder, TextEncoderConfig
 from saccade.ops import WordBatch, grid_of, patchify
-from saccade.ops.positions import places
+from saccade.ops.positions import rotary_sincos
 
 
 class SourceTokens(NamedTuple):
@@ -29,7 +29,7 @@ class CaptionSource(nn.Module):
 
     def forward(self, words: WordBatch, present: Bool[Tensor, "b"]) -> SourceTokens:
         """present: False where the caption is absent, whatever its words are."""
-        return or_nothing(SourceTokens(self.encoder(words), words.word_mask), present, self.nothing)
+        return replace_absent(SourceTokens(self.encoder(words), words.word_mask), present, self.nothing)
 
 
 class PictureInput(NamedTuple):
@@ -57,7 +57,7 @@ class PictureSource(nn.Module):
         x = self.embed(patchify(picture.pixels, self.patch))
         x = self.norm(x + self.positions(picture.pixels, x))
         everywhere = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-        return or_nothing(SourceTokens(x, everywhere), picture.present, self.nothing)
+        return replace_absent(SourceTokens(x, everywhere), picture.present, self.nothing)
 
     def absent(self, b: int) -> SourceTokens:
         """The tokens of b samples without a picture."""
@@ -68,7 +68,7 @@ class PictureSource(nn.Module):
         """To add to the tokens; broadcasts to their shape."""
         height, width = pixels.shape[-2:]
         grid = grid_of(height, width, self.patch)
-        return places((1, *grid), tokens.shape[-1], device=tokens.device).to(tokens)
+        return rotary_sincos((1, *grid), tokens.shape[-1], device=tokens.device).to(tokens)
 
 
 class MaskedSource(PictureSource):
@@ -96,7 +96,7 @@ PICTURE_SOURCES: dict[str, type[PictureSource]] = {
 }
 
 
-def or_nothing(source: SourceTokens, present: Bool[Tensor, "b"], nothing: Float[Tensor, "d"]) -> SourceTokens:
+def replace_absent(source: SourceTokens, present: Bool[Tensor, "b"], nothing: Float[Tensor, "d"]) -> SourceTokens:
     """The tokens where a source is present; elsewhere the one token `nothing` (Ho & Salimans 2022)."""
     absent = ~present[:, None]
     first = torch.zeros_like(source.mask)

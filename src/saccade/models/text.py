@@ -49,13 +49,13 @@ class TextEncoder(nn.Module):
         if self.hashed is not None:
             different = different + self.hashed(words.ids, words.byte_mask)
         x = F.embedding(words.index, different)
-        angles = word_angles(x, self.config.block)
+        angles = word_rotary_angles(x, self.config.block)
         mask = words.word_mask[:, None, None, :]
         for block in self.blocks:
             x = block(x, mask=mask, angles=angles)
         return self.final_norm(x) * words.word_mask[..., None]
 
 
-def word_angles(x: Float[Tensor, "b m d"], block: BlockConfig) -> Float[Tensor, "m half"]:
+def word_rotary_angles(x: Float[Tensor, "b m d"], block: BlockConfig) -> Float[Tensor, "m half"]:
     """Rotary angles of words in the order of the text: what counts between two words is how far apart they are."""
     return rotary_angles((x.shape[1],), block.width // block.heads, device=x.device)

@@ -23,7 +23,7 @@ def velocity(
     return (prediction - z) / (1 - t).clamp(min=least)
 
 
-def step(
+def euler_step(
     prediction: Float[Tensor, "*b"], z: Float[Tensor, "*b"], t: Float[Tensor, "*t"], until: Float[Tensor, "*t"]
 ) -> Float[Tensor, "*b"]:
     """z moved from time t to `until` at the velocity of the prediction; `until` = 1 gives the prediction itself.

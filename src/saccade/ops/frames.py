@@ -11,7 +11,7 @@ from torch import Tensor
 TUBE = 2  # frames
 
 
-def groups_of(frames: int) -> int:
+def count_frame_groups(frames: int) -> int:
     """How many groups a number of frames makes: (1 + frames) / 2 where it is odd, frames / 2 where it is even."""
     return frames // TUBE + frames % TUBE
 
@@ -31,7 +31,7 @@ def group_times(frames: int, first: int = 0, device: torch.device | None = None)
     return torch.cat([lone, rearrange(numbers[len(lone) :], "(g f) -> g f", f=TUBE).mean(dim=1)]) / TUBE
 
 
-def per_frame(values: Shaped[Tensor, "b g *rest"], frames: int) -> Shaped[Tensor, "b f *rest"]:
+def repeat_per_frame(values: Shaped[Tensor, "b g *rest"], frames: int) -> Shaped[Tensor, "b f *rest"]:
     """The value of each frame's group."""
     lone = frames % TUBE
     return torch.cat([values[:, :lone], values[:, lone:].repeat_interleave(TUBE, dim=1)], dim=1)

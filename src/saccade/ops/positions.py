@@ -65,7 +65,7 @@ def rotary_angles(
     return F.pad(angle, (0, width // 2 - angle.shape[1], prefix, 0))
 
 
-def places(
+def rotary_sincos(
     grid: tuple[int, ...],
     width: int,
     extent: tuple[int, ...] | None = None,

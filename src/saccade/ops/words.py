@@ -95,7 +95,7 @@ def tokenize(texts: Sequence[str], max_words: int = 64, max_bytes: int = 32) -> 
     return WordBatch(ids, ids != PAD, index.clamp(min=0), index >= 0, normal, words)
 
 
-def merged(batches: Sequence[WordBatch]) -> WordBatch:
+def merge_batches(batches: Sequence[WordBatch]) -> WordBatch:
     """One batch of several, in their order; each different word is in it once."""
     rows = torch.cat([F.pad(b.ids, (0, max(each.ids.shape[1] for each in batches) - b.ids.shape[1])) for b in batches])
     ids, number = rows.unique(dim=0, return_inverse=True)

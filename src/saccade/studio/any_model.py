@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from saccade.checkpoints.inputs import ModelInput
-from saccade.checkpoints.modules import PictureModule, one_picture
-from saccade.checkpoints.timm_models import is_timm_module, transform
+from saccade.checkpoints.modules import PictureModule, add_batch_axis
+from saccade.checkpoints.timm_models import evaluation_transform, is_timm_module
 from saccade.data import Picture
 from saccade.data.files import is_video
 from saccade.data.images import Source, read_image
@@ -122,7 +122,7 @@ def _look_with_module(
     if any(parameter.is_meta for parameter in model.parameters()):
         raise UsageError(f"{name} has weights on the meta device, which hold no numbers: load them first")
     if isinstance(picture, Tensor) and preprocess is None:
-        given = one_picture(picture)
+        given = add_batch_axis(picture)
         shown, prepare = Picture(Image.new("RGB", (1, 1)), "tensor"), lambda _: given
     else:
         shown, prepare = read_image(picture), preprocess or _usual(model)
@@ -136,7 +136,7 @@ def _look_with_module(
 
 def _usual(model: nn.Module) -> Callable[[Image.Image], ModelInput]:
     if is_timm_module(model):
-        return transform(model)
+        return evaluation_transform(model)
     raise UsageError(
         f"how a picture becomes the input of {type(model).__name__} is not known: give preprocess=, a function from a "
         "PIL image to a tensor (1 3 y x) or a dict of inputs, or give a prepared tensor"

@@ -8,7 +8,7 @@ import torch
 
 from saccade.errors import SaccadeError
 from saccade.studio.patches.class_maps import MOST_TOKENS, PREDICTED
-from saccade.studio.progress import note
+from saccade.studio.progress import report_note
 from saccade.tasks.base import Task
 
 FREE = 2048  # tokens that are looked at without an estimate: seconds
@@ -19,7 +19,7 @@ _COPIES = 40  # numbers kept for each number of the tokens of all layers, packed
 _BASE = 300e6  # bytes, of tiles and pages
 
 
-def check_effort(task: Task, grid: tuple[int, int]) -> None:
+def check_time_and_memory(task: Task, grid: tuple[int, int]) -> None:
     """Report how long a look at a grid of (rows, columns) of patches will take. Nothing for a few patches.
 
     Raises SaccadeError where the memory does not suffice."""
@@ -27,7 +27,7 @@ def check_effort(task: Task, grid: tuple[int, int]) -> None:
     if tokens <= FREE:
         return
     check_memory(task, grid, tokens)
-    note(f"{grid[0]} x {grid[1]} patches: this takes {in_words(estimate_seconds(task, tokens))}")
+    report_note(f"{grid[0]} x {grid[1]} patches: this takes {format_duration(estimate_seconds(task, tokens))}")
 
 
 def check_memory(task: Task, grid: tuple[int, int], tokens: int) -> None:
@@ -78,7 +78,7 @@ def _left_in_group(folder: Path = Path("/sys/fs/cgroup")) -> float | None:
         return None
 
 
-def operations(task: Task, tokens: int) -> float:
+def count_multiply_adds(task: Task, tokens: int) -> float:
     """Multiply-adds of a forward pass of the encoder."""
     linear = sum(weight.numel() for weight in task.vit.blocks.parameters() if weight.dim() == 2)
     config = task.vit.config
@@ -96,10 +96,12 @@ def estimate_seconds(task: Task, tokens: int) -> float:
     float(vit(picture).sum())  # waits for the device
     seconds = time.perf_counter() - started
     passes = _PASSES + _CLASS_PASSES * PREDICTED * _has_class_maps(task, tokens)
-    return passes * seconds * operations(task, tokens) / operations(task, _SAMPLE**2 + len(task.prefix))
+    return (
+        passes * seconds * count_multiply_adds(task, tokens) / count_multiply_adds(task, _SAMPLE**2 + len(task.prefix))
+    )
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A rough duration."""
     if seconds < 90:
         return f"about {max(1, round(seconds))} seconds"

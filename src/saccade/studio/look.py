@@ -19,9 +19,9 @@ from saccade.studio.views.base import page_title
 from saccade.studio.views.film import FilmView
 from saccade.tasks import load
 from saccade.tasks.ask.task import PublicAskTask
-from saccade.tasks.classify.films import FilmClassifyTask
+from saccade.tasks.classify.films import VideoClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
-from saccade.tasks.public_loading import load_answering, load_matching
+from saccade.tasks.public_loading import load_match_task, load_vlm
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.vision import PublicVisionTask
 
@@ -52,10 +52,10 @@ def _paired(task: Any, picture: Picture, options: LookOptions) -> tuple[Any, Pic
     if options.other is None or not isinstance(task, PublicVisionTask) or not task.vision.takes_pairs:
         return task, picture, options
     wrapper = replace(task.vision, second=options.other.image)
-    return PublicVisionTask(wrapper), both(picture, options.other), replace(options, other=None)
+    return PublicVisionTask(wrapper), with_both_names(picture, options.other), replace(options, other=None)
 
 
-def both(picture: Picture, other: Picture) -> Picture:
+def with_both_names(picture: Picture, other: Picture) -> Picture:
     """A picture with the names of two."""
     return replace(picture, name=f"{page_title(picture.name)} · {page_title(other.name)}")
 
@@ -68,7 +68,7 @@ def look_at_film(model: str, path: Path, options: LookOptions, device: torch.dev
     if options.texts:
         raise SaccadeError("--text is for pictures: classifiers of videos read no text")
     task = load(model)
-    if not isinstance(task, FilmClassifyTask):
+    if not isinstance(task, VideoClassifyTask):
         raise SaccadeError(
             f"{task.name} looks at pictures, and {escape(path)} is a video: give a picture, or a model that classifies "
             "videos (VideoMAE, ViViT, TimeSformer)"
@@ -80,10 +80,10 @@ def look_at_film(model: str, path: Path, options: LookOptions, device: torch.dev
 @torch.no_grad()
 def ask_about(model: Any, pictures: Sequence[Picture], question: str, device: torch.device | str) -> AnswerView:
     """Ask a model that writes about one or more images together. model: its name or path, which is loaded, or a task of
-    `load_answering`.
+    `load_vlm`.
 
-    Raises SaccadeError as `load_answering` and `PublicAskTask.ask` do, and UsageError for another kind of model."""
-    task = load_answering(os.fspath(model)) if isinstance(model, str | os.PathLike) else model
+    Raises SaccadeError as `load_vlm` and `PublicAskTask.ask` do, and UsageError for another kind of model."""
+    task = load_vlm(os.fspath(model)) if isinstance(model, str | os.PathLike) else model
     if not isinstance(task, PublicAskTask):
         raise UsageError(f"a {type(task).__name__} writes no answers: give the name or path of a model that does")
     task.model.to(device)
@@ -103,8 +103,8 @@ def look_at(model: str, picture: Picture, options: LookOptions, device: torch.de
     videos looks at an animated one as a film.
 
     Raises SaccadeError as `look` and the loaders do."""
-    task: Any = load_matching(model) if options.texts else load(model)
-    if isinstance(task, FilmClassifyTask):
+    task: Any = load_match_task(model) if options.texts else load(model)
+    if isinstance(task, VideoClassifyTask):
         path = Path(picture.name)
         if not path.is_file() or not is_animated(path):
             return FilmView.look(task, picture, options)

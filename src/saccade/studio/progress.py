@@ -34,31 +34,31 @@ def reporting(reporter: Reporter) -> Iterator[None]:
         _reporter.reset(token)
 
 
-def step(name: str, done: float | None = None) -> None:
+def report_step(name: str, done: float | None = None) -> None:
     """Report a step."""
     if (reporter := _reporter.get()) is not None:
         reporter.step(name, done)
 
 
-def note(text: str) -> None:
+def report_note(text: str) -> None:
     """Report a note."""
     if (reporter := _reporter.get()) is not None:
         reporter.note(text)
 
 
-def track(items: Sequence[Item], name: str) -> Iterator[Item]:
+def track_progress(items: Sequence[Item], name: str) -> Iterator[Item]:
     """The items, reporting how many are done."""
     for i, item in enumerate(items):
-        step(name, i / len(items))
+        report_step(name, i / len(items))
         yield item
 
 
 @contextmanager
 def track_layers(layers: Sequence[nn.Module], name: str) -> Iterator[None]:
     """Report how many of the layers of a forward pass in the block are done."""
-    step(name, 0.0)
+    report_step(name, 0.0)
     done = itertools.count(1)
-    hooks = [layer.register_forward_hook(lambda *_: step(name, next(done) / len(layers))) for layer in layers]
+    hooks = [layer.register_forward_hook(lambda *_: report_step(name, next(done) / len(layers))) for layer in layers]
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from rich.text import Text
 from torch import Tensor
 
 from saccade.data.files import escape
-from saccade.language import local
+from saccade.language import localize_text
 
 # Dark to bright, even steps of lightness: where nothing is looked at the picture stays visible, darkened.
 _RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)
@@ -77,7 +77,7 @@ def side_by_side(picture: np.ndarray, other: np.ndarray, caption: str) -> Table:
     """An image and another one beside it, as arrays (rows, columns, RGB), with their captions."""
     table = Table.grid(padding=(0, 2))
     table.add_row(half_blocks(picture), half_blocks(other))
-    table.add_row(Text(local("the image"), style="dim"), Text(local(caption), style="dim"))
+    table.add_row(Text(localize_text("the image"), style="dim"), Text(localize_text(caption), style="dim"))
     return table
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from saccade.data.files import is_video
 from saccade.data.film_writers import VideoWriter
 from saccade.data.images import Picture
-from saccade.data.output import output_errors, write_png
+from saccade.data.output import convert_os_errors, write_png
 from saccade.data.video import VideoReader
 from saccade.errors import DataError
 
@@ -108,7 +108,7 @@ class DrawingWriter(ArtifactWriter):
         self._file, self._video = frame.file, None
         self._paint = self._painter(frame.video is not None)
         path = self.paths[frame.file]
-        with output_errors(path):
+        with convert_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         if frame.video is not None:
             self._video = self._open.enter_context(VideoWriter(path, frame.video.rate, frame.video.time_base))

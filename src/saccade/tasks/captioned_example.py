@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from saccade.data.captions import CaptionSet
-from saccade.data.film_frames import resampled
+from saccade.data.film_frames import resample_frames
 from saccade.data.films import FilmSet
 from saccade.data.pairs import PairSet, StyleSet
 from saccade.data.scenes import Scenes
@@ -38,7 +38,7 @@ def _captions(dataset: Any, index: int) -> tuple[str, ...]:
 def _frames(films: FilmSet, index: int) -> list[Image.Image]:
     """The first frame, and one after each further second."""
     with films.film(index, Fraction(1)) as film:
-        return [picture.image for picture in islice(resampled(film, Fraction(1)), _FRAMES)]
+        return [picture.image for picture in islice(resample_frames(film, Fraction(1)), _FRAMES)]
 
 
 def _side_by_side(pictures: list[Image.Image]) -> Image.Image:

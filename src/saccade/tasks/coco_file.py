@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from saccade.data.files import is_video
-from saccade.data.output import atomic_write, write_error
+from saccade.data.output import atomic_write, make_write_error
 from saccade.errors import DataError
 
 
-class CocoFile:
-    """A COCO file in constant memory; `open_coco_file` opens it. Every method raises DataError if it cannot be written.
+class CocoJsonWriter:
+    """A COCO file in constant memory; `open_coco_json_writer` opens it. Every method raises DataError if it cannot be
+    written.
 
     categories: id -> name. about: its info.description.
     """
@@ -54,16 +55,16 @@ class CocoFile:
         try:
             file.write(piece)
         except OSError as error:
-            raise write_error(self._out, error) from error
+            raise make_write_error(self._out, error) from error
 
 
 @contextmanager
-def open_coco_file(out: Path, categories: Mapping[int, str], about: str = "") -> Iterator[CocoFile]:
+def open_coco_json_writer(out: Path, categories: Mapping[int, str], about: str = "") -> Iterator[CocoJsonWriter]:
     """A COCO JSON file at `out`, complete when the context is left, or absent.
 
     Raises DataError if it cannot be written."""
     with atomic_write(out) as file, tempfile.TemporaryFile() as images:
-        opened = CocoFile(out, file, images, categories, about)
+        opened = CocoJsonWriter(out, file, images, categories, about)
         yield opened
         opened.finish()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.table import Table
 
 from saccade.errors import UsageError, printable
-from saccade.lazy import resolve
+from saccade.lazy import resolve_name
 from saccade.options import DataOptions, OnError, Options
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ class TaskCommands:
 
     def task_class(self) -> "type[TrainedTask]":
         """The class that `task` names."""
-        return resolve(self.task)
+        return resolve_name(self.task)
 
     def training(self) -> "type[Training]":
         """The class that `trainer` names."""
-        return resolve(self.trainer)
+        return resolve_name(self.trainer)
 
     def load_for(self, model: str, given: set[str]) -> Any | None:
         """The model, where these options of `predict` ask for another reading of it than `saccade.load`'s, else
@@ -112,7 +112,7 @@ class TaskCommands:
         self, task: Any, data: Path, split: str | None, on_error: OnError, device: "Device", out: Path, options: Any
     ) -> Evaluation:
         """Scores of a model on a data set; charts go to the folder `out`."""
-        return resolve(self.report)(task, data, split, on_error, device, out, options)
+        return resolve_name(self.report)(task, data, split, on_error, device, out, options)
 
     def predict(self, task: Any, pictures: "Iterable[Picture]", options: Any, batch: int) -> Iterator[Any]:
         """A result for each picture, in order; at most `batch` pictures are in memory at once."""
@@ -161,7 +161,7 @@ class TaskCommands:
         return csv_table(rows)
 
 
-def check_different(**options: Path | None) -> None:
+def check_distinct_paths(**options: Path | None) -> None:
     """Raises UsageError for two options that name the same folder or file."""
     seen: dict[Path, str] = {}
     for name, path in options.items():

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from saccade.tasks.drawing import ACCENT, FAINT, INK, PAPER, WRONG, font, short
+from saccade.tasks.drawing import ACCENT, FAINT, INK, PAPER, WRONG, font, truncate_text
 
 _MAX_NAMED = 40  # classes: above it rows and columns have no names
 _NOTE = "rows: true class   columns: predicted class   % of the row"
@@ -33,7 +33,7 @@ def draw_confusion(
     size = max(9, min(15, cell // 3))
     small = font(size)
     named = n <= _MAX_NAMED
-    names = [short(label) for label in (*labels, *columns)] if named else []
+    names = [truncate_text(label) for label in (*labels, *columns)] if named else []
     left = 24 + max((int(font(size, name).getlength(name)) for name in names), default=0)
     lines = note.split("\n")
     wide = max(left + n * cell, *(left + int(font(13).getlength(line)) for line in lines))
@@ -46,9 +46,9 @@ def draw_confusion(
             correct = row == column and labels[row] == columns[column]
             _cell(draw, left + column * cell, left + row * cell, cell, share[row, column].item(), correct, small)
         if named:
-            name = short(labels[row])
+            name = truncate_text(labels[row])
             draw.text((left - 8, left + (row + 0.5) * cell), name, INK, font(size, name), anchor="rm")
-            _vertical_text(picture, short(columns[row]), left + int((row + 0.5) * cell), left - 8, size)
+            _vertical_text(picture, truncate_text(columns[row]), left + int((row + 0.5) * cell), left - 8, size)
     for i, line in enumerate(lines):
         draw.text((left, left + n * cell + 12 + 18 * i), line, INK, font(13))
     return picture

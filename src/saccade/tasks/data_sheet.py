@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw, ImageOps
 from saccade.data.files import escape
 from saccade.data.output import write_png
 from saccade.errors import DataError
-from saccade.lazy import resolve
+from saccade.lazy import resolve_name
 from saccade.tasks.commands import TaskCommands
-from saccade.tasks.drawing import FAINT, INK, PAPER, WRONG, Colour, font, short
+from saccade.tasks.drawing import FAINT, INK, PAPER, WRONG, Colour, font, truncate_text
 
 SIDE = 300  # pixels of the longer side of a picture on the sheet
 MOST = 24  # pictures
@@ -36,17 +36,17 @@ class Example:
 DrawExample = Callable[[Any, int], Example]  # of a data set, and the index of a picture in it
 
 
-def write_data_sheet(out: Path, sets: Mapping[str, Any], task: TaskCommands, title: str = "") -> bool:
+def write_sample_sheet(out: Path, sets: Mapping[str, Any], task: TaskCommands, title: str = "") -> bool:
     """Write the sheet as a PNG; returns False for a task that draws none. title: default: the label of the first set.
     Raises DataError if it cannot be written."""
     if task.example is None:
         return False
     title = title or next((dataset.label for dataset in sets.values()), "")
-    write_png(out, draw_data_sheet(sets, resolve(task.example), title))
+    write_png(out, draw_sample_sheet(sets, resolve_name(task.example), title))
     return True
 
 
-def draw_data_sheet(sets: Mapping[str, Any], draw_example: DrawExample, title: str) -> Image.Image:
+def draw_sample_sheet(sets: Mapping[str, Any], draw_example: DrawExample, title: str) -> Image.Image:
     """A sheet of at most MOST pictures of all sets, evenly spread over each, half of them or more from the first.
 
     sets: name of a split -> its data set. Pictures that cannot be read are there with the reason."""
@@ -98,7 +98,7 @@ def _example(dataset: Any, draw_example: DrawExample, index: int) -> Example:
 
 def _heading(text: str, width: int, size: int) -> Image.Image:
     heading = Image.new("RGB", (width, size + 2 * _GAP), PAPER)
-    text = short(escape(text), 2 * width // size)
+    text = truncate_text(escape(text), 2 * width // size)
     ImageDraw.Draw(heading).text((_GAP, heading.height / 2), text, INK, font(size, text), anchor="lm")
     return heading
 
@@ -125,5 +125,5 @@ def _wrapped(lines: list[str]) -> list[str]:
     letters = SIDE // 7
     wrapped = [part for line in lines for part in textwrap.wrap(escape(line), letters) or [""]]
     if len(wrapped) > _LINES:
-        wrapped[_LINES - 1 :] = [short(wrapped[_LINES - 1], letters - 1) + "…"]
+        wrapped[_LINES - 1 :] = [truncate_text(wrapped[_LINES - 1], letters - 1) + "…"]
     return wrapped

@@ -31,7 +31,7 @@ def colour(index: int) -> Colour:
     return PALETTE[index % len(PALETTE)]
 
 
-def ink_on(background: Colour) -> Colour:
+def contrasting_ink(background: Colour) -> Colour:
     """Black or white, whichever has the higher contrast."""
     red, green, blue = background
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else PAPER
@@ -53,7 +53,7 @@ def _font(size: int, wide: bool) -> Any:
     return ImageFont.load_default(size)
 
 
-def short(text: str, most: int = 18) -> str:
+def truncate_text(text: str, most: int = 18) -> str:
     """On one line, truncated to `most` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
@@ -133,7 +133,7 @@ class Overlay:
         self._taken.append(tag)
         self._draw.rounded_rectangle(self._scaled([tag[:2], tag[2:]]), round(2 * self.unit * self.fine), (*colour, 235))
         middle = self._scaled([((tag[0] + tag[2]) / 2, (tag[1] + tag[3]) / 2)])[0]
-        self._draw.text(middle, text, (*ink_on(colour), 255), letters, anchor="mm")
+        self._draw.text(middle, text, (*contrasting_ink(colour), 255), letters, anchor="mm")
 
     def _inside(self, tag: Box) -> Box:
         """Moved into the picture where it fits."""
@@ -177,7 +177,7 @@ def curve_between(a: Sequence[float], b: Sequence[float], unit: float) -> list[t
     return points
 
 
-def corners(box: Sequence[float]) -> list[tuple[float, float, str]]:
+def label_positions(box: Sequence[float]) -> list[tuple[float, float, str]]:
     """Positions of a label: above the box first, then inside, below and beside it."""
     left, top, right, bottom = box
     return [

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from saccade.data.files import escape
-from saccade.errors import SaccadeError, UsageError, some_of
+from saccade.errors import SaccadeError, UsageError, shorten_list
 from saccade.models import ViTConfig, preset
 from saccade.tasks.base import Task
 
@@ -71,7 +71,7 @@ def load_pretrained(model: Any, pretrained: Task, labels: list[str], relations: 
     own.update(fitting)
     model.load_state_dict(own)
     anew = dict.fromkeys(name.split(".")[0] for name in own if name not in fitting)
-    parts = [f"{len(fitting)} of {len(own)} tensors{f' (new: {some_of(anew, 6)})' if anew else ''}", *named]
+    parts = [f"{len(fitting)} of {len(own)} tensors{f' (new: {shorten_list(anew, 6)})' if anew else ''}", *named]
     return f"weights of {pretrained.name}: {'; '.join(parts)}"
 
 
@@ -116,7 +116,9 @@ def _describe_names(field: str, names: list[str], known: list[str]) -> str:
         "new": [name for name in names if name not in known],
         "not used": [name for name in known if name not in names],
     }
-    return f"{field}: " + ", ".join(f"{what} {some_of(map(escape, some), 9)}" for what, some in kinds.items() if some)
+    return f"{field}: " + ", ".join(
+        f"{what} {shorten_list(map(escape, some), 9)}" for what, some in kinds.items() if some
+    )
 
 
 def digest(*values: object) -> str:

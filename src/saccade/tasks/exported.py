@@ -19,10 +19,10 @@ from saccade.engines.run import ENGINES, EngineNetwork
 from saccade.engines.signature import Signature
 from saccade.engines.write import FORMATS
 from saccade.errors import CheckpointError, SaccadeError, in_one_line
-from saccade.lazy import resolve
-from saccade.tasks.exported_graph import Case, Graph
+from saccade.lazy import resolve_name
+from saccade.tasks.exported_graph import Case, ExportGraph
 from saccade.tasks.match.index import fingerprint
-from saccade.tasks.registry import TASKS, all_commands, commands
+from saccade.tasks.registry import TASKS, all_task_commands, task_commands
 from saccade.tasks.saved import TrainedTask, check_names
 
 Network = Callable[..., dict[str, Tensor]]  # tensors in, outputs by name
@@ -30,7 +30,7 @@ FormatName = Literal["onnx", "openvino", "torch"]
 TOLERANCE = 1e-3  # largest difference to PyTorch, of the largest number of an output, or of 1 if that is less
 
 
-class Export(NamedTuple):
+class ExportReport(NamedTuple):
     """How an exported model compares with its network in PyTorch.
 
     Attributes:
@@ -55,8 +55,8 @@ class ExportedTask(TrainedTask):
         class_axis: of the output "logits".
     """
 
-    graph: ClassVar[type[Graph]]
-    parts: ClassVar[Mapping[str, type[Graph]]] = MappingProxyType({})
+    graph: ClassVar[type[ExportGraph]]
+    parts: ClassVar[Mapping[str, type[ExportGraph]]] = MappingProxyType({})
     class_axis: ClassVar[int] = 1
 
     @classmethod
@@ -101,7 +101,7 @@ class _Metadata(BaseModel):
     network: Signature
 
 
-def export(task: Any, file: Path, format: FormatName) -> Export:
+def export(task: Any, file: Path, format: FormatName) -> ExportReport:
     """Write a model as a file of an engine and compare it with PyTorch, on inputs of several batches and sizes. A
     matcher is written as three: FILE.onnx of its pictures, FILE.texts.onnx, FILE.head.onnx.
 
@@ -122,13 +122,13 @@ def export(task: Any, file: Path, format: FormatName) -> Export:
         for part, graph in graphs.items():
             network = _write(graph, metadata, part, part_file(Path(place) / file.name, part), format)
             cases = graph.cases(torch.Generator().manual_seed(0))
-            differences |= compare(graph, network, cases)
+            differences |= compare_outputs(graph, network, cases)
         _check(differences, file)
         main = [Path(file.name).with_suffix(end) for end in (".bin", suffix)]  # last, as it is the one that is opened
         written = sorted(Path(place).iterdir(), key=lambda part: (Path(part.name) in main, part.name))
         for each in written:
             write_file(file.parent / each.name, each.read_bytes())
-    return Export(
+    return ExportReport(
         graph.signature(),
         differences,
         [tuple(case[0].shape) for case in cases],
@@ -141,7 +141,7 @@ def part_file(file: Path, part: str) -> Path:
     return file.with_suffix(f".{part}{file.suffix}") if part else file
 
 
-def _write(graph: Graph, metadata: _Metadata, part: str, file: Path, format: FormatName) -> Network:
+def _write(graph: ExportGraph, metadata: _Metadata, part: str, file: Path, format: FormatName) -> Network:
     """Write one network; what it is on its engine."""
     signature = graph.signature()
     program = capture(graph, signature, graph.example())
@@ -153,7 +153,7 @@ def _write(graph: Graph, metadata: _Metadata, part: str, file: Path, format: For
     return lambda *inputs: dict(zip(signature.outputs, module(*inputs), strict=True))
 
 
-def _metadata(task: TrainedTask, graph: Graph) -> _Metadata:
+def _metadata(task: TrainedTask, graph: ExportGraph) -> _Metadata:
     return _Metadata(
         task=task.kind,
         fingerprint=fingerprint(task),
@@ -220,7 +220,7 @@ def is_exported(spec: str | Path) -> bool:
     return Path(spec).suffix in {each.suffix for each in FORMATS.values()} and Path(spec).is_file()
 
 
-def compare(graph: Graph, exported: Network, cases: Iterable[Case]) -> dict[str, float]:
+def compare_outputs(graph: ExportGraph, exported: Network, cases: Iterable[Case]) -> dict[str, float]:
     """For each output the largest difference, of its largest number, or of 1 if that is less; NaN where one is."""
     differences = dict.fromkeys(graph.outputs, 0.0)
     for case in cases:
@@ -240,11 +240,11 @@ def compare(graph: Graph, exported: Network, cases: Iterable[Case]) -> dict[str,
 
 def exported_class(kind: str | None) -> type[ExportedTask]:
     """Of the models of a kind. Raises SaccadeError for a kind that is not exported."""
-    name = commands(kind).exported if kind in TASKS else None
+    name = task_commands(kind).exported if kind in TASKS else None
     if name is None:
-        kinds = [each.name for each in all_commands() if each.exported is not None]
+        kinds = [each.name for each in all_task_commands() if each.exported is not None]
         raise SaccadeError(
             f"models that {', '.join(kinds[:-1])} and {kinds[-1]} are exported, and this one is of the kind {kind}: "
             "export one of those"
         )
-    return resolve(name)
+    return resolve_name(name)

@@ -14,7 +14,7 @@ MAX_BATCH, MAX_ROWS = 4096, 256  # of an exported network: pictures, and patches
 Case = tuple[Tensor, ...]  # inputs, in order
 
 
-class Graph(nn.Module):
+class ExportGraph(nn.Module):
     """A network that is exported: by default pictures in, and a tuple of tensors out.
 
     Attributes:
@@ -41,7 +41,7 @@ class Graph(nn.Module):
         only: that of the preprocessing."""
         config = self.model.vit.config
         fixed = "learned" in config.positions and config.offset
-        batch, channels = axis("batch", MAX_BATCH), axis("channels", config.channels, config.channels)
+        batch, channels = dynamic_axis("batch", MAX_BATCH), dynamic_axis("channels", config.channels, config.channels)
         sides = (
             Axis(
                 name=name,
@@ -68,6 +68,6 @@ class Graph(nn.Module):
         return [(torch.randn(shape, generator=generator),) for shape in shapes]
 
 
-def axis(name: str, high: int, low: int = 1) -> Axis:
+def dynamic_axis(name: str, high: int, low: int = 1) -> Axis:
     """An axis of any size from `low` to `high`."""
     return Axis(name=name, low=low, high=high, step=1)

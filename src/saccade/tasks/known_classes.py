@@ -7,7 +7,7 @@ from saccade.tasks.bundled_models import is_bundled
 LISTED, NAMED = 12, 5  # classes that are listed completely; that are named of more
 
 
-def listed_classes(task: Any, things: str) -> str:
+def format_class_list(task: Any, things: str) -> str:
     """ "3 things: a, b, c": all classes of a model, or of many some, evenly spaced, and where all are. things: what its
     classes are, in the plural."""
     labels = task.labels
@@ -19,7 +19,7 @@ def listed_classes(task: Any, things: str) -> str:
     return f"{len(labels)} {things}, such as {some} (all: saccade models {model})"
 
 
-def drawn_pictures_only(task: Any) -> str:
+def synthetic_data_warning(task: Any) -> str:
     """A warning about photographs, for a model that was trained on drawn scenes; "" for others."""
     trained_on = str(getattr(task, "card", {}).get("data", ""))
     if not trained_on.startswith("scenes"):

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
-from saccade.tasks.own_models import open_own, own_folder
+from saccade.tasks.own_models import find_trained_model, open_trained_model
 
 if TYPE_CHECKING:
-    from saccade.tasks.classify.films import FilmClassifyTask
+    from saccade.tasks.classify.films import VideoClassifyTask
     from saccade.tasks.detect.public import PublicDetectTask
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.public_film import PublicFilmTask
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def load(
     spec: str | Path = DEFAULT_CLASSIFIER,
 ) -> (
-    "Task | PublicDetectTask | PublicSegmentTask | PublicGenerateTask | PublicFilmTask | FilmClassifyTask | "
+    "Task | PublicDetectTask | PublicSegmentTask | PublicGenerateTask | PublicFilmTask | VideoClassifyTask | "
     "PublicVisionTask"
 ):
     """A task, ready for `predict` where it has a head to predict with.
@@ -31,8 +31,8 @@ def load(
 
     Raises CheckpointError, in one line, if there is no such model or it cannot be read.
     """
-    if (own := own_folder(str(spec))) is not None:
-        return open_own(*own)
+    if (own := find_trained_model(str(spec))) is not None:
+        return open_trained_model(*own)
     from saccade.tasks.public_loading import load_public  # the readers of all families, which own models do without
 
     return load_public(spec)

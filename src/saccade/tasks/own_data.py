@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data.files import escape
-from saccade.errors import DataError, SaccadeError, UsageError, some_of
+from saccade.errors import DataError, SaccadeError, UsageError, shorten_list
 from saccade.options import AnnotatedDataOptions, ClassDataOptions, OnError
 from saccade.tasks.encoders import digest
-from saccade.tasks.registry import commands
+from saccade.tasks.registry import task_commands
 
 SAMPLES = 8  # pictures whose pixels are compared, beside the names of all
 
 
-def set_digest(data: Any) -> str:
+def dataset_digest(data: Any) -> str:
     """A hash of the names of all pictures of a set and of the pixels of some: sets with the same names, such as 1.jpg
     to 9.jpg for training and for testing, differ."""
     pixels = []
@@ -33,7 +33,7 @@ def describe_split(train: Any, val: Any, options: ClassDataOptions) -> dict[str,
     chosen: dict[str, Any] = {"val_fraction": options.val_fraction, "classes": list(options.classes)}
     if isinstance(options, AnnotatedDataOptions):
         chosen["exif"] = options.exif
-    return {"training": set_digest(train), "validation": set_digest(val), **chosen}
+    return {"training": dataset_digest(train), "validation": dataset_digest(val), **chosen}
 
 
 def evaluation_set(
@@ -63,7 +63,7 @@ def evaluation_set(
     notes = [note] if note else []
     if not kept:
         return dataset, notes
-    notes.append(f"scored are the classes {some_of(map(escape, kept), 20)}")
+    notes.append(f"scored are the classes {shorten_list(map(escape, kept), 20)}")
     return subset(dataset, [name for name in kept if name in dataset.classes], task.labels), notes
 
 
@@ -71,8 +71,8 @@ def _check_known(task: Any, classes: Sequence[str]) -> None:
     unknown = [name for name in classes if name not in task.labels]
     if unknown:
         raise UsageError(
-            f"--classes: {escape(task.name)} does not know {some_of(map(escape, unknown))}; it knows "
-            f"{some_of(map(escape, task.labels), 20)}"
+            f"--classes: {escape(task.name)} does not know {shorten_list(map(escape, unknown))}; it knows "
+            f"{shorten_list(map(escape, task.labels), 20)}"
         )
 
 
@@ -98,14 +98,14 @@ def held_out(task: Any, data: Path, on_error: OnError) -> tuple[Any, str] | None
     split = _split_of(task)
     if not split:
         return None
-    own = commands(task.kind)
+    own = task_commands(task.kind)
     fields = {name: split[name] for name in ("val_fraction", "classes", "exif") if name in split}
     try:
         options = own.data_options.model_validate({"data": data, "on_error": on_error, **fields})
         train, rest = own.open_splits(options, own.recipe(), 0)
     except (SaccadeError, ValueError):  # it cannot be divided as that was
         return None
-    if set_digest(train) != split.get("training"):
+    if dataset_digest(train) != split.get("training"):
         return None
     return rest, (
         f"{escape(data)} is the data that {escape(task.name)} was trained on: the {len(rest)} pictures that were held "
@@ -119,7 +119,7 @@ def overlap_note(task: Any, dataset: Any) -> str:
     split = _split_of(task)
     if not split:
         return ""
-    found = set_digest(dataset)
+    found = dataset_digest(dataset)
     if found == split.get("training"):
         return f"{escape(task.name)} was trained on all of these pictures: on new ones it scores lower"
     if found == split.get("validation"):

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING
 
 from saccade.checkpoints import load_checkpoint
 from saccade.checkpoints.detectors import is_detector, load_detector
-from saccade.checkpoints.files import Source, open_checkpoint
-from saccade.checkpoints.film_classes import film_pipeline
+from saccade.checkpoints.files import OpenedCheckpoint, open_checkpoint
+from saccade.checkpoints.film_classes import film_pipeline_spec
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.checkpoints.pipelines import is_pipeline, load_pipeline
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
 from saccade.checkpoints.timm_models import is_timm_model, load_timm_model
 from saccade.checkpoints.video_classifiers import is_video_classifier, load_video_classifier
-from saccade.checkpoints.vision_language import load_vision_language, writes
+from saccade.checkpoints.vision_language import is_vision_language_model, load_vision_language
 from saccade.checkpoints.vision_models import VisionModel, is_vision_model, load_vision_model
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
 from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import bundled
-from saccade.tasks.classify.films import FilmClassifyTask
+from saccade.tasks.classify.films import VideoClassifyTask
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.exported import is_exported, open_exported
@@ -27,8 +27,8 @@ from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
-from saccade.tasks.own_models import open_own, own_folder
-from saccade.tasks.saved import kind_in
+from saccade.tasks.own_models import find_trained_model, open_trained_model
+from saccade.tasks.saved import read_model_kind
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.vision import PublicVisionTask
 
@@ -47,7 +47,7 @@ def load_public(
     | PublicSegmentTask
     | PublicGenerateTask
     | PublicFilmTask
-    | FilmClassifyTask
+    | VideoClassifyTask
     | PublicVisionTask
 ):
     """A model that `saccade train` did not write, as for `load`."""
@@ -62,13 +62,15 @@ def load_public(
     if is_detector(source):
         return PublicDetectTask(load_detector(source))
     if is_video_classifier(source):
-        return FilmClassifyTask(load_video_classifier(source))
+        return VideoClassifyTask(load_video_classifier(source))
     try:
         loaded = load_checkpoint(source)
     except CheckpointError as error:
         if is_vision_model(source):
             task = PublicVisionTask(_vision_model(source))
-            task.notes += [READS_TEXT] if is_text_image_model(source) else [ASK] if writes(source) else []
+            task.notes += (
+                [READS_TEXT] if is_text_image_model(source) else [ASK] if is_vision_language_model(source) else []
+            )
             return task
         if is_timm_model(source):
             return PublicVisionTask(load_timm_model(source))
@@ -90,14 +92,14 @@ def load_public(
     return ClassifyTask(loaded.model, loaded.preprocess, loaded.name, notes, labels=labels)
 
 
-def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
+def load_match_task(spec: str | Path) -> MatchTask | PublicMatchTask:
     """A model that matches text with pictures, ready for `predict` with texts. spec: as for `load`, which gives the
     picture tower of a public matcher alone.
 
     Raises CheckpointError, in one line, for one that reads no text, and as `load` and `load_matcher` do."""
     name = str(spec)
-    if (own := own_folder(name)) is not None:
-        if kind_in(own[0]) == MatchTask.kind:
+    if (own := find_trained_model(name)) is not None:
+        if read_model_kind(own[0]) == MatchTask.kind:
             return MatchTask.open(*own)
     elif is_exported(spec):
         if isinstance(task := open_exported(Path(spec)), MatchTask):
@@ -111,22 +113,22 @@ def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
     )
 
 
-def _vision_model(source: Source) -> VisionModel:
+def _vision_model(source: OpenedCheckpoint) -> VisionModel:
     """As `load_vision_model`, whose error tells of --ask where that would do."""
     try:
         return load_vision_model(source)
     except CheckpointError as error:
-        if not writes(source):
+        if not is_vision_language_model(source):
             raise
         raise CheckpointError(f"{source.name}: {ASK}") from error
 
 
-def load_answering(spec: str | Path) -> "PublicAskTask":
+def load_vlm(spec: str | Path) -> "PublicAskTask":
     """A model of transformers that writes about pictures, ready for `ask`. spec: "hf:owner/name" or a folder.
 
     Raises CheckpointError, in one line, for one that does not write, and as `load_vision_language` does."""
     name = str(spec)
-    if own_folder(name) is not None or is_pipeline(spec):
+    if find_trained_model(name) is not None or is_pipeline(spec):
         raise CheckpointError(
             f"{spec} writes no answers: --ask is for models of transformers that write about pictures, such as "
             "hf:HuggingFaceTB/SmolVLM-256M-Instruct"
@@ -144,10 +146,10 @@ def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask | Publ
     Raises CheckpointError, in one line, for a model of another task, and as `load` and `load_pipeline` do."""
     if is_pipeline(spec) or str(spec).startswith("hf:"):
         return load_public_generator(spec)
-    own = own_folder(str(spec))
-    if own is not None and kind_in(own[0]) == GenerateTask.kind:
+    own = find_trained_model(str(spec))
+    if own is not None and read_model_kind(own[0]) == GenerateTask.kind:
         return GenerateTask.open(*own)
-    kind = getattr(open_own(*own) if own is not None else load_public(spec), "kind", "picture")
+    kind = getattr(open_trained_model(*own) if own is not None else load_public(spec), "kind", "picture")
     raise CheckpointError(
         f"{spec} paints no pictures: it is a {kind} model, and a generator is needed, such as painter or a run of "
         "saccade train generate"
@@ -157,14 +159,14 @@ def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask | Publ
 def load_public_generator(spec: str | Path) -> PublicGenerateTask | PublicFilmTask:
     """A pipeline of diffusers. Raises CheckpointError as `load_pipeline` does."""
     public = load_pipeline(spec)
-    return PublicGenerateTask(public) if film_pipeline(public.pipeline) is None else PublicFilmTask(public)
+    return PublicGenerateTask(public) if film_pipeline_spec(public.pipeline) is None else PublicFilmTask(public)
 
 
 def is_public_matcher(spec: str | Path) -> bool:
-    """Whether the model, as for `load`, is a public one that matches text with pictures, so that `load_matching` reads
-    it with both towers. Raises CheckpointError if there is no such model."""
+    """Whether the model, as for `load`, is a public one that matches text with pictures, so that `load_match_task`
+    reads it with both towers. Raises CheckpointError if there is no such model."""
     name = str(spec)
-    if own_folder(name) is not None or is_exported(spec):
+    if find_trained_model(name) is not None or is_exported(spec):
         return False
     _check_name(name)
     return is_text_image_model(open_checkpoint(spec))

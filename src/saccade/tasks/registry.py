@@ -16,17 +16,17 @@ TASKS = {
 }
 
 
-def commands(name: str) -> TaskCommands:
+def task_commands(name: str) -> TaskCommands:
     """What the command line knows of the task `name`."""
     return import_module(TASKS[name]).COMMANDS
 
 
-def all_commands() -> list[TaskCommands]:
+def all_task_commands() -> list[TaskCommands]:
     """Of every task, in the order of `TASKS`."""
-    return [commands(name) for name in TASKS]
+    return [task_commands(name) for name in TASKS]
 
 
-def commands_of(task: Any) -> TaskCommands:
+def commands_for_model(task: Any) -> TaskCommands:
     """Of a loaded model, by its `kind`. Raises SaccadeError for a model without a head."""
     kind = getattr(task, "kind", None)
     if kind == "picture":
@@ -39,4 +39,4 @@ def commands_of(task: Any) -> TaskCommands:
             f"{task.name} has no head to predict with; `saccade look` can look into it, and --text ranks texts where "
             "it reads them"
         )
-    return commands(kind)
+    return task_commands(kind)

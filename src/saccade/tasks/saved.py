@@ -143,7 +143,7 @@ def _read(folder: Path) -> tuple[bytes, dict[str, dict[str, Tensor]], dict[str, 
     return (config, tensors, digests) if (folder / NAME).read_bytes() == config else _read(folder)
 
 
-def is_sound(folder: Path) -> bool:
+def is_intact(folder: Path) -> bool:
     """Whether a folder holds the files of a model as they were written."""
     try:
         content, _, digests = _read(folder)
@@ -163,7 +163,7 @@ def _check_digests(content: bytes, files: dict[str, str], digests: dict[str, str
             raise ValueError(f"{name} is damaged: its sha256 does not match that in {NAME}; fetch or train it again")
 
 
-def kind_in(folder: Path) -> str | None:
+def read_model_kind(folder: Path) -> str | None:
     """The `kind` of the model that `save` wrote to a folder; None if there is none. Raises CheckpointError for a broken
     config.json."""
     file = folder / NAME
@@ -187,12 +187,12 @@ def check_classes(found: list[str], expected: list[str], data: str, model: str) 
         )
 
 
-def no_readable_pictures(data: str, skipped: dict[str, str]) -> DataError:
+def no_pictures_error(data: str, skipped: dict[str, str]) -> DataError:
     """The error of an evaluation without pictures, with the reason why the first was skipped."""
     return DataError(f"no picture of {data} could be read: {next(iter(skipped.values()), 'it is empty')}")
 
 
-def not_finite() -> SaccadeError:
+def not_finite_error() -> SaccadeError:
     """The error of a model whose output is not finite."""
     return SaccadeError("the model's output is not a number: its weights are damaged, fetch or train it again")
 

@@ -12,7 +12,7 @@ _ROW, _BAR, _EDGE, _FINE = 26, 480, 28, 2  # pixels; _FINE is the supersampling
 _NOTE = "bar: share of right decisions   line: its 95 % interval   red: by chance   n: decisions"
 
 
-def interval(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927)."""
     if n == 0:
         return 0.0, 1.0
@@ -22,7 +22,7 @@ def interval(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def draw_shares(details: Mapping[str, Mapping[str, Any]]) -> Image.Image:
+def draw_accuracy_bars(details: Mapping[str, Mapping[str, Any]]) -> Image.Image:
     """A bar for each share with its 95 % interval, and a mark where chance is known. details: name -> "value", "low",
     "high" (0 to 1), "n" and, where it is known, "chance"."""
     letters = font(13 * _FINE)

@@ -111,7 +111,7 @@ class Training:
         task.save(folder, scores=scores, recipe=self.recipe.model_dump(mode="json"), **self.about)
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Training samples at any size."""
 
     label: str
@@ -143,8 +143,8 @@ class SceneSource:
         raise NotImplementedError
 
 
-class SourceTraining(Training):
-    """Training on the samples of a `Source`, for networks whose inputs need not be square.
+class AnySizeTraining(Training):
+    """Training on the samples of a `SampleSource`, for networks whose inputs need not be square.
 
     Attributes:
         size: (height, width) of the input at the end of the run.
@@ -152,7 +152,7 @@ class SourceTraining(Training):
     """
 
     recipe: Any
-    source: Any  # a `Source`; to be balanced, with `shown`: the classes in each sample
+    source: Any  # a `SampleSource`; to be balanced, with `shown`: the classes in each sample
     size: tuple[int, int]
     patch: int
 
@@ -182,7 +182,7 @@ class SourceTraining(Training):
         self.about |= {"data": self.source.label, "pictures": len(self.source), "validation pictures": validation}
 
 
-def small_parts(batches: list[Any], device: torch.device) -> list[list[Any]]:
+def split_microbatches(batches: list[Any], device: torch.device) -> list[list[Any]]:
     """Batches with `pictures` in groups of at most PART_PIXELS, or of one batch, and of equal size: a processor
     computes these as fast as the whole step, in a fraction of its memory. All together on other devices."""
     if device.type != "cpu":

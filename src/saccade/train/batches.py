@@ -14,7 +14,7 @@ from saccade.train.seeds import combined_seed
 from saccade.train.signals import ENDING, SAVING
 
 
-class Sampler(Protocol):
+class BatchMaker(Protocol):
     """Makes the batches of a task."""
 
     def __len__(self) -> int:
@@ -31,7 +31,7 @@ class Batches(Dataset[list[Any]]):
     """What one of `world` processes computes at each step of a run. An item follows from its step and the progress of
     the run (0 to 1) alone."""
 
-    def __init__(self, sampler: Sampler, batch: int, seed: int, rank: int = 0, world: int = 1):
+    def __init__(self, sampler: BatchMaker, batch: int, seed: int, rank: int = 0, world: int = 1):
         self.sampler, self.batch, self.seed = sampler, batch, seed
         self.mine = range(rank, SHARDS, world)
         self.per_epoch = max(1, len(sampler) // batch)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from saccade.data.digests import check_digest, with_digest
 from saccade.data.output import write_file
 from saccade.errors import SaccadeError, UsageError, in_one_line
-from saccade.train.durations import length_in_words, parse_duration
+from saccade.train.durations import format_run_length, parse_duration
 
 if TYPE_CHECKING:
     from saccade.device import Device
@@ -154,7 +154,7 @@ def check_same_options(folder: Path, options: dict[str, Any]) -> None:
             )
 
 
-def take_length(folder: Path, config: TrainConfig, write: bool) -> list[str]:
+def update_run_length(folder: Path, config: TrainConfig, write: bool) -> list[str]:
     """Give a resumed run the length of `config`, if it had another. Returns notes for the log."""
     before = saved_options(folder)
     length = {name: getattr(config, name) for name in ("epochs", "budget")}
@@ -162,10 +162,10 @@ def take_length(folder: Path, config: TrainConfig, write: bool) -> list[str]:
         return []
     if write:
         write_options(folder, {**before, **length})
-    return [f"the run has {length_in_words(**length)} now, and had {length_in_words(**old)}"]
+    return [f"the run has {format_run_length(**length)} now, and had {format_run_length(**old)}"]
 
 
-def check_batch(samples: int, batch: int, device: "Device") -> None:
+def check_batch_size(samples: int, batch: int, device: "Device") -> None:
     """Raises SaccadeError for a batch that cannot be divided among the processes."""
     if not samples:
         raise SaccadeError("there is no training sample: give pictures to train on")
@@ -183,8 +183,8 @@ def _check_length(folder: Path, before: dict[str, Any], given: BaseModel) -> Non
     for name, other in (("epochs", "budget"), ("budget", "epochs")):
         if getattr(given, name, None) is not None and before.get(other) is not None:
             raise SaccadeError(
-                f"{folder} was started with a length of {length_in_words(before.get('epochs'), before.get('budget'))}: "
-                f"resume it without --{name}, or with a larger --{other}"
+                f"{folder} was started with a length of {format_run_length(before.get('epochs'), before.get('budget'))}"
+                f": resume it without --{name}, or with a larger --{other}"
             )
 
 

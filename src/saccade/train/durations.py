@@ -5,7 +5,7 @@ import re
 
 from pydantic_core import PydanticCustomError
 
-from saccade.errors import counted
+from saccade.errors import pluralize
 
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile("".join(rf"(?:(\d{{1,6}}(?:\.\d{{1,6}})?){unit})?" for unit in _UNITS))
@@ -24,7 +24,7 @@ def parse_duration(text: object) -> object:
     )
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """To a minute from a minute on, else to a second; half a unit is rounded up: "2 h 30 min", "45 s"."""
     if seconds < 59.5:
         return f"{math.floor(seconds + 0.5)} s"
@@ -32,6 +32,6 @@ def in_words(seconds: float) -> str:
     return " ".join(([f"{hours} h"] if hours else []) + ([f"{minutes} min"] if minutes else []))
 
 
-def length_in_words(epochs: int | None, budget: float | None) -> str:
+def format_run_length(epochs: int | None, budget: float | None) -> str:
     """The length of a run."""
-    return counted(epochs or 0, "epoch") if budget is None else in_words(budget)
+    return pluralize(epochs or 0, "epoch") if budget is None else format_duration(budget)

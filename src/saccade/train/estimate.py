@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from saccade.train.durations import in_words
+from saccade.train.durations import format_duration
 from saccade.train.schedule import Schedule, TimeSchedule
 
 _SKIPPED = 2  # updates that compile and allocate
@@ -11,7 +11,7 @@ _SHORTEST = 60.0  # seconds of a run that is worth a word
 _POINTS = 200  # at which the sizes to come are taken
 
 
-class Estimate:
+class DurationEstimator:
     """Measures the first updates of this process, and says once how long all of them will take.
 
     Args:
@@ -52,7 +52,7 @@ class Estimate:
             return None
         how = "about" if self.size_at is not None else "at least"
         remedy = "; --budget 1h ends it in time" if seconds > 3600 else ""
-        words = f"it takes {how} {in_words(seconds)} on this machine, without validation{remedy}"
+        words = f"it takes {how} {format_duration(seconds)} on this machine, without validation{remedy}"
         return words, {"estimated_seconds": round(seconds, 1)}
 
     def _updates(self, schedule: TimeSchedule, each: float) -> tuple[str, dict[str, float]] | None:

@@ -13,10 +13,10 @@ from torch.nn.parallel import DistributedDataParallel
 from saccade.device import Device
 from saccade.errors import in_one_line
 from saccade.train.config import TrainConfig
-from saccade.train.trainable import Divisible, Trainable
+from saccade.train.trainable import SupportsMicrobatches, Trainable
 
 
-class Gradients:
+class ForwardBackwardPass:
     """Loss and gradients of a step.
 
     Args:
@@ -60,7 +60,9 @@ class Gradients:
     def _backward(self, batches: list[Any], seed: int) -> Tensor:
         torch.manual_seed(seed)
         self.model.train()
-        parts = self.task.parts(batches, self.device.device) if isinstance(self.task, Divisible) else [batches]
+        parts = (
+            self.task.parts(batches, self.device.device) if isinstance(self.task, SupportsMicrobatches) else [batches]
+        )
         losses = []
         with self.stance():
             for part in parts:

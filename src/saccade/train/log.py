@@ -11,9 +11,9 @@ from typing import Any, TextIO
 
 from tqdm.auto import tqdm
 
-from saccade.data.output import output_errors, sweep, write_file
+from saccade.data.output import convert_os_errors, remove_leftovers, write_file
 from saccade.errors import in_one_line
-from saccade.language import local
+from saccade.language import localize_text
 
 
 class RunLog:
@@ -31,7 +31,7 @@ class RunLog:
             return
         self.file = folder / "log.jsonl"
         self.lines = _open_log(self.file, start, validated)
-        with output_errors(folder):
+        with convert_os_errors(folder):
             self.board, why = _open_board(folder, start)
         self.bar = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True, smoothing=0.05)
         self.begun = time.monotonic()
@@ -53,13 +53,13 @@ class RunLog:
         shown = format_scores(scores)
         smaller = {} if size is None else {"size": size}
         lags = f"  (still trained at {size} pixels, and judged at full size)" if smaller else ""
-        self.bar.write(local(f"epoch {epoch}: {shown}{lags}"))
+        self.bar.write(localize_text(f"epoch {epoch}: {shown}{lags}"))
         self._write(step, {"epoch": epoch, **smaller, **{f"val/{k}": v for k, v in scores.items()}})
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         if self.main:
-            self.bar.write(local(line))
+            self.bar.write(localize_text(line))
 
     def notes(self, *notes: str) -> None:
         """Print those that are not empty."""
@@ -69,7 +69,7 @@ class RunLog:
     def estimate(self, step: int, line: str, numbers: dict[str, float]) -> None:
         """Print and log how long the run will take."""
         if self.main:
-            self.bar.write(local(f"note: {line}"), file=sys.stderr)
+            self.bar.write(localize_text(f"note: {line}"), file=sys.stderr)
             self._write(step, numbers)
 
     def sync(self) -> None:
@@ -87,7 +87,7 @@ class RunLog:
 
     def _write(self, step: int, values: dict[str, Any]) -> None:
         seconds = round(time.monotonic() - self.begun, 1)
-        with output_errors(self.file):
+        with convert_os_errors(self.file):
             self.lines.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
             for key, value in values.items():
                 if self.board is not None and value is not None:
@@ -123,6 +123,6 @@ def _open_log(file: Path, start: int, validated: int) -> TextIO:
                     kept.append(line + b"\n")
             except (ValueError, LookupError, TypeError, RecursionError):
                 continue
-    sweep(file)
+    remove_leftovers(file)
     write_file(file, b"".join(kept))
     return file.open("a", buffering=1, encoding="utf-8")

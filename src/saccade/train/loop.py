@@ -5,14 +5,14 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from saccade.device import join, leave
+from saccade.device import init_device, leave_process_group
 from saccade.errors import SaccadeError
 from saccade.train.config import TrainConfig
 from saccade.train.guards import deterministic
 from saccade.train.run import Run
 from saccade.train.selection import Scores
 from saccade.train.signals import Interrupted
-from saccade.train.state import what_is_kept
+from saccade.train.state import describe_saved_state
 from saccade.train.trainable import Trainable
 
 
@@ -36,16 +36,16 @@ def train(
     SIGUSR1 saves the state. SIGINT, SIGTERM and SIGHUP save it and raise Interrupted; a second one ends the process.
     Raises SaccadeError on a loss that is not finite (before the update), and if a file cannot be written.
     """
-    device = join(config.device, config.precision)
+    device = init_device(config.device, config.precision)
     with deterministic(config.deterministic):
         try:
             scores = Run(task, config, folder, device, begun).go(resume, source, describe)
         except Interrupted:  # other processes may still compute: leaving them in order would wait for them
             raise
         except BaseException as error:
-            leave(device)
+            leave_process_group(device)
             if device.world > 1 and isinstance(error, RuntimeError) and "by peer" in str(error):  # of gloo
-                raise SaccadeError(f"another process of the run was lost; {what_is_kept(folder)}") from error
+                raise SaccadeError(f"another process of the run was lost; {describe_saved_state(folder)}") from error
             raise
-    leave(device)
+    leave_process_group(device)
     return scores

@@ -15,31 +15,31 @@ from torch import Tensor
 
 from saccade.data.output import WriteError
 from saccade.device import Device, precision_cost
-from saccade.errors import SaccadeError, counted
-from saccade.tasks.saved import is_sound
+from saccade.errors import SaccadeError, pluralize
+from saccade.tasks.saved import is_intact
 from saccade.train.batches import Batches
-from saccade.train.config import TrainConfig, check_batch, check_same_options, take_length, write_options
-from saccade.train.durations import in_words
-from saccade.train.estimate import Estimate
-from saccade.train.forward import Gradients
+from saccade.train.config import TrainConfig, check_batch_size, check_same_options, update_run_length, write_options
+from saccade.train.durations import format_duration
+from saccade.train.estimate import DurationEstimator
+from saccade.train.forward import ForwardBackwardPass
 from saccade.train.guards import check_finite, exclusive_folder
 from saccade.train.log import RunLog
 from saccade.train.optim import moving_average, optimizers, schedulers
-from saccade.train.schedule import schedule_of
+from saccade.train.schedule import make_schedule
 from saccade.train.seeds import combined_seed
-from saccade.train.selection import Scores, Selection, validate
+from saccade.train.selection import BestScoreTracker, Scores, validate
 from saccade.train.signals import Interrupted, Signals, Stopped
 from saccade.train.state import (
     State,
     copy_state,
     copy_weights,
+    describe_saved_state,
+    list_states,
     load_state,
-    states,
-    sweep_run,
-    what_is_kept,
+    remove_partial_files,
     write_state,
 )
-from saccade.train.trainable import Calibrated, Stateful, Trainable
+from saccade.train.trainable import Stateful, SupportsCalibration, Trainable
 from saccade.train.writer import StateWriter
 
 
@@ -49,18 +49,18 @@ class Run:
     def __init__(self, task: Trainable, config: TrainConfig, folder: Path, device: Device, begun: float | None = None):
         config = config.fitted(len(task))
         assert config.batch is not None
-        check_batch(len(task), config.batch, device)
+        check_batch_size(len(task), config.batch, device)
         self.batch = config.batch
         self.task, self.config, self.folder, self.device = task, config, folder, device
         self.per_epoch = max(1, len(task) // self.batch)
-        calibrations = task.calibration_cost if isinstance(task, Calibrated) else 0.0
-        self.schedule = schedule_of(config, self.per_epoch, device, begun, calibrations)
+        calibrations = task.calibration_cost if isinstance(task, SupportsCalibration) else 0.0
+        self.schedule = make_schedule(config, self.per_epoch, device, begun, calibrations)
         self.size_at: Callable[[float], int] | None = getattr(task.recipe, "size_at", None)
         self.model = task.model.to(device.device)
         self.average = moving_average(self.model, config.ema)
         self.modules = {"weights": self.model, "average": self.average}
         self.optimizers = optimizers(self.model, config)
-        self.best = Selection(task.selection_metric)
+        self.best = BestScoreTracker(task.selection_metric)
         self.best_weights: dict[str, Tensor] | None = None
         self.patience = None if config.patience is None else config.patience * self.per_epoch
         self.step = self.validated = 0  # updates so far, and before the last validation
@@ -80,23 +80,27 @@ class Run:
                 with self.writer, self.signals.handled():
                     self._train()
             except WriteError as error:
-                raise WriteError(f"{error}. Stopped after step {self.step}: {what_is_kept(self.folder)}") from error
+                raise WriteError(
+                    f"{error}. Stopped after step {self.step}: {describe_saved_state(self.folder)}"
+                ) from error
             finally:
                 self.log.close()
         return self.best.kept
 
     def _begin(self, resume: bool, source: BaseModel | None) -> None:
         if self.device.main:
-            sweep_run(self.folder)
-        resumed = resume and bool(states(self.folder / "state"))
+            remove_partial_files(self.folder)
+        resumed = resume and bool(list_states(self.folder / "state"))
         notes = self._resume() if resumed else self._start(resume, source)
         self.schedulers = schedulers(self.optimizers, self.schedule.factor(self.config.warmup), self.step)
-        self.estimate = Estimate(self.schedule, self.step, self.per_epoch, self.size_at)
+        self.estimate = DurationEstimator(self.schedule, self.step, self.per_epoch, self.size_at)
         self.log = RunLog(self.folder, self.schedule.steps, self.step, self.validated, self.device.main)
-        self.gradients = Gradients(self.task, self.model, self.config, self.device, self.schedule.steps, self.log.notes)
+        self.gradients = ForwardBackwardPass(
+            self.task, self.model, self.config, self.device, self.schedule.steps, self.log.notes
+        )
         self.log.notes(*notes, precision_cost(self.device))
         self.log.say(
-            f"training on {self.device}: {counted(len(self.task), 'sample')}, {self.schedule} of "
+            f"training on {self.device}: {pluralize(len(self.task), 'sample')}, {self.schedule} of "
             f"{self.batch}{f', from step {self.step} on' if self.step else ''}; results go to {self.folder}"
         )
         if len(self.task) < self.batch:
@@ -191,7 +195,7 @@ class Run:
         self.validated = self.step
         if self.best.update(scores, self.step) and self.device.main:
             self.best_weights = copy_weights(model)
-            if not states(self.folder / "state"):  # a model is never there before a state to resume from
+            if not list_states(self.folder / "state"):  # a model is never there before a state to resume from
                 self.writer.wait()
             self.task.save(model, self.folder / "model", scores)
         self.schedule.validated(time.monotonic() - begun)
@@ -204,7 +208,7 @@ class Run:
     def _calibrate(self) -> None:
         """Calibrate the trained model. It may be interrupted: resuming the finished run does it again."""
         place = self.folder / "model"
-        if not (self.device.main and isinstance(self.task, Calibrated) and place.is_dir()):
+        if not (self.device.main and isinstance(self.task, SupportsCalibration) and place.is_dir()):
             return
         with self.signals.interruptible():
             calibrated, note = self.task.calibrate(place, self.device)
@@ -252,7 +256,7 @@ class Run:
 
     def _start(self, again: bool, source: BaseModel | None) -> list[str]:
         """Write the options of a new run. Returns notes for the log."""
-        if states(self.folder / "state"):
+        if list_states(self.folder / "state"):
             raise SaccadeError(f"{self.folder} already holds a run: resume it, or start one under another name")
         if again and (self.folder / "model").is_dir():
             raise SaccadeError(
@@ -261,7 +265,7 @@ class Run:
             )
         self.schedule.begin({})
         if self.schedule.ended(0):
-            used = in_words(self.schedule.state()["used"])
+            used = format_duration(self.schedule.state()["used"])
             raise SaccadeError(f"the time of --budget was over before the training began, after {used}: give more")
         if self.device.main:
             made = {} if source is None else {"source": source.model_dump(mode="json")}
@@ -290,13 +294,13 @@ class Run:
         if "task" in state and isinstance(self.task, Stateful):
             self.task.load_state_dict(state["task"])
         self._restore_model()
-        return [*notes, *take_length(self.folder, self.config, self.device.main)]
+        return [*notes, *update_run_length(self.folder, self.config, self.device.main)]
 
     def _restore_model(self) -> None:
         """Make model/ that of the state, unless the run is finished and it is sound."""
         place = self.folder / "model"
         finished = self.validated == self.step and self.schedule.ended(self.step)
-        if self.best_weights is not None and not (finished and is_sound(place)):
+        if self.best_weights is not None and not (finished and is_intact(place)):
             model = copy.deepcopy(self.average.module)
             model.load_state_dict(self.best_weights)
             if self.device.main:

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import torch
 
 from saccade.device import Device
-from saccade.errors import counted
+from saccade.errors import pluralize
 from saccade.train.config import TrainConfig
-from saccade.train.durations import in_words
+from saccade.train.durations import format_duration
 from saccade.train.optim import warmup_cosine
 
 # About the maximum per run: epochs of a small set are short, and validation would take most of the time.
@@ -57,13 +57,13 @@ class Schedule(Protocol):
         """What a resumed run goes on from, as JSON."""
 
 
-class StepSchedule:
+class EpochSchedule:
     """A run of a number of epochs."""
 
     def __init__(self, per_epoch: int, epochs: int):
         self.steps = per_epoch * epochs
         self._between = per_epoch * max(1, round(epochs / VALIDATIONS))  # steps between validations
-        self._length = f"{counted(epochs, 'epoch')} of {counted(per_epoch, 'step')}"
+        self._length = f"{pluralize(epochs, 'epoch')} of {pluralize(per_epoch, 'step')}"
 
     def __str__(self) -> str:
         return self._length
@@ -121,7 +121,7 @@ class TimeSchedule:
         self._origin: tuple[float, float] | None = None  # seconds and progress after the first update
 
     def __str__(self) -> str:
-        return f"{in_words(self.seconds)} in steps"
+        return f"{format_duration(self.seconds)} in steps"
 
     def progress(self, step: int) -> float:
         return self._progress
@@ -194,11 +194,11 @@ class TimeSchedule:
         return max(1 / VALIDATIONS, _TRAINED * self._validation / self.seconds)
 
 
-def schedule_of(
+def make_schedule(
     config: TrainConfig, per_epoch: int, device: Device, begun: float | None, calibrations: float
 ) -> Schedule:
     """The schedule of a run with these options; `begun` and `calibrations` as for `TimeSchedule`."""
     if config.budget is not None:
         return TimeSchedule(config.budget, device, begun, calibrations)
     assert config.epochs is not None
-    return StepSchedule(per_epoch, config.epochs)
+    return EpochSchedule(per_epoch, config.epochs)

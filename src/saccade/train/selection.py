@@ -11,7 +11,7 @@ Scores = dict[str, float | None]  # None: there is nothing to score
 
 
 @dataclass
-class Selection:
+class BestScoreTracker:
     """The best scores of a run so far.
 
     Attributes:

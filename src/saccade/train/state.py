@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from saccade.data.digests import file_digest
-from saccade.data.output import atomic_folder, make_folder, sweep
+from saccade.data.output import atomic_folder, make_folder, remove_leftovers
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError, in_one_line
 
@@ -67,8 +67,8 @@ def write_state(folder: Path, state: State) -> None:
         (place / "state.json").write_text(json.dumps(state.fields))
         sums = {file.name: file_digest(file) for file in sorted(place.iterdir())}
         (place / _SUMS).write_text(json.dumps(sums, indent=1))
-    names = [_name(state.step), *(place.name for place in states(folder) if place.name < _name(state.step))]
-    for place in states(folder):
+    names = [_name(state.step), *(place.name for place in list_states(folder) if place.name < _name(state.step))]
+    for place in list_states(folder):
         if place.name not in sorted(names)[-_KEPT:]:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -83,7 +83,7 @@ def load_state(
     one is of another model.
     """
     damaged: list[tuple[Path, str]] = []
-    for place in reversed(states(folder)):
+    for place in reversed(list_states(folder)):
         why = _damage(place)
         if not why:
             notes = [f"{place} is damaged ({why}) and left out" for place, why in damaged]
@@ -95,25 +95,25 @@ def load_state(
     raise CheckpointError(f"{newest} is damaged ({why}), and no other state is sound: start a run under a new name")
 
 
-def states(folder: Path) -> list[Path]:
+def list_states(folder: Path) -> list[Path]:
     """The states of a run, oldest first."""
     return sorted(place for place in folder.glob("step-*") if place.name.removeprefix("step-").isdecimal())
 
 
-def what_is_kept(folder: Path) -> str:
+def describe_saved_state(folder: Path) -> str:
     """From which state a run can be resumed, in words."""
-    newest = [int(place.name.removeprefix("step-")) for place in states(folder / "state")]
+    newest = [int(place.name.removeprefix("step-")) for place in list_states(folder / "state")]
     return (
         f"the state of step {newest[-1]} is kept, and --resume goes on from it" if newest else "no state was saved yet"
     )
 
 
-def sweep_run(folder: Path) -> None:
+def remove_partial_files(folder: Path) -> None:
     """Remove what killed processes left of files and folders that they were writing."""
     for place in (folder / "state").glob("partial-*"):  # of earlier versions
         shutil.rmtree(place, ignore_errors=True)
     for place in [*folder.glob(".*-*"), *(folder / "state").glob(".*-*")]:
-        sweep(place.with_name(place.name[1:].rpartition("-")[0]))
+        remove_leftovers(place.with_name(place.name[1:].rpartition("-")[0]))
 
 
 def copy_weights(module: nn.Module) -> dict[str, Tensor]:

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from saccade.device import Device
 from saccade.tasks.saved import TrainedTask
-from saccade.train.batches import Sampler
+from saccade.train.batches import BatchMaker
 from saccade.train.selection import Scores
 
 
-class Trainable(Sampler, Protocol):
-    """Interface of a task for the training loop. It may be `Divisible`, `Calibrated` and `Stateful` too."""
+class Trainable(BatchMaker, Protocol):
+    """Interface of a task for the training loop. It may be `SupportsMicrobatches`, `SupportsCalibration` and `Stateful`
+    too."""
 
     model: nn.Module
     selection_metric: str  # the score by which the best weights are selected; higher is better
@@ -27,7 +28,7 @@ class Trainable(Sampler, Protocol):
     def identity(self) -> str:
         """A string that is equal if and only if training samples, validation samples and initial weights are."""
 
-    def sampler(self) -> Sampler:
+    def sampler(self) -> BatchMaker:
         """What makes its batches, without the network, to be sent to worker processes."""
 
     def loss(self, model: nn.Module, batches: list[Any], device: torch.device) -> Tensor:
@@ -44,7 +45,7 @@ class Trainable(Sampler, Protocol):
 
 
 @runtime_checkable
-class Divisible(Protocol):
+class SupportsMicrobatches(Protocol):
     """A task whose steps need not be computed at once."""
 
     def parts(self, batches: list[Any], device: torch.device) -> list[list[Any]]:
@@ -53,7 +54,7 @@ class Divisible(Protocol):
 
 
 @runtime_checkable
-class Calibrated(Protocol):
+class SupportsCalibration(Protocol):
     """A task whose trained model is calibrated at the end of a run."""
 
     @property

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from saccade.data.doctor.boxes import SAME, repeated
+from saccade.data.doctor.boxes import SAME, find_duplicate_boxes
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, BoxCheck
 
 
 def found(boxes, labels) -> list[int]:
     objects = [AnnotatedObject("", tuple(box), int(label)) for box, label in zip(boxes.tolist(), labels, strict=True)]
-    return repeated(AnnotatedPicture("a", "", objects), [BoxCheck("", "", each.box) for each in objects])
+    return find_duplicate_boxes(AnnotatedPicture("a", "", objects), [BoxCheck("", "", each.box) for each in objects])
 
 
 def expected(boxes, labels) -> list[int]:

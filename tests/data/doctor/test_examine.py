@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from saccade.data import ImageFolder
 from saccade.data.doctor import CHECKS, examine
-from saccade.data.doctor.boxes import repeated
+from saccade.data.doctor.boxes import find_duplicate_boxes
 from saccade.data.doctor.scan import ScannedImage, scan_images, similar
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, check_box
 from saccade.data.store import open_store
@@ -291,7 +291,9 @@ def test_boxes_that_are_there_twice():
     boxes = [(0, 0, 10, 10), (0, 0, 10, 9.6), (0, 0, 10, 9.4), (0, 0, 10, 10), (5, 5, 4, 4)]
     labels = [0, 0, 0, 1, 0]
     rows = [AnnotatedObject("", box, label) for box, label in zip(boxes, labels, strict=True)]
-    assert repeated(AnnotatedPicture("", "", rows), [check_box(row.box, (20, 20), False) for row in rows]) == [1]
+    assert find_duplicate_boxes(
+        AnnotatedPicture("", "", rows), [check_box(row.box, (20, 20), False) for row in rows]
+    ) == [1]
 
 
 def test_flat_pictures_are_not_alike(tmp_path):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from saccade.data.film_files import write_film
 from saccade.data.films import FilmSet, film_splits, open_films
-from saccade.data.films.sets import check_length, resized
+from saccade.data.films.sets import check_length, read_resized_frames
 from saccade.errors import DataError
 
 from .. import tiny_videos
@@ -25,7 +25,7 @@ def frames_of(
 ) -> np.ndarray:
     """`count` frames of a film, as training reads them."""
     with dataset.film(index, rate) as film:
-        frames, _ = resized(film, size, rate, count, start)
+        frames, _ = read_resized_frames(film, size, rate, count, start)
     check_length(dataset.path(index), len(frames), count, rate)
     return frames
 

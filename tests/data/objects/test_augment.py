@@ -5,7 +5,7 @@ import torch
 
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.augment import ObjectAugment
-from saccade.data.objects.transforms import mirror, place, select, transpose, vflip
+from saccade.data.objects.transforms import apply_placement, mirror, select, transpose, vflip
 from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
@@ -169,16 +169,21 @@ def test_cropped_objects_keep_the_box_of_their_visible_part_or_are_removed():
     mask[0, 6:12, 4:8] = True  # and narrow below: an L
     box = torch.tensor([[4.0, 2.0, 20.0, 12.0]])
     window = Placement(2.0, 2.0, 0.0, -12.0)  # rows 6 to 16 of columns 0 to 30, doubled
-    cut = place(ObjectAnnotations(box, torch.tensor([0]), (20, 30)), window, (20, 60))
+    cut = apply_placement(ObjectAnnotations(box, torch.tensor([0]), (20, 30)), window, (20, 60))
     assert cut.boxes.tolist() == [[8, 0, 40, 12]]
-    cut = place(ObjectAnnotations(box, torch.tensor([0]), (20, 30), masks=mask), window, (20, 60))
+    cut = apply_placement(ObjectAnnotations(box, torch.tensor([0]), (20, 30), masks=mask), window, (20, 60))
     assert cut.boxes.tolist() == [[8, 0, 16, 12]]  # only the narrow part is there
     share = 24 / 88
     for least, left in ((share - 0.01, 1), (share + 0.01, 0)):
         assert (
-            len(place(ObjectAnnotations(box, torch.tensor([0]), (20, 30), masks=mask), window, (20, 60), least)) == left
+            len(
+                apply_placement(
+                    ObjectAnnotations(box, torch.tensor([0]), (20, 30), masks=mask), window, (20, 60), least
+                )
+            )
+            == left
         )
-    gone = place(
+    gone = apply_placement(
         ObjectAnnotations(box, torch.tensor([0]), (20, 30), masks=mask), Placement(1.0, 1.0, -25.0, 0.0), (20, 5)
     )
     assert len(gone) == 0
@@ -190,15 +195,17 @@ def test_relations_that_a_cut_contradicts_are_dropped():
     names = ["left of", "bigger than", "same colour"]
     relations = torch.tensor([[0, 0, 1], [0, 0, 2], [0, 1, 1], [0, 2, 1]])
     objects = ObjectAnnotations(boxes, torch.tensor([0, 1, 2]), (10, 60), relations=relations)
-    whole = place(objects, Placement(1.0, 1.0, 0.0, 0.0), (10, 60), names=names)
+    whole = apply_placement(objects, Placement(1.0, 1.0, 0.0, 0.0), (10, 60), names=names)
     assert torch.equal(whole.relations, relations)
     # from column 24 on, 16 and 4 of the first two are left, with centres 32 and 26
-    cut = place(objects, Placement(1.0, 1.0, -24.0, 0.0), (10, 36), names=names)
+    cut = apply_placement(objects, Placement(1.0, 1.0, -24.0, 0.0), (10, 36), names=names)
     assert cut.relations.tolist() == [[0, 0, 2], [0, 1, 1], [0, 2, 1]]
     # of two with 40 and 20 columns, 10 and 20 are left
     boxes = torch.tensor([[0.0, 0, 40, 10], [35, 0, 55, 10]])
     two = ObjectAnnotations(boxes, torch.tensor([0, 1]), (10, 60), relations=torch.tensor([[0, 1, 1], [0, 2, 1]]))
-    assert place(two, Placement(1.0, 1.0, -30.0, 0.0), (10, 30), names=names).relations.tolist() == [[0, 2, 1]]
+    assert apply_placement(two, Placement(1.0, 1.0, -30.0, 0.0), (10, 30), names=names).relations.tolist() == [
+        [0, 2, 1]
+    ]
 
 
 def test_select_renumbers_relations():

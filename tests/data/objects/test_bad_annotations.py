@@ -12,7 +12,7 @@ from saccade.data.doctor import examine
 from saccade.data.objects.annotations import check_box
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import open_objects
-from saccade.data.objects.transforms import mirror, place
+from saccade.data.objects.transforms import apply_placement, mirror
 from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
@@ -331,7 +331,7 @@ def test_areas_are_those_of_the_annotation(tmp_path):
     objects = open_objects(write_coco(tmp_path / "set", data)).objects(0)
     assert objects.areas.tolist() == [97.5, 41 * 46]  # the box's where none is stated
     assert mirror(objects).areas.tolist() == [97.5, 41 * 46]
-    placed = place(objects, Placement(0.5, 2.0, 0, 0), (106, 36))
+    placed = apply_placement(objects, Placement(0.5, 2.0, 0, 0), (106, 36))
     assert placed.areas.tolist() == pytest.approx([97.5, 41 * 46], rel=0.02)
 
 

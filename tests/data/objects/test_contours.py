@@ -4,7 +4,7 @@ import pytest
 import torch
 from faster_coco_eval.core import mask as coder
 
-from saccade.data.objects.run_lengths import encode, outline, rings
+from saccade.data.objects.run_lengths import encode_rle, mask_to_polygons, rle_to_polygons
 
 
 def filled(found, size):
@@ -26,7 +26,7 @@ def area(ring):
 def test_a_filled_outline_is_the_mask_again(seed):
     size = (17, 23)
     mask = torch.rand(size, generator=torch.Generator().manual_seed(seed)) < 0.2 + 0.1 * seed
-    found = outline(encode(mask))
+    found = rle_to_polygons(encode_rle(mask))
     assert torch.equal(filled(found, size), mask)
     assert sum(map(area, found)) == mask.sum()
 
@@ -34,7 +34,7 @@ def test_a_filled_outline_is_the_mask_again(seed):
 def test_a_rectangle_has_four_corners_in_order_of_the_clock():
     mask = torch.zeros(11, 13, dtype=torch.bool)
     mask[2:5, 3:10] = True
-    (ring,) = rings(mask)
+    (ring,) = mask_to_polygons(mask)
     assert sorted(ring) == [(3, 2), (3, 5), (10, 2), (10, 5)]
     assert area(ring) == 21
 
@@ -42,22 +42,22 @@ def test_a_rectangle_has_four_corners_in_order_of_the_clock():
 def test_a_hole_runs_the_other_way():
     mask = torch.ones(7, 5, dtype=torch.bool)
     mask[3, 2] = False
-    assert sorted(map(area, rings(mask))) == [-1, 35]
+    assert sorted(map(area, mask_to_polygons(mask))) == [-1, 35]
 
 
 def test_pixels_that_touch_at_a_corner_are_apart():
     mask = torch.eye(3, dtype=torch.bool)
-    assert [area(ring) for ring in rings(mask)] == [1, 1, 1]
+    assert [area(ring) for ring in mask_to_polygons(mask)] == [1, 1, 1]
 
 
 def test_nothing_has_no_outline():
-    assert rings(torch.zeros(5, 3, dtype=torch.bool)) == []
+    assert mask_to_polygons(torch.zeros(5, 3, dtype=torch.bool)) == []
 
 
 def test_coco_draws_the_same_pixels_from_an_outline():
     mask = torch.zeros(31, 29, dtype=torch.bool)
     mask[5:17, 3:20] = True
     mask[17:23, 8:11] = True
-    (ring,) = rings(mask)
+    (ring,) = mask_to_polygons(mask)
     drawn = coder.decode(coder.merge(coder.frPyObjects([[float(v) for corner in ring for v in corner]], 31, 29)))
     assert torch.equal(torch.from_numpy(drawn).bool(), mask)

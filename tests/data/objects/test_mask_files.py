@@ -134,11 +134,11 @@ def test_masks_of_classes_are_no_objects(tmp_path):
         classes[:9], classes[9:15, ::2], classes[3:5, 4:9] = 1, 2, 2
         Image.new("RGB", SIZE[::-1], (i, 7, 9)).save(tmp_path / "images" / f"{i}.png")
         Image.fromarray(classes).save(tmp_path / "masks" / f"{i}.png")
-    assert mask_files.find(open_store(tmp_path)) is None
+    assert mask_files.find_dataset(open_store(tmp_path)) is None
     with pytest.raises(DataError, match="no boxes"):
         open_objects(tmp_path)
 
 
 def test_pictures_without_masks_are_no_set_of_objects(tmp_path):
     Image.new("RGB", SIZE[::-1]).save(tmp_path / "a.png")
-    assert mask_files.find(open_store(tmp_path)) is None
+    assert mask_files.find_dataset(open_store(tmp_path)) is None

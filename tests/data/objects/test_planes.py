@@ -5,8 +5,8 @@ import torch
 
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.planes import MaskPlanes
-from saccade.data.objects.run_lengths import area, decode, encode, encode_numbers
-from saccade.data.objects.transforms import mirror, place, select, transpose, vflip
+from saccade.data.objects.run_lengths import area, decode_rle, encode_instance_map, encode_rle
+from saccade.data.objects.transforms import apply_placement, mirror, select, transpose, vflip
 from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
@@ -60,8 +60,8 @@ def test_no_objects_are_planes_too():
         vflip,
         transpose,
         lambda o: select(o, torch.tensor([True, False, True, True, False, False, True])),
-        lambda o: place(o, Placement(1.7, 1.3, -5.0, 2.0), (29, 17), min_visible=0.3),
-        lambda o: place(o, Placement(0.5, 0.5, 3.0, -4.0), (11, 13)),
+        lambda o: apply_placement(o, Placement(1.7, 1.3, -5.0, 2.0), (29, 17), min_visible=0.3),
+        lambda o: apply_placement(o, Placement(0.5, 0.5, 3.0, -4.0), (11, 13)),
     ],
 )
 def test_planes_move_as_masks_do(seed, move):
@@ -73,16 +73,16 @@ def test_planes_move_as_masks_do(seed, move):
 
 def test_run_lengths_are_those_of_every_mask():
     masks = annotations().masks
-    assert MaskPlanes.of(masks, SIZE).run_lengths() == [encode(mask) for mask in masks]
+    assert MaskPlanes.of(masks, SIZE).run_lengths() == [encode_rle(mask) for mask in masks]
 
 
 def test_numbers_are_encoded_in_one_pass_as_each_alone():
     numbers = torch.randint(0, 5, SIZE, generator=torch.Generator().manual_seed(1)).short()
     numbers[numbers == 3] = 0  # an object without pixels
     numbers[0, 0], numbers[-1, -1] = 1, 2  # runs at both ends
-    found = encode_numbers(numbers, 6)
-    assert found == [encode(numbers == i) for i in range(1, 7)]
-    assert torch.equal(decode(found[3]), numbers == 4)
+    found = encode_instance_map(numbers, 6)
+    assert found == [encode_rle(numbers == i) for i in range(1, 7)]
+    assert torch.equal(decode_rle(found[3]), numbers == 4)
     assert [area(each) for each in found] == [int((numbers == i).sum()) for i in range(1, 7)]
 
 

@@ -108,9 +108,9 @@ def test_repeated_objects_are_numbered_in_captions():
     ],
 )
 def test_particles_follow_the_last_sound(word, topic, subject, joined):
-    assert korean.particle(word, korean.TOPIC) == topic
-    assert korean.particle(word, korean.SUBJECT) == subject
-    assert korean.particle(word, korean.WITH) == joined
+    assert korean.add_particle(word, korean.TOPIC) == topic
+    assert korean.add_particle(word, korean.SUBJECT) == subject
+    assert korean.add_particle(word, korean.WITH) == joined
 
 
 def test_each_word_has_a_translation():

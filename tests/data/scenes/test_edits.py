@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from saccade.data.scenes import RELATIONS, Description, Scenes, draw_caption, edited_scene, is_held_out, minimal_edit
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes import RELATIONS, Description, Scenes, edited_scene, is_held_out, minimal_edit, sample_caption
+from saccade.data.scenes.stream import RandomStream
 from saccade.errors import DataError
 
 WORLD = {"objects": (2, 4), "apart": True}
@@ -22,7 +22,7 @@ def claims(description: Description) -> set:
 
 
 def edits(kind, count=60, **arguments):
-    scenes, stream = Scenes(count, 61, seed=4, **arguments), Stream(1)
+    scenes, stream = Scenes(count, 61, seed=4, **arguments), RandomStream(1)
     for i in range(count):
         scene = scenes.scene(i)
         edit = minimal_edit(scene.description, stream, kind, combinations=scenes.composition.combinations)
@@ -105,10 +105,10 @@ def test_edits_for_training_hold_nothing_out():
 
 
 def test_a_part_is_edited_into_something_false_of_the_whole():
-    scenes, stream = Scenes(60, 61, seed=6), Stream(3)
+    scenes, stream = Scenes(60, 61, seed=6), RandomStream(3)
     for i in range(60):
         scene = scenes.scene(i)
-        part = draw_caption(scene.description, stream, "en").description
+        part = sample_caption(scene.description, stream, "en").description
         for kind in ("colour", "shape"):
             edit = minimal_edit(part, stream, kind, scene=scene.description)
             if edit is None:
@@ -119,15 +119,15 @@ def test_a_part_is_edited_into_something_false_of_the_whole():
 
 def test_nothing_to_edit():
     lone = Description((("cat", ""),))
-    assert [minimal_edit(lone, Stream(1), kind) for kind in ("colour", "shape", "relation")] == [None] * 3
+    assert [minimal_edit(lone, RandomStream(1), kind) for kind in ("colour", "shape", "relation")] == [None] * 3
 
 
 def test_bad_edits():
     scenes = Scenes(2, 61, seed=4, **WORLD)
     scene = scenes.scene(0)
     with pytest.raises(DataError, match="kind='size' was given; one of colour, shape, relation expected"):
-        minimal_edit(scene.description, Stream(1), "size")
-    edit = minimal_edit(scene.description, Stream(1), "colour")
+        minimal_edit(scene.description, RandomStream(1), "size")
+    edit = minimal_edit(scene.description, RandomStream(1), "colour")
     edited = edited_scene(scenes, scene, edit)
     with pytest.raises(DataError, match="not one of these scenes as it was drawn"):
         edited_scene(scenes, edited, edit)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from saccade.data.scenes import Scenes, draw_guide
-from saccade.data.scenes.colours import index_picture
+from saccade.data.scenes import Scenes, sample_conditioning_image
+from saccade.data.scenes.colours import palette_picture
 from saccade.data.scenes.guides import GUIDE, grey, label_map, low_resolution, sketch
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.errors import DataError
 
 SIZES = [(32, 32), (61, 61), (37, 53), (131, 97)]
@@ -16,11 +16,11 @@ KINDS = ("sketch", "label map", "grey", "low resolution")
 @pytest.mark.parametrize("size", SIZES)
 def test_all_kinds_are_drawn_at_any_size(size):
     scenes = Scenes(1, size, seed=5)
-    stream = Stream(0, GUIDE)
-    guides = [draw_guide(scenes.scene(0), stream) for _ in range(40)]
+    stream = RandomStream(0, GUIDE)
+    guides = [sample_conditioning_image(scenes.scene(0), stream) for _ in range(40)]
     assert {guide.kind for guide in guides} == set(KINDS)
     assert all(guide.pixels.shape == (*size, 3) and guide.pixels.dtype == np.uint8 for guide in guides)
-    again = draw_guide(scenes.scene(0), Stream(0, GUIDE))
+    again = sample_conditioning_image(scenes.scene(0), RandomStream(0, GUIDE))
     assert again.kind == guides[0].kind
     assert np.array_equal(again.pixels, guides[0].pixels)
 
@@ -41,7 +41,7 @@ def test_a_sketch_has_a_line_wherever_objects_meet(thickness):
 
 def test_a_label_map_has_the_colours_of_index_masks():
     scene = Scenes(1, 61, seed=8).scene(0)
-    assert np.array_equal(label_map(scene), np.array(index_picture(scene.semantic).convert("RGB")))
+    assert np.array_equal(label_map(scene), np.array(palette_picture(scene.semantic).convert("RGB")))
     assert (label_map(scene)[scene.semantic == 0] == 0).all()
     assert (label_map(scene)[scene.semantic > 0] > 0).any(axis=-1).all()
 
@@ -64,4 +64,4 @@ def test_low_resolution_holds_means_of_squares(factor):
 
 def test_an_unknown_kind_is_refused():
     with pytest.raises(DataError, match="kind='depth' was given"):
-        draw_guide(Scenes(1, 61).scene(0), Stream(0), "depth")
+        sample_conditioning_image(Scenes(1, 61).scene(0), RandomStream(0), "depth")

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from saccade.data.scenes import Scenes, draw_hole
+from saccade.data.scenes import Scenes, sample_inpainting_mask
 from saccade.data.scenes.guides import GUIDE, _object
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.errors import DataError
 
 
 @pytest.mark.parametrize("size", [(2, 2), (32, 32), (61, 61), (37, 53), (701, 97)])
 def test_neither_empty_nor_everything(size):
-    stream = Stream(3, GUIDE)
-    holes = [draw_hole(size, stream) for _ in range(300)]
+    stream = RandomStream(3, GUIDE)
+    holes = [sample_inpainting_mask(size, stream) for _ in range(300)]
     assert all(hole.shape == size and hole.dtype == bool and hole.any() and not hole.all() for hole in holes)
     if min(size) >= 32:
         shares = [hole.mean() for hole in holes]
@@ -25,7 +25,7 @@ def test_neither_empty_nor_everything(size):
 
 
 def test_the_hole_of_an_object_covers_it():
-    scenes, stream = Scenes(40, (61, 53), seed=2), Stream(3, GUIDE)
+    scenes, stream = Scenes(40, (61, 53), seed=2), RandomStream(3, GUIDE)
     for i in range(40):
         scene = scenes.scene(i)
         hole = _object((61, 53), stream, scene)
@@ -35,12 +35,12 @@ def test_the_hole_of_an_object_covers_it():
 def test_it_depends_on_the_stream_alone():
     scene = Scenes(1, 61, seed=2).scene(0)
     for seed in range(20):
-        first, second = (draw_hole((61, 61), Stream(seed, GUIDE), scene) for _ in range(2))
+        first, second = (sample_inpainting_mask((61, 61), RandomStream(seed, GUIDE), scene) for _ in range(2))
         assert np.array_equal(first, second)
 
 
 def test_bad_sizes_are_refused():
     with pytest.raises(DataError, match="a hole in 1 x 5 pixels"):
-        draw_hole((5, 1), Stream(0))
+        sample_inpainting_mask((5, 1), RandomStream(0))
     with pytest.raises(DataError, match="the scene has 61 x 61 pixels; 53 x 61"):
-        draw_hole((61, 53), Stream(0), Scenes(1, 61).scene(0))
+        sample_inpainting_mask((61, 53), RandomStream(0), Scenes(1, 61).scene(0))

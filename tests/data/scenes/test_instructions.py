@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from saccade.data.scenes import Scenes, edited_pair, edited_scene, is_held_out, korean, minimal_edit
-from saccade.data.scenes.instructions import _unambiguous, draw_instruction
+from saccade.data.scenes.instructions import _unambiguous, sample_instruction
 from saccade.data.scenes.shapes import SHAPES
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import (
     ENGLISH_COLOURS,
     ENGLISH_SHAPES,
@@ -20,7 +20,7 @@ APART = {"objects": (2, 4), "apart": True}
 
 
 def pairs(count=60, language=None, **world):
-    scenes, stream = Scenes(count, 61, seed=6, **world), Stream(2)
+    scenes, stream = Scenes(count, 61, seed=6, **world), RandomStream(2)
     found = [edited_pair(scenes, scenes.scene(i), stream, language) for i in range(count)]
     return [pair for pair in found if pair is not None]
 
@@ -84,7 +84,7 @@ def test_only_phrases_that_fit_one_object_name_it(objects, expected):
 
 
 def test_no_instruction_for_one_of_two_equal_objects():
-    assert draw_instruction(Stream(0), (("star", "red"), ("star", "red")), 0, ("star", "blue"), "en") is None
+    assert sample_instruction(RandomStream(0), (("star", "red"), ("star", "red")), 0, ("star", "blue"), "en") is None
 
 
 def test_training_pairs_hold_nothing_out():
@@ -96,7 +96,7 @@ def test_training_pairs_hold_nothing_out():
 
 def test_the_stream_decides_all():
     scenes = Scenes(9, 61, seed=6, **APART)
-    first, second = ([edited_pair(scenes, scenes.scene(i), Stream(i)) for i in range(9)] for _ in range(2))
+    first, second = ([edited_pair(scenes, scenes.scene(i), RandomStream(i)) for i in range(9)] for _ in range(2))
     assert [pair.instruction for pair in first] == [pair.instruction for pair in second]
     assert all(np.array_equal(a.after.pixels, b.after.pixels) for a, b in zip(first, second, strict=True))
 
@@ -106,15 +106,15 @@ def test_the_stream_decides_all():
     [("원", "원으로"), ("하트", "하트로"), ("별", "별로"), ("사각 틀", "사각 틀로"), ("빨강", "빨강으로")],
 )
 def test_the_particle_of_direction(word, expected):
-    assert korean.particle(word, korean.TO) == expected
-    assert korean.particle("별", korean.OBJECT) == "별을"
-    assert korean.particle("고리", korean.OBJECT) == "고리를"
+    assert korean.add_particle(word, korean.TO) == expected
+    assert korean.add_particle("별", korean.OBJECT) == "별을"
+    assert korean.add_particle("고리", korean.OBJECT) == "고리를"
     assert set(KOREAN_COLOUR_NOUNS) == set(korean.COLOURS)
     assert set(korean.SHAPES) == set(SHAPES)
 
 
 def test_an_edited_scene_is_refused():
     scenes = Scenes(1, 61, seed=6, **APART)
-    edit = minimal_edit(scenes.scene(0).description, Stream(0), "colour")
+    edit = minimal_edit(scenes.scene(0).description, RandomStream(0), "colour")
     with pytest.raises(DataError, match="as it was drawn"):
-        edited_pair(scenes, edited_scene(scenes, scenes.scene(0), edit), Stream(0))
+        edited_pair(scenes, edited_scene(scenes, scenes.scene(0), edit), RandomStream(0))

@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from saccade.data.scenes import Description, Scenes, draw_caption, draw_film_caption, korean
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes import Description, Scenes, korean, sample_caption, sample_film_caption
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import (
     ENGLISH_BACKGROUNDS,
     ENGLISH_COLOURS,
@@ -61,9 +61,9 @@ def mentions(caption):
 
 @pytest.mark.parametrize("language", ["en", "ko", "mixed"])
 def test_every_object_is_named_and_no_other(descriptions, language):
-    stream, forms = Stream(3), set()
+    stream, forms = RandomStream(3), set()
     for description in descriptions:
-        caption = draw_caption(description, stream, language)
+        caption = sample_caption(description, stream, language)
         assert {i for _, i in mentions(caption)} == set(range(len(caption.description.objects)))
         forms.add(caption.form)
         for shape, colour in caption.description.objects:
@@ -73,12 +73,12 @@ def test_every_object_is_named_and_no_other(descriptions, language):
 
 def test_relations_are_true_of_the_scene_and_read_in_english(descriptions):
     """Between two mentions stands a relation's word; read in order, these are the description's relations."""
-    stream, forms = Stream(4), Counter()
+    stream, forms = RandomStream(4), Counter()
     words = {word: name for name, choices in ENGLISH_RELATIONS.items() for word in choices}
     token = re.compile("|".join(sorted(map(re.escape, words), key=len, reverse=True)))
     bases = {inverse: base for base, inverse in INVERSES.items()}
     for description in descriptions * 3:
-        caption = draw_caption(description, stream, "en")
+        caption = sample_caption(description, stream, "en")
         places, stated = mentions(caption), set()
         for (start, a), (end, b) in pairwise(places):
             for match in token.finditer(caption.text.lower()[start:end]):
@@ -94,19 +94,19 @@ def test_relations_are_true_of_the_scene_and_read_in_english(descriptions):
 
 
 def test_a_korean_place_is_named_for_each_relation(descriptions):
-    stream = Stream(5)
+    stream = RandomStream(5)
     places = "|".join(sorted({w for words in KOREAN_PLACES.values() for w in words}, key=len, reverse=True))
     pattern = re.compile(rf" ({places})(?:의|에)|보다")
     for description in descriptions * 2:
-        caption = draw_caption(description, stream, "ko")
+        caption = sample_caption(description, stream, "ko")
         text = re.sub("배경 위의|배경에", "", caption.text)
         assert len(pattern.findall(text)) == len(set(caption.description.relations))
 
 
 def test_korean_particles_agree_with_the_sound_before_them(descriptions):
-    stream, checked = Stream(6), Counter()
+    stream, checked = RandomStream(6), Counter()
     for description in descriptions * 2:
-        text = draw_caption(description, stream, "ko").text
+        text = sample_caption(description, stream, "ko").text
         for word, particle in re.findall(r"([가-힣]+?)(은|는|이|가|과|와)(?=[ .])", text):
             nouns = {w for words in KOREAN_SHAPES.values() for w in words} | set(korean.SHAPES.values())
             if word in nouns and word + particle not in nouns:
@@ -118,9 +118,9 @@ def test_korean_particles_agree_with_the_sound_before_them(descriptions):
 
 
 def test_backgrounds_are_named_when_the_description_says_so(descriptions):
-    stream, named = Stream(7), 0
+    stream, named = RandomStream(7), 0
     for description in descriptions:
-        caption = draw_caption(description, stream)
+        caption = sample_caption(description, stream)
         words = [
             w for table in (ENGLISH_BACKGROUNDS, KOREAN_BACKGROUNDS) for choices in table.values() for w in choices
         ]
@@ -134,8 +134,8 @@ def test_backgrounds_are_named_when_the_description_says_so(descriptions):
 
 
 def test_most_captions_are_whole_and_short(descriptions):
-    stream = Stream(8)
-    pairs = [(draw_caption(each, stream), each) for each in descriptions * 4]
+    stream = RandomStream(8)
+    pairs = [(sample_caption(each, stream), each) for each in descriptions * 4]
     whole = [sorted(caption.description.objects) == sorted(each.objects) for caption, each in pairs]
     assert statistics.mean(whole) >= 0.8
     for language in ("en", "ko", "mixed"):
@@ -148,8 +148,8 @@ def test_most_captions_are_whole_and_short(descriptions):
 
 
 def test_mixtures_hold_both_scripts(descriptions):
-    stream = Stream(9)
-    captions = [draw_caption(each, stream, "mixed") for each in descriptions]
+    stream = RandomStream(9)
+    captions = [sample_caption(each, stream, "mixed") for each in descriptions]
     for caption in captions:
         latin, hangul = re.search("[a-z]", caption.text), re.search("[가-힣]", caption.text)
         assert {"mixed": (True, True), "en": (True, False), "ko": (False, True)}[caption.language] == (
@@ -161,42 +161,42 @@ def test_mixtures_hold_both_scripts(descriptions):
 
 def test_equal_objects_are_numbered():
     twins = Description((("cat", "brown"), ("cat", "brown")), ((1, "left of", 0),), "dark")
-    caption = draw_caption(twins, Stream(1), "en")
+    caption = sample_caption(twins, RandomStream(1), "en")
     assert caption.text.endswith("The second brown cat is left of the first brown cat.")
     assert caption.description == Description(twins.objects, twins.relations)
 
 
 def test_the_same_numbers_give_the_same_caption(descriptions):
     for description in descriptions[:20]:
-        assert draw_caption(description, Stream(5)) == draw_caption(description, Stream(5))
-        first, second = (draw_caption(description, torch.Generator().manual_seed(3)) for _ in range(2))
+        assert sample_caption(description, RandomStream(5)) == sample_caption(description, RandomStream(5))
+        first, second = (sample_caption(description, torch.Generator().manual_seed(3)) for _ in range(2))
         assert first == second
 
 
 def test_a_caption_takes_less_than_a_fifth_of_a_millisecond(descriptions):
-    stream = Stream(10)
+    stream = RandomStream(10)
     times = []
     for _ in range(3):
         start = time.process_time()
         for description in descriptions:
-            draw_caption(description, stream)
+            sample_caption(description, stream)
         times.append((time.process_time() - start) / len(descriptions))
     assert min(times) < 2e-4
 
 
 def test_bad_arguments():
     with pytest.raises(DataError, match="language='fr' was given; one of en, ko, mixed expected"):
-        draw_caption(Description((("disc", "red"),)), Stream(1), "fr")
+        sample_caption(Description((("disc", "red"),)), RandomStream(1), "fr")
     with pytest.raises(DataError, match="the description has no objects"):
-        draw_caption(Description(()), Stream(1))
+        sample_caption(Description(()), RandomStream(1))
 
 
 @pytest.mark.parametrize(("language", "motions"), [("en", ENGLISH_MOTIONS), ("ko", KOREAN_MOTIONS)])
 def test_captions_of_films_name_each_motion(language, motions):
-    stream, scenes = Stream(2), Scenes(15, 61, seed=3, objects=(1, 3))
+    stream, scenes = RandomStream(2), Scenes(15, 61, seed=3, objects=(1, 3))
     for i in range(15):
         film = scenes.film(i, 2)
-        caption = draw_film_caption(film.names, film.colours, film.motions, stream, language)
+        caption = sample_film_caption(film.names, film.colours, film.motions, stream, language)
         assert sorted(caption.order) == list(range(len(film.names)))
         assert len(caption.text.split()) <= 12 * len(film.names)
         at = -1

@@ -7,10 +7,10 @@ import pytest
 from scipy.ndimage import binary_fill_holes
 
 from saccade.data.scenes import RELATIONS, Scenes
-from saccade.data.scenes.compose import draw_layout
+from saccade.data.scenes.compose import sample_layout
 from saccade.data.scenes.relations import relations
 from saccade.data.scenes.render import stencil
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 
 PAD = 100  # around the picture, so that objects that its border cuts are whole
 
@@ -65,7 +65,7 @@ def test_relations_are_those_of_their_definitions(size, count):
     met = set()
     for i in range(count):
         scene = scenes.scene(i)
-        layout = draw_layout(Stream(scenes.seed, 0, i, *scenes.size), *scenes.size)
+        layout = sample_layout(RandomStream(scenes.seed, 0, i, *scenes.size), *scenes.size)
         full, holes = zip(*(whole(layout, item) for item in layout.items), strict=True)
         masks = scene.objects.masks.numpy()
         holes = [hole if item.has_hole else np.zeros_like(hole) for hole, item in zip(holes, layout.items, strict=True)]

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from saccade.data.scenes import RELATIONS, SHAPES, Scenes
-from saccade.data.scenes.compose import draw_layout
-from saccade.data.scenes.stream import Stream, turn
+from saccade.data.scenes.compose import sample_layout
+from saccade.data.scenes.stream import RandomStream, angle_from_tangent
 from saccade.errors import DataError
 
 SIZE = (97, 131)  # rows, columns: primes
@@ -73,15 +73,15 @@ def test_a_scene_depends_on_seed_index_and_size_only(scenes):
 
 def test_the_random_stream_is_numpy_s_raw_one():
     raw = np.random.PCG64(np.random.SeedSequence(3, spawn_key=(1, 4))).random_raw(192)[::-1]
-    stream = Stream(3, 1, 4)
+    stream = RandomStream(3, 1, 4)
     assert [stream.unit() for _ in range(5)] == [int(value >> 11) / 2**53 for value in raw.tolist()[:5]]
 
 
 def test_turns_have_length_one():
     for tangent in (-1.0, -0.3, 0.0, 0.5, 1.0):
-        cosine, sine = turn(tangent)
+        cosine, sine = angle_from_tangent(tangent)
         assert cosine * cosine + sine * sine == pytest.approx(1, abs=1e-15)
-    assert turn(1.0) == (0.0, 1.0)  # a positive angle, 90 degrees here, turns right into down: clockwise
+    assert angle_from_tangent(1.0) == (0.0, 1.0)  # a positive angle, 90 degrees here, turns right into down: clockwise
 
 
 def test_types_and_shapes(scenes):
@@ -122,7 +122,7 @@ def test_objects_can_be_seen(size):
     scenes = Scenes(40, size, seed=2)
     counts = []
     for i in range(40):
-        layout = draw_layout(Stream(scenes.seed, 0, i, *scenes.size), *scenes.size)
+        layout = sample_layout(RandomStream(scenes.seed, 0, i, *scenes.size), *scenes.size)
         objects, colours = scenes.objects(i), scenes.scene(i).colours
         areas = objects.masks.sum(dim=(1, 2)).tolist()
         assert areas == layout.seen

@@ -106,7 +106,7 @@ def test_no_shape_reaches_beyond_its_reach(name, points):
 
 @pytest.mark.parametrize("name", shapes.HOLES)
 def test_the_hole_begins_where_the_shape_ends(name, points):
-    hole, shape = shapes.hole(name, *points), shapes.SHAPES[name](*points)
+    hole, shape = shapes.hole_distance(name, *points), shapes.SHAPES[name](*points)
     assert not ((hole < 0) & (shape < 0)).any()
     disc = np.hypot(*points) < shapes.HOLES[name]
     assert (hole[disc] < 0).all()

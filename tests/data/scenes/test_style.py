@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.scenes import Scenes, Style, draw_style, edited_scene, is_held_out_style, minimal_edit, restyled
+from saccade.data.scenes import Scenes, Style, edited_scene, is_held_out_style, minimal_edit, restyled, sample_style
 from saccade.data.scenes.colours import COLOURS
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.style import STYLE
-from saccade.data.scenes.style_drawings import DRAWINGS, Hatching, Outline, Pixels
-from saccade.data.scenes.style_palettes import PALETTES, Duotone, Pastel, Rotation, Sepia
+from saccade.data.scenes.style_drawings import DRAWINGS, Hatching, Mosaic, Outline
+from saccade.data.scenes.style_palettes import PALETTES, Duotone, HueRotation, Pastel, Sepia
 from saccade.errors import DataError
 
 APART = {"objects": (2, 4), "apart": True}
@@ -35,7 +35,7 @@ def test_the_default_style_is_the_scene_itself(size, world):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("drawing", DRAWINGS[1:])
 def test_every_drawing_changes_pictures_of_any_size(size, drawing):
-    scenes, stream = Scenes(3, size, seed=5), Stream(1, STYLE)
+    scenes, stream = Scenes(3, size, seed=5), RandomStream(1, STYLE)
     for i in range(3):
         style = Style(drawing.draw(stream))
         picture = restyled(scenes, scenes.scene(i), style)
@@ -48,7 +48,7 @@ def test_every_drawing_changes_pictures_of_any_size(size, drawing):
 @pytest.mark.parametrize("palette", PALETTES[1:])
 def test_every_palette_changes_pictures(palette):
     scenes = Scenes(1, 61, seed=5)
-    picture = restyled(scenes, scenes.scene(0), Style(palette=palette.draw(Stream(3, STYLE))))
+    picture = restyled(scenes, scenes.scene(0), Style(palette=palette.draw(RandomStream(3, STYLE))))
     assert np.abs(picture.astype(int) - scenes.scene(0).pixels).mean() > 3
 
 
@@ -67,7 +67,7 @@ def nearest_colours(picture, scene) -> list[str]:
 
 @pytest.mark.parametrize("drawing", DRAWINGS[1:])
 def test_drawings_keep_the_colours_of_objects_about_as_plain_pictures_do(drawing):
-    scenes, stream = Scenes(60, 67, seed=7, **APART), Stream(4, STYLE)
+    scenes, stream = Scenes(60, 67, seed=7, **APART), RandomStream(4, STYLE)
     plain, styled, count = 0, 0, 0
     for i in range(60):
         scene = scenes.scene(i)
@@ -81,8 +81,8 @@ def test_drawings_keep_the_colours_of_objects_about_as_plain_pictures_do(drawing
 
 def test_palettes_that_replace_colours_say_so():
     scenes = Scenes(30, 67, seed=7, **APART)
-    for palette in (Sepia, Duotone, Rotation):
-        stream, right, count = Stream(4, STYLE), 0, 0
+    for palette in (Sepia, Duotone, HueRotation):
+        stream, right, count = RandomStream(4, STYLE), 0, 0
         for i in range(30):
             scene, style = scenes.scene(i), Style(palette=palette.draw(stream))
             assert not style.keeps_colours
@@ -103,7 +103,7 @@ def test_sepia_and_duotone_depend_on_brightness_alone():
 def test_rotation_keeps_greys_and_permutes_channels_at_120_degrees():
     third = 3.0**0.5  # the tangent of 60 degrees
     canvas = np.array([[[200.0, 90.0]], [[30.0, 90.0]], [[10.0, 90.0]]], np.float32)
-    Rotation(third).apply(canvas)
+    HueRotation(third).apply(canvas)
     assert np.allclose(canvas[:, 0, 0], [10, 200, 30], atol=1e-3)
     assert np.allclose(canvas[:, 0, 1], 90, atol=1e-3)
 
@@ -111,7 +111,7 @@ def test_rotation_keeps_greys_and_permutes_channels_at_120_degrees():
 def test_a_mosaic_is_of_flat_cells_with_the_mean_of_their_pixels():
     canvas = np.random.default_rng(0).uniform(0, 255, (3, 7, 11)).astype(np.float32)
     mosaic = canvas.copy()
-    Pixels(2.0, 256.0).finish(mosaic, 1.0)
+    Mosaic(2.0, 256.0).finish(mosaic, 1.0)
     assert (mosaic[:, 4:6, 6:8] == mosaic[:, 4:5, 6:7]).all()
     assert np.abs(mosaic[:, 4, 6] - canvas[:, 4:6, 6:8].mean(axis=(1, 2))).max() <= 1.5
     assert np.abs(mosaic[:, 6, 10] - canvas[:, 6, 10]).max() <= 1.5  # the last cell is cut by both borders
@@ -127,18 +127,18 @@ def test_the_contour_is_ink():
 
 
 def test_styles_are_drawn_from_all_families_without_repetition():
-    stream = Stream(0, STYLE)
-    styles = [draw_style(stream) for _ in range(600)]
+    stream = RandomStream(0, STYLE)
+    styles = [sample_style(stream) for _ in range(600)]
     assert len(set(styles)) > 500  # only the plain ones with natural colours repeat
     assert {style.drawing.name for style in styles} == {each.name for each in DRAWINGS}
     assert {style.palette.name for style in styles} == {each.name for each in PALETTES}
     assert Style() in styles
-    assert styles[:5] == [draw_style(again) for again in [Stream(0, STYLE)] for _ in range(5)]
+    assert styles[:5] == [sample_style(again) for again in [RandomStream(0, STYLE)] for _ in range(5)]
 
 
 def test_held_out_styles_are_drawn_only_on_request():
-    stream = Stream(0, STYLE)
-    seen, held = [draw_style(stream) for _ in range(2000)], [draw_style(stream, held_out=True) for _ in range(400)]
+    stream = RandomStream(0, STYLE)
+    seen, held = [sample_style(stream) for _ in range(2000)], [sample_style(stream, held_out=True) for _ in range(400)]
     assert not any(map(is_held_out_style, seen))
     assert all(map(is_held_out_style, held))
     hatched = [style.drawing for style in seen if isinstance(style.drawing, Hatching)]
@@ -154,7 +154,7 @@ def test_an_edited_scene_is_refused():
     scenes = Scenes(20, 61, seed=4, **APART)
     for kind in ("colour", "shape", "relation"):
         for i in range(20):
-            edit = minimal_edit(scenes.scene(i).description, Stream(i), kind)
+            edit = minimal_edit(scenes.scene(i).description, RandomStream(i), kind)
             after = edited_scene(scenes, scenes.scene(i), edit) if edit else None
             if after is not None:
                 break
@@ -164,7 +164,7 @@ def test_an_edited_scene_is_refused():
 
 def fingerprint() -> str:
     """Of a picture in each drawing and each palette."""
-    scenes, stream, digest = Scenes(1, (61, 53), seed=9), Stream(7, STYLE), hashlib.sha256()
+    scenes, stream, digest = Scenes(1, (61, 53), seed=9), RandomStream(7, STYLE), hashlib.sha256()
     for drawing in DRAWINGS:
         digest.update(restyled(scenes, scenes.scene(0), Style(drawing.draw(stream))).tobytes())
     for palette in PALETTES:
@@ -194,6 +194,6 @@ def test_sprites_are_drawn_in_styles(tmp_path, drawing):
     for i in range(8):
         scene = scenes.scene(i)
         masks = scene.objects.masks.numpy()[scene.objects.labels.numpy() == scenes.classes.index("cat")]
-        styled = restyled(scenes, scene, Style(drawing.draw(Stream(i, STYLE))))
+        styled = restyled(scenes, scene, Style(drawing.draw(RandomStream(i, STYLE))))
         changed += sum(np.abs(styled[mask].astype(int) - scene.pixels[mask]).mean() > 3 for mask in masks)
     assert changed >= 5

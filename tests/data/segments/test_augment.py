@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saccade.data.segments import IGNORE_INDEX
-from saccade.data.segments.augment import SegmentAugment, nearest
+from saccade.data.segments.augment import SegmentAugment, resample_masks
 from saccade.errors import DataError
 
 COLOURS = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [0, 255, 255]], dtype=torch.uint8)
@@ -93,7 +93,7 @@ def test_nearest_against_its_definition():
     source = torch.tensor([[0, 0, 23, 31], [3, 5, 7, 11], [22, 30, 1, 1], [2, 0, 19, 31], [1, 2, 3, 4]])
     target = torch.tensor([[0, 0, 13, 17], [2, 1, 9, 5], [0, 0, 13, 17], [4, 16, 2, 1], [0, 0, 13, 17]])
     mirrored = torch.tensor([False, True, False, False, True])
-    found = nearest(masks, source, (13, 17), target, mirrored)
+    found = resample_masks(masks, source, (13, 17), target, mirrored)
     for i in range(5):
         (top, left, h, w), (row, column, rows, columns) = source[i].tolist(), target[i].tolist()
         expected = torch.full((13, 17), IGNORE_INDEX, dtype=torch.uint8)

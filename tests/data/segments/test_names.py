@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.segments.names import parse
+from saccade.data.segments.names import parse_file_name
 from saccade.data.segments.sets import open_segments, segment_splits
 from saccade.errors import DataError
 
@@ -153,5 +153,5 @@ def test_labels_of_instances_are_read_where_there_is_nothing_else(tmp_path):
     ],
 )
 def test_keys(name, key, kind):
-    found = parse(name)
+    found = parse_file_name(name)
     assert (found.key, found.kind) == (key, kind)

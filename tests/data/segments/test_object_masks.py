@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from saccade.data.segments import layout
-from saccade.data.segments.object_masks import read_part
+from saccade.data.segments.object_masks import read_object_mask
 from saccade.data.segments.sets import open_segments, segment_splits
 from saccade.data.store import open_store
 from saccade.errors import DataError
@@ -61,11 +61,11 @@ def test_the_objects_of_a_picture_are_united(tmp_path, places):
     for i in range(PICTURES):
         expected = np.maximum.reduce([area(i, k) for k in range(len(masks))]) // 255
         assert np.array_equal(dataset.mask(i), expected)
-    found = layout.find(open_store(tmp_path / "set")).paired.objects
+    found = layout.find_mask_layout(open_store(tmp_path / "set")).paired.objects
     assert found.per_object
     parts = found.parts[next(iter(found.parts))]
     assert [part.label for part in parts] == [0] * len(masks)
-    assert np.array_equal(read_part(open_store(tmp_path / "set"), parts[-1].file), area(0, len(masks) - 1) > 0)
+    assert np.array_equal(read_object_mask(open_store(tmp_path / "set"), parts[-1].file), area(0, len(masks) - 1) > 0)
 
 
 @pytest.mark.parametrize("places", CLASSES.values(), ids=CLASSES)
@@ -75,7 +75,7 @@ def test_a_mask_for_each_class(tmp_path, places):
     assert dataset.classes == ["background", "green", "red"]
     for i in range(PICTURES):
         assert np.array_equal(dataset.mask(i), (area(i, 0) // 255) * 1 + (area(i, 1) // 255) * 2)
-    assert not layout.find(open_store(tmp_path / "set")).paired.objects.per_object
+    assert not layout.find_mask_layout(open_store(tmp_path / "set")).paired.objects.per_object
     assert any("each mask file is of a class (green, red)" in note for note in dataset.notes)
 
 

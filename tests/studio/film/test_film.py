@@ -12,8 +12,8 @@ from PIL import Image
 from saccade.data.film_frames import read_clip
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
-from saccade.studio.film.attention import FilmCall, FilmLayout, film_calls
-from saccade.studio.film.film import Film
+from saccade.studio.film.attention import FilmAttentionCall, FilmLayout, film_calls
+from saccade.studio.film.film import FilmPageData
 from saccade.studio.page.page import PageInput, write_page
 from saccade.studio.views import LookOptions
 from saccade.studio.views.film import FilmView
@@ -42,7 +42,7 @@ def views(tmp_path_factory):
     return found
 
 
-def expected_row(call: FilmCall, weights, target):
+def expected_row(call: FilmAttentionCall, weights, target):
     """A row in the order of the layout from the model's own weights (b h n m), which folds time or space into b."""
     layout, first = call.layout, len(call.layout.prefix)
     group, patch = divmod(target - first, layout.patches)
@@ -117,7 +117,7 @@ def test_distances_of_uneven_groups():
     frames = [Image.new("RGB", (6, 4))] * 5
     layout = FilmLayout(frames, [0.0] * 5, [(0,), (1, 2), (3, 4)], (2, 3), ["cls"])
     assert layout.centres == [0.0, 1.5, 3.5]
-    call = FilmCall("a", 1, layout, torch.randn(1, 2, 19, 5), torch.randn(1, 2, 19, 5), 0.7)
+    call = FilmAttentionCall("a", 1, layout, torch.randn(1, 2, 19, 5), torch.randn(1, 2, 19, 5), 0.7)
     rows = call.rows(range(19))[0].double()[:, 1:, 1:]
     rows = rows / rows.sum(-1, keepdim=True)
     places = [(layout.centres[i // 6], i % 6 // 3, i % 3) for i in range(18)]
@@ -131,7 +131,7 @@ def test_distances_of_uneven_groups():
 @pytest.mark.parametrize("reach", ["time", "space"])
 def test_distances_of_divided_attention(reach):
     layout = FilmLayout([Image.new("RGB", (6, 4))] * 5, [0.0] * 5, [(i,) for i in range(5)], (2, 3), ["cls"])
-    call = FilmCall("a", 1, layout, torch.randn(1, 4, 31, 7), torch.randn(1, 2, 31, 7), 0.7, reach)
+    call = FilmAttentionCall("a", 1, layout, torch.randn(1, 4, 31, 7), torch.randn(1, 2, 31, 7), 0.7, reach)
     rows = call.rows(range(31))[0, :, 1:, 1:]
     rows = rows / rows.sum(-1, keepdim=True)
     place = torch.tensor([(i // 6, i % 6 // 3, i % 3) for i in range(30)]).float()
@@ -274,9 +274,10 @@ def test_a_small_budget_leaves_layers_out(views, tmp_path):
     """The page says so; what remains is as exact as it says."""
     layout = FilmLayout([Image.new("RGB", (8, 8))] * 6, [0.0] * 6, [(i,) for i in range(6)], (8, 8))
     layers = [
-        FilmCall(f"l{i}", i + 1, layout, torch.randn(1, 4, 384, 16), torch.randn(1, 4, 384, 16), 0.25) for i in range(4)
+        FilmAttentionCall(f"l{i}", i + 1, layout, torch.randn(1, 4, 384, 16), torch.randn(1, 4, 384, 16), 0.25)
+        for i in range(4)
     ]
-    film = Film(layers=layers, others=Trace([]), grid=(8, 8), notes=[], layout=layout, start=5)
+    film = FilmPageData(layers=layers, others=Trace([]), grid=(8, 8), notes=[], layout=layout, start=5)
     page = PageInput(picture=layout.frames[0], grid=(8, 8), trace=Trace([]), targets=film)
     small = write_page(tmp_path / "small.html", page, budget=60_000)  # besides the viewer itself
     assert sum(layer.size for layer in film.fitting(20_000).fitted.layers if layer) < 60_000

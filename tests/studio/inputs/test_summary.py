@@ -5,7 +5,7 @@ from PIL import Image
 
 from saccade.data import Preprocess, read_image
 from saccade.language import korean
-from saccade.studio.inputs.summary import described
+from saccade.studio.inputs.summary import describe_crop
 from saccade.studio.look import look
 from saccade.studio.page.page import render_page
 from saccade.tasks import load
@@ -48,7 +48,7 @@ ALL = (0, 0, 1, 1)
     ],
 )
 def test_the_part_that_was_seen(preprocess, size, text, frame):
-    found, part = described(preprocess, size)
+    found, part = describe_crop(preprocess, size)
     assert found == f"it saw {text}"
     assert part == pytest.approx(frame, abs=0.01)
     assert korean(found, {}).startswith("모델이 본 것: ")

@@ -11,7 +11,7 @@ import torch
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace
-from saccade.studio.notebook.calls import BYTES, MOST_CALLS, calls_page
+from saccade.studio.notebook.calls import BYTES, MOST_CALLS, trace_page
 
 from .. import webdriver
 from ..made_up import trace
@@ -38,7 +38,7 @@ def rows(page: bytes, i: int) -> torch.Tensor:
 def test_the_weights_are_those_of_the_call(monkeypatch):
     monkeypatch.setattr("saccade.studio.notebook.calls.MOST_ROWS", 64)
     calls = trace(rows=7, columns=11, sharp=2.0)
-    page = calls_page(calls)
+    page = trace_page(calls)
     for i, call in enumerate(calls):
         entry = content(page)["calls"][i]
         targets = entry["targets"]
@@ -57,7 +57,7 @@ def test_every_kind_of_call():
     masked = Call("masked", "self", *torch.randn(2, 1, 2, 17, 7), mask=torch.ones(17, 17).tril().bool())
     padded = torch.zeros(1, 1, 1, 11).masked_fill(torch.arange(11) > 8, -torch.inf)
     causal = Call("causal", "self", *torch.randn(2, 1, 2, 11, 7), mask=padded, causal=True, scale=2.0)
-    page = calls_page(Trace([cross, masked, causal], {"glimpse": "its own softmax"}))
+    page = trace_page(Trace([cross, masked, causal], {"glimpse": "its own softmax"}))
     first, second, _ = content(page)["calls"]
     assert first["shape"] == [2, 3, 5, 13]
     assert (first["kind"], first["run"], first["note"]) == ("cross", 2, "a note")
@@ -73,15 +73,15 @@ def test_every_kind_of_call():
 
 def test_what_does_not_fit_is_left_out_by_targets_then_heads_then_calls():
     wide = [Call("wide", "cross", torch.randn(1, 3, 2, 5), torch.randn(1, 3, 20011, 5)) for _ in range(29)]
-    page = calls_page(Trace(wide))
+    page = trace_page(Trace(wide))
     entry = content(page)["calls"][0]
     assert (entry["heads"], entry["targets"]) == (1, [0, 1])
     mean = wide[0].weights()[0].mean(0)
     torch.testing.assert_close(rows(page, 0)[0], mean, atol=1e-5, rtol=0.1)
     many = Trace([Call("small", "self", *torch.randn(2, 1, 2, 3, 5)) for _ in range(MOST_CALLS + 7)])
-    assert (len(content(calls_page(many))["calls"]), content(calls_page(many))["count"]) == (MOST_CALLS, MOST_CALLS + 7)
+    assert (len(content(trace_page(many))["calls"]), content(trace_page(many))["count"]) == (MOST_CALLS, MOST_CALLS + 7)
     huge = Trace([Call("huge", "cross", torch.randn(1, 1, 1, 2), torch.randn(1, 1, BYTES + 1, 2))])
-    assert content(calls_page(huge))["calls"][0]["targets"] == []
+    assert content(trace_page(huge))["calls"][0]["targets"] == []
 
 
 def test_a_call_that_is_gone_says_why():
@@ -93,13 +93,13 @@ def test_a_call_that_is_gone_says_why():
 
     calls = trace()
     calls[0].__class__ = Gone
-    first, second = content(calls_page(calls))["calls"]
+    first, second = content(trace_page(calls))["calls"]
     assert (first["note"], first["targets"]) == ("q of 'a' was changed", [])
     assert second["targets"]
 
 
 def test_an_empty_trace_says_why():
-    assert "no attention call was made" in content(calls_page(Trace()))["empty"]
+    assert "no attention call was made" in content(trace_page(Trace()))["empty"]
 
 
 @needs_chromium
@@ -108,7 +108,7 @@ def test_in_a_browser(tmp_path):
     cross.source_parts = {"text": slice(0, 4), "image": slice(4, 13)}
     calls = Trace([*trace(), cross, Call("huge", "cross", torch.randn(1, 1, 1, 2), torch.randn(1, 1, BYTES + 1, 2))])
     file = tmp_path / "calls.html"
-    file.write_bytes(calls_page(calls))
+    file.write_bytes(trace_page(calls))
     with webdriver.Browser(tmp_path / "profile", 1000, 700) as browser:
         browser.open(file)
         text = "document.getElementById('readout').textContent"

@@ -10,7 +10,7 @@ from PIL import Image
 from saccade.errors import SaccadeError
 from saccade.lens import Call, TokenMap, Trace
 from saccade.studio.notebook import TraceView
-from saccade.studio.notebook.frame import BUDGET, frame
+from saccade.studio.notebook.frame import BUDGET, iframe_html
 from saccade.studio.page.page import render_page
 
 from ..made_up import trace
@@ -61,7 +61,7 @@ def test_the_policy_holds_and_nothing_is_loaded(shown):
 
 @pytest.mark.parametrize("nasty", ['"></iframe><script>alert(1)</script>', "&quot; onload=x ' &", "한글 &amp; \u2028"])
 def test_whatever_names_say(nasty):
-    assert the_frame(frame(f"<p>{nasty}</p>", nasty)) == the_frame(frame("", "")) | {
+    assert the_frame(iframe_html(f"<p>{nasty}</p>", nasty)) == the_frame(iframe_html("", "")) | {
         "srcdoc": f"<p>{nasty}</p>",
         "title": nasty,
     }

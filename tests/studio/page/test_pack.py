@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from saccade.studio.page.pack import balance, encode, round_to
+from saccade.studio.page.pack import pack_attention_call, quantize_queries_keys, rotate_queries_keys
 
 
 @pytest.fixture(params=[(3, 3, 23, 11), (6, 2, 41, 7), (2, 2, 5, 13), (5, 1, 1, 3)], ids=str)
@@ -19,13 +19,13 @@ def exact_scores(q, k, scale):
 
 def test_rotation_leaves_products(qk):
     q, k = qk
-    call = balance(q, k, 0.3)
+    call = rotate_queries_keys(q, k, 0.3)
     turned = exact_scores(call.q, call.k, 0.3) + 0.3 * call.shift[..., None].double()
     torch.testing.assert_close(turned, exact_scores(q, k, 0.3), atol=1e-4, rtol=1e-5)
 
 
 def test_most_important_direction_first(qk):
-    call = balance(*qk, 1.0)
+    call = rotate_queries_keys(*qk, 1.0)
     power = call.k.square().sum(1)
     assert (power[:, 1:] <= power[:, :-1] * 1.0001 + 1e-6).all()
 
@@ -34,7 +34,7 @@ def test_most_important_direction_first(qk):
 def test_error_of_scores_and_weights(error):
     q, k = 2 * torch.randn(3, 97, 16), torch.randn(3, 97, 16) + 4
     exact = exact_scores(q, k, 0.25)
-    rounded = round_to(balance(q, k, 0.25), error)
+    rounded = quantize_queries_keys(rotate_queries_keys(q, k, 0.25), error)
     difference = rounded.scores().double() - exact
     difference -= difference.mean(-1, keepdim=True)  # a constant in a row changes no weight
     assert difference.square().mean().sqrt() < 1.1 * error
@@ -45,7 +45,7 @@ def test_error_of_scores_and_weights(error):
 def test_few_directions_suffice_for_keys_of_low_rank():
     q = torch.randn(1, 60, 32)
     k = torch.randn(1, 60, 3) @ torch.randn(1, 3, 32)
-    assert int((round_to(balance(q, k, 0.2), 0.01).gain > 0).sum()) == 3
+    assert int((quantize_queries_keys(rotate_queries_keys(q, k, 0.2), 0.01).gain > 0).sum()) == 3
 
 
 def test_tokens_of_the_prefix_are_more_exact():
@@ -56,14 +56,14 @@ def test_tokens_of_the_prefix_are_more_exact():
     exact = exact_scores(q, k, 0.5)
 
     def wrong(prefix):
-        scores = round_to(balance(q, k, 0.5, prefix), 0.1).scores().double()
+        scores = quantize_queries_keys(rotate_queries_keys(q, k, 0.5, prefix), 0.1).scores().double()
         return (scores.softmax(-1) - exact.softmax(-1))[:, 0].abs().max()
 
     assert wrong(prefix=1) < 0.5 * wrong(prefix=0)
 
 
 def test_sums_are_those_of_the_rounded_numbers(qk):
-    rounded = round_to(balance(*qk, 0.3), 0.05)
+    rounded = quantize_queries_keys(rotate_queries_keys(*qk, 0.3), 0.05)
     lse, mean = rounded.sums(first=0, rows=4)
     weights = rounded.scores().softmax(-1)
     torch.testing.assert_close(lse, rounded.scores().logsumexp(-1))
@@ -74,11 +74,15 @@ def test_smooth_pictures_take_fewer_bytes():
     y, x = torch.meshgrid(torch.linspace(0, 3, 24), torch.linspace(0, 3, 24), indexing="ij")
     waves = torch.sin(torch.stack([y + a * x for a in torch.linspace(-2, 2, 8)], -1).reshape(1, -1, 8))
     shuffled = waves[:, torch.randperm(24 * 24)]
-    smooth, rough = (len(encode(balance(z, z, 1.0), 0.02, (24, 24))[0].data) for z in (waves, shuffled))
+    smooth, rough = (
+        len(pack_attention_call(rotate_queries_keys(z, z, 1.0), 0.02, (24, 24))[0].data) for z in (waves, shuffled)
+    )
     assert smooth < 0.8 * rough
 
 
 def test_silent_heads():
-    packed, rounded = encode(balance(torch.zeros(2, 7, 4), torch.zeros(2, 7, 4), 0.5), 0.01, (2, 3))
+    packed, rounded = pack_attention_call(
+        rotate_queries_keys(torch.zeros(2, 7, 4), torch.zeros(2, 7, 4), 0.5), 0.01, (2, 3)
+    )
     assert rounded.scores().abs().max() == 0
     assert packed.data

@@ -12,7 +12,13 @@ from saccade.errors import SaccadeError
 from saccade.studio.look import look
 from saccade.studio.page.page import write_page
 from saccade.studio.patches import features as module
-from saccade.studio.patches.features import Features, pack_features, principal_components, record_features, rotate
+from saccade.studio.patches.features import (
+    Features,
+    pack_features,
+    principal_components,
+    record_features,
+    rotate_features,
+)
 from saccade.studio.views import LookOptions
 
 from ...tasks import tiny
@@ -186,7 +192,7 @@ def test_what_cannot_be_compared_says_so(monkeypatch):
 def test_fewer_tokens_than_numbers_are_rotated_in_the_space_that_they_span():
     generator = torch.Generator().manual_seed(5)
     features = torch.randn(2, 13, 41, generator=generator)  # of two images: 26 tokens, 41 numbers
-    found = rotate(list(features), [(3, 4), (3, 4)])
+    found = rotate_features(list(features), [(3, 4), (3, 4)])
     assert found.units[0].shape == (13, 26)
     scores, shares, _ = principal_components(features[:, 1:].flatten(0, 1))  # on all 41 axes
     torch.testing.assert_close(torch.cat(found.components), scores)

@@ -14,7 +14,7 @@ from saccade.language import korean
 from saccade.ops import attention_weights
 from saccade.studio.any_model import look
 from saccade.studio.look import look as look_with_task
-from saccade.studio.places.given import given_pictures
+from saccade.studio.places.given import possible_input_layouts
 from saccade.studio.views import LookOptions
 from saccade.tasks import load
 
@@ -173,4 +173,4 @@ def test_a_picture_below_another_one():
 )
 def test_what_cannot_be_placed_is_refused(pixels, said):
     with pytest.raises(SaccadeError, match=said):
-        next(given_pictures(lambda image: {"pixel_values": pixels}, PICTURE, pixels, "model"))
+        next(possible_input_layouts(lambda image: {"pixel_values": pixels}, PICTURE, pixels, "model"))

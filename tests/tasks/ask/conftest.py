@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from saccade.tasks.public_loading import load_answering
+from saccade.tasks.public_loading import load_vlm
 
 from .models import save
 
@@ -16,7 +16,7 @@ def task_of(tmp_path_factory):
 
     def task(family):
         if family not in made:
-            made[family] = load_answering(save(family, tmp_path_factory.mktemp(family)))
+            made[family] = load_vlm(save(family, tmp_path_factory.mktemp(family)))
         return made[family]
 
     return task

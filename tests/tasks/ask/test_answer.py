@@ -2,7 +2,7 @@
 
 import pytest
 
-from saccade.tasks.ask.answer import pieces_of, words_of
+from saccade.tasks.ask.answer import decode_tokens, words_of
 
 
 def words(*pieces):
@@ -34,5 +34,5 @@ def test_pieces_are_what_each_token_adds():
     def decode(ids):
         return b"".join(raw[i] for i in ids).decode("utf-8", errors="replace")
 
-    assert pieces_of([0, 1, 2, 3, 4], decode, lambda token: f"<{token}>") == ["caf", "", "é", " ok", "<4>"]
-    assert pieces_of([], decode, str) == []
+    assert decode_tokens([0, 1, 2, 3, 4], decode, lambda token: f"<{token}>") == ["caf", "", "é", " ok", "<4>"]
+    assert decode_tokens([], decode, str) == []

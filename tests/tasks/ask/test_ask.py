@@ -6,7 +6,7 @@ import torch
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks.ask.task import PublicAskTask
 from saccade.tasks.loading import load
-from saccade.tasks.public_loading import load_answering
+from saccade.tasks.public_loading import load_vlm
 
 from .models import FAMILIES, picture, save
 
@@ -125,13 +125,13 @@ def test_a_model_that_reads_pictures_otherwise_is_refused(task_of, monkeypatch):
 
 def test_only_models_that_write_are_asked(tmp_path, task_of):
     with pytest.raises(CheckpointError, match="writes no answers"):
-        load_answering("cifar")
+        load_vlm("cifar")
     folder = save("llava", tmp_path)
     with pytest.raises(CheckpointError, match="give --ask"):
         load(folder)
     (folder / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match=r"no tokenizer\.json"):
-        load_answering(folder)
+        load_vlm(folder)
     assert isinstance(task_of("llava"), PublicAskTask)
 
 

@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 
 from saccade.tasks.ask import layouts
-from saccade.tasks.ask.confirm import _WithoutAttention, confirm, embedded
-from saccade.tasks.ask.layouts import image_tokens_of, square_grid
-from saccade.tasks.ask.places import ImagePlaces, LayoutError, Pixels, SeenPicture
-from saccade.tasks.ask.tiles import arranged, difference
+from saccade.tasks.ask.confirm import _WithoutAttention, input_embeddings, verify_layout
+from saccade.tasks.ask.layouts import image_token_mask, square_grid
+from saccade.tasks.ask.places import ImageTokenLayout, LayoutError, ModelInputImages, SeenPicture
+from saccade.tasks.ask.tiles import image_difference, merge_tiles
 
 from .models import FAMILIES, picture
 
@@ -25,7 +25,7 @@ def tokens_of(task, inputs):
             return model.git.image_encoder(inputs["pixel_values"]).last_hidden_state[0]
         if family == "blip-2":  # its places are those of the vision tower
             return model.vision_model(inputs["pixel_values"]).last_hidden_state[0]
-        return embedded(model, inputs)
+        return input_embeddings(model, inputs)
 
 
 def painted(image, box):
@@ -62,20 +62,20 @@ def test_a_place_is_where_the_picture_was_changed(task_of, family):
 def test_another_order_is_refused(task_of, family):
     task, image = task_of(family), picture(family)
     inputs = task.wrapper.prepare([image], "red")
-    places = layouts.image_places(task.model, task.wrapper.processor, inputs)
+    places = layouts.locate_image_tokens(task.model, task.wrapper.processor, inputs)
     for order in (lambda x: x.flip(0), lambda x: x.roll(1), lambda x: x[torch.randperm(len(x))]):
         wrong = [dataclasses.replace(one, tokens=order(one.tokens)) for one in places.pictures]
         with pytest.raises(LayoutError):
-            confirm(lambda given: tokens_of(task, given), inputs, dataclasses.replace(places, pictures=wrong))
-    confirm(lambda given: tokens_of(task, given), inputs, places)
+            verify_layout(lambda given: tokens_of(task, given), inputs, dataclasses.replace(places, pictures=wrong))
+    verify_layout(lambda given: tokens_of(task, given), inputs, places)
 
 
 def test_queries_are_no_places(task_of):
     task, image = task_of("blip2"), picture("blip2")
     inputs = task.wrapper.prepare([image], "red")
     with pytest.raises(LayoutError):
-        layouts.image_places(task.model, task.wrapper.processor, inputs)
-    assert int(image_tokens_of(task.model, inputs).sum()) == 4
+        layouts.locate_image_tokens(task.model, task.wrapper.processor, inputs)
+    assert int(image_token_mask(task.model, inputs).sum()) == 4
 
 
 def test_square_cells():
@@ -97,17 +97,17 @@ def test_tiles_are_put_together_only_where_that_is_certain():
     half = [(0, width // 2), (width // 2, width)]
     tiles = [tile(x0, 0, x1, height, i) for i, (x0, x1) in enumerate(half)]
     whole = tile(0, 0, width, height, 2)
-    found = arranged(ImagePlaces([*tiles, whole], 12, torch.ones(12)), [image]).pictures
+    found = merge_tiles(ImageTokenLayout([*tiles, whole], 12, torch.ones(12)), [image]).pictures
     assert [(one.grid, one.part) for one in found] == [((2, 4), "detail"), ((2, 2), "overview")]
     assert found[0].tokens.tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
     assert found[0].cell(6) == (2,)  # the third place of the second tile
     for wrong in ([tiles[1], tiles[0], whole], [*tiles]):
         with pytest.raises(LayoutError):
-            arranged(ImagePlaces(wrong, 12, torch.ones(12)), [image])
+            merge_tiles(ImageTokenLayout(wrong, 12, torch.ones(12)), [image])
     flat = Image.new("RGB", (96, 64), "red")
     same = [dataclasses.replace(one, image=flat) for one in [*tiles, *tiles, whole]]
     with pytest.raises(LayoutError):
-        arranged(ImagePlaces(same, 20, torch.ones(20)), [flat])
+        merge_tiles(ImageTokenLayout(same, 20, torch.ones(20)), [flat])
 
 
 def test_a_picture_is_shown_as_given_where_it_was_all_seen_or_its_middle():
@@ -118,14 +118,16 @@ def test_a_picture_is_shown_as_given_where_it_was_all_seen_or_its_middle():
 
     def shown(seen):
         one = SeenPicture(seen.resize((56, 56)), (56, 56), (2, 2), torch.arange(4), lambda place: ())
-        return arranged(ImagePlaces([one], 4, torch.ones(4)), [image]).pictures[0].image
+        return merge_tiles(ImageTokenLayout([one], 4, torch.ones(4)), [image]).pictures[0].image
 
-    other = ImagePlaces([SeenPicture(middle, (56, 56), (2, 2), torch.arange(4), lambda place: ())], 4, torch.ones(4))
+    other = ImageTokenLayout(
+        [SeenPicture(middle, (56, 56), (2, 2), torch.arange(4), lambda place: ())], 4, torch.ones(4)
+    )
     with pytest.raises(LayoutError, match="not the picture"):
-        arranged(other, [image], stretched=True)
+        merge_tiles(other, [image], stretched=True)
     assert shown(image).size == (168, 112)
     assert shown(middle).size == (112, 112)
-    assert difference(shown(middle), middle) < 1
+    assert image_difference(shown(middle), middle) < 1
     assert shown(padded).size == (56, 56)
 
 
@@ -136,6 +138,6 @@ def test_pixels_are_those_of_the_picture():
     plain = torch.randint(0, 256, (3, 5, 7))
     mean, std = torch.tensor(Processor.image_mean).view(3, 1, 1), torch.tensor(Processor.image_std).view(3, 1, 1)
     values = (plain / 255 - mean) / std
-    image = Pixels({"pixel_values": values[None]}, Processor()).image(values)
+    image = ModelInputImages({"pixel_values": values[None]}, Processor()).image(values)
     assert image.size == (7, 5)
     assert list(image.getpixel((6, 4))) == plain[:, 4, 6].tolist()

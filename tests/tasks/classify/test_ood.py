@@ -9,16 +9,16 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from saccade.data import ImageFolder, read_image
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import CheckpointError
 from saccade.studio.look import look
 from saccade.studio.views import LookOptions
 from saccade.tasks import ClassifyTask
-from saccade.tasks.classify.calibrate import calibrate, margin_threshold
+from saccade.tasks.classify.calibrate import fit_ood_detector, margin_threshold
 from saccade.tasks.classify.confidence import Confidence, margin
-from saccade.tasks.classify.describe import describe_classes, describe_confidence, missing_score
-from saccade.tasks.classify.ood import OODDetector, gaussian
-from saccade.tasks.classify.result import classification
+from saccade.tasks.classify.describe import describe_classes, describe_confidence, missing_ood_reason
+from saccade.tasks.classify.ood import OODDetector, fit_gaussian
+from saccade.tasks.classify.result import build_classification
 
 from .. import tiny
 
@@ -31,7 +31,7 @@ def sets(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def task(sets):
-    return calibrate(tiny.task(), *sets, join("cpu", "fp32"))
+    return fit_ood_detector(tiny.task(), *sets, init_device("cpu", "fp32"))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_score_is_the_mahalanobis_distance(n):
     draw = np.random.default_rng(0)
     mixing = draw.normal(size=(7, 7))
     train, new = draw.normal(size=(n, 7)) @ mixing + 3, draw.normal(size=(13, 7)) @ mixing + 4
-    detector = OODDetector(*gaussian(torch.tensor(train)), 0.0, 0.0, (1, 1))
+    detector = OODDetector(*fit_gaussian(torch.tensor(train)), 0.0, 0.0, (1, 1))
     centred = new - train.mean(axis=0)
     expected = np.sqrt(np.einsum("nd,de,ne->n", centred, np.linalg.inv(shrunk(train)), centred) / 7)
     np.testing.assert_allclose(detector(torch.tensor(new)).numpy(), expected, rtol=5e-3)  # its matrix is in fp16
@@ -66,7 +66,7 @@ def test_a_score_is_the_mahalanobis_distance(n):
 
 def test_pictures_of_training_score_about_1():
     features = torch.randn(3001, 11, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 12) + 5
-    score = OODDetector(*gaussian(features), 0.0, 0.0, (1, 1))
+    score = OODDetector(*fit_gaussian(features), 0.0, 0.0, (1, 1))
     assert score(features).square().mean().item() == pytest.approx(1, abs=0.05)
     assert (score(features + 100) > 5).all()
 
@@ -74,11 +74,11 @@ def test_pictures_of_training_score_about_1():
 @pytest.mark.parametrize("features", [torch.ones(5, 3), torch.full((5, 3), torch.nan)])
 def test_features_that_say_nothing_are_refused(features):
     with pytest.raises(ValueError, match="the same for all pictures"):
-        gaussian(features)
+        fit_gaussian(features)
 
 
 def test_most_held_out_pictures_are_below_the_threshold(task, sets):
-    scores = task.val(sets[1], join("cpu", "fp32")).ood_scores
+    scores = task.val(sets[1], init_device("cpu", "fp32")).ood_scores
     assert (scores <= task.ood.threshold).float().mean().item() == pytest.approx(0.95, abs=1 / len(scores))
     assert task.predict(noise()).confidence.out_of_distribution
     assert not task.predict(tiny.picture("red", seed=99)).confidence.out_of_distribution
@@ -88,7 +88,7 @@ def test_most_held_out_pictures_are_below_the_threshold(task, sets):
 
 def test_every_way_gives_the_same_score(task, sets, saved):
     data = sets[1]
-    scores = task.val(data, join("cpu", "fp32"), batch=7).ood_scores.tolist()
+    scores = task.val(data, init_device("cpu", "fp32"), batch=7).ood_scores.tolist()
     batched = task.predict_all((data.picture(i) for i in range(len(data))), batch=5)
     assert [one.confidence.ood_score for one in batched] == pytest.approx(scores, abs=1e-5)
     alone, again = task.predict(data.picture(3)), ClassifyTask.open(saved).predict(data.picture(3))
@@ -104,17 +104,17 @@ def test_a_score_holds_for_one_size_of_the_input(task):
     larger = replace(task, preprocess=task.preprocess.with_size(32))
     confidence = larger.predict(noise()).confidence
     assert (confidence.ood_score, confidence.out_of_distribution, confidence.margin_threshold) == (None, None, 0.1)
-    assert missing_score(larger) == "no out-of-distribution score at 32 x 32 pixels: it holds for 16 x 16"
-    assert missing_score(task) == ""
-    assert "keeps no statistics" in missing_score(tiny.task())
+    assert missing_ood_reason(larger) == "no out-of-distribution score at 32 x 32 pixels: it holds for 16 x 16"
+    assert missing_ood_reason(task) == ""
+    assert "keeps no statistics" in missing_ood_reason(tiny.task())
     seen = look(task, read_image(noise()), LookOptions(size=32)).seen
-    assert seen.missing == missing_score(larger)
+    assert seen.missing == missing_ood_reason(larger)
 
 
 def test_too_few_held_out_pictures(sets):
     few = sets[1].subset([0, 20])
     with pytest.raises(ValueError, match="there are 2 held-out pictures, and at least 20"):
-        calibrate(tiny.task(), sets[0], few, join("cpu", "fp32"))
+        fit_ood_detector(tiny.task(), sets[0], few, init_device("cpu", "fp32"))
 
 
 def test_damage_is_found(saved):
@@ -168,14 +168,16 @@ def test_margin():
 
 def test_a_doubtful_answer_says_so():
     labels = ["cat", "dog", "frog"]
-    close = classification("x", labels, torch.tensor([0.41, 0.38, 0.21]), 3, (), Confidence(0.03, 0.1, 1.93, 1.52))
+    close = build_classification(
+        "x", labels, torch.tensor([0.41, 0.38, 0.21]), 3, (), Confidence(0.03, 0.1, 1.93, 1.52)
+    )
     assert str(close) == "x: not sure: cat 41%  dog 38%  frog 21%  (unlike the training pictures)"
     assert describe_confidence(close, 3) == [
         "not sure: cat 41%, dog 38%",
         "this is unlike its training pictures (score 1.93; 95% of its own are below 1.52): it may be none of its 3 "
         "things",
     ]
-    sure = classification("x", labels, torch.tensor([0.9, 0.1, 0.0]), 2)
+    sure = build_classification("x", labels, torch.tensor([0.9, 0.1, 0.0]), 2)
     assert str(sure) == "x: cat 90%  dog 10%"
     assert describe_confidence(sure, 3) == []
     assert sure.to_dict()["out_of_distribution"] is None

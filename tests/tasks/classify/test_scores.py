@@ -9,7 +9,7 @@ import torch
 
 from saccade.tasks import Classification
 from saccade.tasks.classify.commands import COMMANDS
-from saccade.tasks.classify.scores import confusion, score
+from saccade.tasks.classify.scores import classification_scores, confusion
 
 
 def slow_score(predicted, truth):
@@ -32,7 +32,7 @@ def test_scores_against_slow_ones(classes):
     predicted = (torch.randn(211, classes) * 3).softmax(-1)
     truth = torch.randint(classes, (211,))
     expected = slow_score(predicted, truth)
-    found = score(predicted, truth)
+    found = classification_scores(predicted, truth)
     assert found.keys() == expected.keys()
     for key in found:
         assert found[key] == pytest.approx(expected[key], abs=1e-4), key
@@ -49,30 +49,32 @@ def test_calibration_where_definitions_differ():
         [0.01, 0.04, 0.15, 0.8],
     ]  # fmt: skip
     truth = torch.tensor([0, 1, 2, 0, 1, 2, 1, 3, 0, 2])
-    assert score(torch.tensor(rows), truth)["ece"] == pytest.approx(0.421, abs=1e-6)
-    assert score(torch.tensor(rows, dtype=torch.float64), truth)["ece"] == pytest.approx(0.421, abs=1e-12)
+    assert classification_scores(torch.tensor(rows), truth)["ece"] == pytest.approx(0.421, abs=1e-6)
+    assert classification_scores(torch.tensor(rows, dtype=torch.float64), truth)["ece"] == pytest.approx(
+        0.421, abs=1e-12
+    )
 
 
 def test_scores_as_scikit_learn_computes_them():
     """scikit-learn 1.9.1: top_k_accuracy_score and log_loss; netcal 1.4.0: ECE(15)."""
     random = np.random.default_rng(4)
     logits = torch.from_numpy(random.normal(size=(31, 7)).round(4))
-    found = score(logits.softmax(dim=1), torch.from_numpy(random.integers(0, 7, 31)))
+    found = classification_scores(logits.softmax(dim=1), torch.from_numpy(random.integers(0, 7, 31)))
     assert found == pytest.approx(
         {"top1": 5 / 31, "top5": 25 / 31, "loss": 2.2224389172852397, "ece": 0.2539727524448154}, abs=1e-12
     )
 
 
 def test_of_equal_probabilities_the_first_counts():
-    scores = score(torch.full((6, 6), 1 / 6), torch.arange(6))
+    scores = classification_scores(torch.full((6, 6), 1 / 6), torch.arange(6))
     assert (scores["top1"], scores["top5"]) == (pytest.approx(1 / 6), pytest.approx(5 / 6))
 
 
 def test_scores_at_the_ends():
     perfect = torch.eye(3)
-    found = score(perfect, torch.arange(3))
+    found = classification_scores(perfect, torch.arange(3))
     assert found == {"top1": 1, "top5": 1, "loss": 0, "ece": 0}
-    wrong = score(perfect, torch.tensor([1, 2, 0]))
+    wrong = classification_scores(perfect, torch.tensor([1, 2, 0]))
     assert wrong["top1"] == 0
     assert wrong["ece"] == 1  # always sure, never right
     assert wrong["loss"] == pytest.approx(-np.log(1e-12), rel=1e-5)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from saccade.data import ImageFolder, read_image
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks import ClassifyTask
 
@@ -298,7 +298,7 @@ def test_a_model_with_other_options_is_named(saved):
 def test_val_is_predict_one_by_one(task, pictures):
     data = ImageFolder(pictures)
     for batch in (5, 250):
-        predicted, truth, _ = task.val(data, join("cpu", "fp32"), batch=batch)
+        predicted, truth, _ = task.val(data, init_device("cpu", "fp32"), batch=batch)
         assert truth.tolist() == [0] * 4 + [1] * 4 + [2] * 4
         for row, name in zip(predicted, data.names, strict=True):
             alone = task.predict(pictures / name)
@@ -307,7 +307,7 @@ def test_val_is_predict_one_by_one(task, pictures):
 
 
 def test_val_in_bf16_is_close(task, pictures):
-    predicted = [task.val(ImageFolder(pictures), join("cpu", precision))[0] for precision in ("fp32", "bf16")]
+    predicted = [task.val(ImageFolder(pictures), init_device("cpu", precision))[0] for precision in ("fp32", "bf16")]
     assert predicted[1].dtype == torch.float32
     assert not torch.equal(*predicted)
     torch.testing.assert_close(*predicted, atol=0.05, rtol=0)
@@ -317,12 +317,12 @@ def test_val_skips_and_counts_or_fails(task, tmp_path):
     tiny.folder(tmp_path / "set", each=3)
     (tmp_path / "set" / "green" / "1.png").write_bytes(b"junk")
     data = ImageFolder(tmp_path / "set", on_error="skip")
-    predicted, truth, _ = task.val(data, join("cpu", "fp32"), batch=2)
+    predicted, truth, _ = task.val(data, init_device("cpu", "fp32"), batch=2)
     assert truth.tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
     assert len(predicted) == 8
     assert list(data.skipped) == ["green/1.png"]
     with pytest.raises(DataError, match=r"green/1\.png"):
-        task.val(ImageFolder(tmp_path / "set", on_error="fail"), join("cpu", "fp32"))
+        task.val(ImageFolder(tmp_path / "set", on_error="fail"), init_device("cpu", "fp32"))
 
 
 def test_val_of_nothing_readable(task, tmp_path):
@@ -330,18 +330,18 @@ def test_val_of_nothing_readable(task, tmp_path):
         (tmp_path / kind).mkdir()
         (tmp_path / kind / "x.png").write_bytes(b"junk")
     with pytest.raises(DataError, match=r"no picture .* could be read"):
-        task.val(ImageFolder(tmp_path, on_error="skip"), join("cpu", "fp32"))
+        task.val(ImageFolder(tmp_path, on_error="skip"), init_device("cpu", "fp32"))
 
 
 def test_other_classes_are_named(pictures):
     data = ImageFolder(pictures)
     with pytest.raises(DataError, match=r"lacks yellow.*adds red"):
-        tiny.task(("blue", "green", "yellow")).val(data, join("cpu", "fp32"))
+        tiny.task(("blue", "green", "yellow")).val(data, init_device("cpu", "fp32"))
     many = [f"c{i:03}" for i in range(40)]
     with pytest.raises(DataError, match="lacks c039 and adds d"):
-        tiny.task(tuple(many)).val(_Named([*many[:-1], "d"]), join("cpu", "fp32"))
+        tiny.task(tuple(many)).val(_Named([*many[:-1], "d"]), init_device("cpu", "fp32"))
     with pytest.raises(DataError, match="order"):
-        tiny.task(("red", "green", "blue")).val(data, join("cpu", "fp32"))
+        tiny.task(("red", "green", "blue")).val(data, init_device("cpu", "fp32"))
 
 
 class _Named:

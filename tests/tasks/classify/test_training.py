@@ -4,13 +4,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from saccade.data import Arrays, ImageFolder
-from saccade.data.cache import Streamed
-from saccade.device import Device, join
+from saccade.data import ImageFolder, InMemoryDataset
+from saccade.data.cache import StreamedDataset
+from saccade.device import Device, init_device
 from saccade.errors import SaccadeError
 from saccade.models import PRESETS, Classifier, ViT
 from saccade.tasks import ClassifyRecipe, ClassifyTask, ClassifyTraining, Task
-from saccade.tasks.classify.scores import score
+from saccade.tasks.classify.scores import classification_scores
 from saccade.train import TrainConfig, train
 
 from .. import tiny
@@ -96,10 +96,10 @@ def test_evaluation_equals_val(sets, tmp_path):
     training = ClassifyTraining(*sets, recipe(detail=16))
     torch.nn.init.normal_(training.model.head.weight)
     model = training.model.eval()
-    scores = training.evaluate(model, join("cpu", "fp32"))
+    scores = training.evaluate(model, init_device("cpu", "fp32"))
     training.save(model, tmp_path / "run" / "model", scores)
     task = ClassifyTask.open(tmp_path / "run" / "model")
-    predicted, truth, _ = task.val(sets[1], join("cpu", "fp32"))
+    predicted, truth, _ = task.val(sets[1], init_device("cpu", "fp32"))
     assert scores["top1"] == pytest.approx((predicted.argmax(1) == truth).float().mean().item())
     assert scores["loss"] == pytest.approx(torch.nn.functional.nll_loss(predicted.log(), truth).item(), abs=1e-2)
     assert task.card["scores"] == scores
@@ -109,15 +109,15 @@ def test_evaluation_equals_val(sets, tmp_path):
 def test_evaluation_is_split_among_processes(sets, monkeypatch):
     training = ClassifyTraining(*sets, recipe())
     torch.nn.init.normal_(training.model.head.weight)
-    training.val = Arrays(torch.randint(256, (520, 3, 18, 18), dtype=torch.uint8), torch.arange(520) % 3)
-    alone = training.evaluate(training.model.eval(), join("cpu", "fp32"))
+    training.val = InMemoryDataset(torch.randint(256, (520, 3, 18, 18), dtype=torch.uint8), torch.arange(520) % 3)
+    alone = training.evaluate(training.model.eval(), init_device("cpu", "fp32"))
     parts: list[torch.Tensor] = []
     monkeypatch.setattr(Device, "sum", lambda device, value: parts.append(value) or value)
     for rank in range(2):
         training.evaluate(training.model, Device(torch.device("cpu"), False, rank, 2))
     predicted, truth = parts[0] + parts[2], parts[1] + parts[3]
     assert (parts[0].any(dim=1) != parts[2].any(dim=1)).all()
-    assert score(predicted, truth) == pytest.approx(alone, abs=1e-6)
+    assert classification_scores(predicted, truth) == pytest.approx(alone, abs=1e-6)
 
 
 def test_it_learns_colours(sets, tmp_path):
@@ -181,7 +181,7 @@ def test_balanced_batches_hold_rare_classes_as_often(tmp_path):
     counts = sum(batch(training, list(range(19)), seed=seed)[1].sum(dim=0) for seed in range(20))
     assert (counts / counts.sum() - 1 / 3).abs().max() < 0.06
     streamed = ClassifyTraining(data, data, recipe(balance=True, cache=0))
-    assert isinstance(streamed.data, Streamed)
+    assert isinstance(streamed.data, StreamedDataset)
     assert torch.equal(streamed._weights, training._weights)
 
 
@@ -238,7 +238,7 @@ def test_a_run_ends_with_calibration(tmp_path):
     scores = train(ClassifyTraining(*sets, recipe()), config, tmp_path / "run")
     task = ClassifyTask.open(tmp_path / "run" / "model")
     assert task.card["scores"] == scores
-    unlike = task.val(sets[1], join("cpu", "fp32")).ood_scores
+    unlike = task.val(sets[1], init_device("cpu", "fp32")).ood_scores
     assert (unlike <= task.ood.threshold).float().mean().item() == pytest.approx(0.95, abs=0.05)
     before = (tmp_path / "run" / "model" / "config.json").stat().st_mtime_ns
     train(ClassifyTraining(*sets, recipe()), config, tmp_path / "run", resume=True)

@@ -12,7 +12,7 @@ from saccade.tasks.detect.matches import detection_confusion
 from saccade.tasks.detect.mistakes import FOUND, TRUTH, draw_mistakes, worst_mistakes
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import pr_curves
-from saccade.tasks.drawing import PALETTE, Overlay, enlarged, font, ink_on, short
+from saccade.tasks.drawing import PALETTE, Overlay, contrasting_ink, enlarged, font, truncate_text
 
 
 def found(*rows, relations=None, scores=None):
@@ -135,7 +135,7 @@ def test_letters_on_every_colour_can_be_read():
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     for colour in PALETTE:
-        light, dark = sorted((luminance(colour), luminance(ink_on(colour))), reverse=True)
+        light, dark = sorted((luminance(colour), luminance(contrasting_ink(colour))), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 3
 
 
@@ -146,8 +146,8 @@ def test_enlarging_keeps_pixels_square():
 
 
 def test_names_are_cut_and_on_one_line():
-    assert short("a\nb  c") == "a b c"
-    assert short("x" * 40) == "x" * 17 + "…"
+    assert truncate_text("a\nb  c") == "a b c"
+    assert truncate_text("x" * 40) == "x" * 17 + "…"
 
 
 def test_korean_letters_differ_where_the_system_has_them():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from saccade.data.objects.run_lengths import decode
+from saccade.data.objects.run_lengths import decode_rle
 from saccade.data.preprocess import Placement
 from saccade.models.masks import ROUND, MaskFeatures
 from saccade.ops.instances import GEOMETRY, box_offsets, mask_logits
@@ -32,7 +32,7 @@ def ellipses(boxes, scores, labels=None):
 
 
 def dense(found):
-    return torch.stack([decode(mask) for mask in found.masks])
+    return torch.stack([decode_rle(mask) for mask in found.masks])
 
 
 def drawn(box, size, scale=1.0):

@@ -6,9 +6,9 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.planes import MaskPlanes
-from saccade.data.objects.run_lengths import encode
+from saccade.data.objects.run_lengths import encode_rle
 from saccade.errors import DataError
-from saccade.tasks.detect.mask_scores import limit_notes, mask_scores
+from saccade.tasks.detect.mask_scores import mask_scores, max_detections_note
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores
 
@@ -26,7 +26,7 @@ def truth(masks, labels, crowd=None):
 
 
 def found(masks, labels, scores):
-    lengths = tuple(encode(mask) for mask in masks)
+    lengths = tuple(encode_rle(mask) for mask in masks)
     return Detections(around(masks), torch.tensor(scores), torch.tensor(labels), masks=lengths)
 
 
@@ -47,7 +47,7 @@ def directly(found_list, truth_list):
         for mask, label, crowd in zip(objects.planes.masks(), objects.labels, objects.crowd, strict=True):
             annotations.append({
                 "id": len(annotations) + 1, "image_id": i + 1, "category_id": int(label) + 1, "iscrowd": int(crowd),
-                "segmentation": encode(mask), "area": int(mask.sum()), "bbox": [0, 0, 1, 1],
+                "segmentation": encode_rle(mask), "area": int(mask.sum()), "bbox": [0, 0, 1, 1],
             })  # fmt: skip
     results = [
         {"image_id": i + 1, "category_id": int(label) + 1, "segmentation": mask, "score": float(score)}
@@ -99,9 +99,9 @@ def test_more_than_a_hundred_objects_of_a_class_are_all_counted():
     masks = numbers[None] == torch.arange(1, 131)[:, None, None]
     scores = mask_scores([found(masks, [1] * 130, [0.5] * 130)], [truth(masks, [1] * 130)], CLASSES)
     assert (scores["mask_mAP"], scores["mask_detections"]) == (1.0, 130)
-    (note,) = limit_notes(scores)
+    (note,) = max_detections_note(scores)
     assert "130 best" in note
-    assert limit_notes({"mask_detections": 100}) == []
+    assert max_detections_note({"mask_detections": 100}) == []
 
 
 def test_nothing_to_find_is_no_score():

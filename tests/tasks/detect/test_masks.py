@@ -12,10 +12,10 @@ from PIL import Image
 from saccade.cli import main
 from saccade.data import Picture
 from saccade.data.objects.arrays import with_planes
-from saccade.data.objects.run_lengths import area, decode, encode
+from saccade.data.objects.run_lengths import area, decode_rle, encode_rle
 from saccade.data.objects.sets import object_splits, open_objects
 from saccade.data.scenes import Scenes
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import DataError, SaccadeError
 from saccade.models import PRESETS
 from saccade.studio.look import look
@@ -65,14 +65,14 @@ def test_a_few_pictures_are_learned_by_heart_and_the_model_keeps_its_masks(tmp_p
     few = open_objects(data).subset(range(5))
     task = DetectTraining(open_objects(data), few, recipe(zoom=(1.0, 1.0), color_jitter=0.0))
     config = TrainConfig(epochs=24, batch=8, device="cpu", precision="fp32", compile="no", ema=0.9)
-    before = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    before = task.evaluate(task.model.eval(), init_device("cpu", "fp32"))
     scores = train(task, config, tmp_path / "run")
     assert task.selection_metric == "mask_mAP"
     assert (before["mask_mAP50"] or 0) < 0.1
     assert scores["mask_mAP50"] > 0.5
     model = load(tmp_path / "run")
     assert isinstance(model, DetectTask)
-    found, truth = model.val(few, join("cpu", "fp32"))
+    found, truth = model.val(few, init_device("cpu", "fp32"))
     assert all(len(one.masks or ()) == len(one) for one in found)
     assert truth[0].masks is None  # in planes
     assert model.card["scores"]["mask_mAP"] == scores["mask_mAP"]
@@ -94,7 +94,7 @@ def test_a_result_has_areas_outlines_and_run_lengths_in_pixels_of_the_picture(tm
     assert objects
     for one, mask in zip(objects, result.found.masks, strict=True):
         assert one["segmentation"]["size"] == [61, 97]
-        assert one["area"] == area(mask) == int(decode(one["segmentation"]).sum())
+        assert one["area"] == area(mask) == int(decode_rle(one["segmentation"]).sum())
         x, y = zip(*(corner for ring in one["outline"] for corner in ring), strict=True)
         assert one["box"] == [min(x), min(y), max(x), max(y)]
 
@@ -122,7 +122,7 @@ def test_numbers_of_objects_and_areas_are_written(tmp_path, capsys):
     with Image.open(tmp_path / "out" / "a.png") as image:
         numbers = np.asarray(image)
     assert numbers.dtype == np.uint16
-    assert all((decode(mask).numpy() == (numbers == i)).all() for i, mask in enumerate(masks, start=1))
+    assert all((decode_rle(mask).numpy() == (numbers == i)).all() for i, mask in enumerate(masks, start=1))
     rows = [row.split(",") for row in capsys.readouterr().out.splitlines()]
     assert rows[0][-1] == "area"
     assert [int(row[-1]) for row in rows[1:]] == [area(mask) for mask in masks]
@@ -270,7 +270,7 @@ class Half:
 
 
 def test_masks_of_all_processes_are_gathered():
-    masks = [tuple(encode(torch.rand(7, 5) < 0.5) for _ in range(n)) for n in (3, 0, 1, 2, 5)]
+    masks = [tuple(encode_rle(torch.rand(7, 5) < 0.5) for _ in range(n)) for n in (3, 0, 1, 2, 5)]
     barrier, given = Barrier(2), [None, None]
     shares = [[mask if i % 2 == rank else None for i, mask in enumerate(masks)] for rank in range(2)]
     with ThreadPoolExecutor(2) as pool:

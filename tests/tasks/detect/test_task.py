@@ -9,7 +9,7 @@ from PIL import Image
 from saccade.data.images import Picture
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import Scenes
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks import load
 from saccade.tasks.detect.task import DetectTask, filter_by_score, postprocess
@@ -153,7 +153,7 @@ class Odd:
 
 
 def test_val_gives_found_and_true_objects_in_pixels_of_the_pictures():
-    found, truth = finder.task().val(Odd(finder.LABELS), join("cpu", "fp32"), batch=2)
+    found, truth = finder.task().val(Odd(finder.LABELS), init_device("cpu", "fp32"), batch=2)
     assert len(found) == len(truth) == 5
     assert all(o.size == (37, 41) for o in truth)
     assert all((f.boxes[:, 2] <= 41).all() and (f.boxes[:, 3] <= 37).all() for f in found)
@@ -161,15 +161,15 @@ def test_val_gives_found_and_true_objects_in_pixels_of_the_pictures():
 
 def test_val_skips_unreadable_pictures_or_fails():
     data = Odd(finder.LABELS, broken=(1, 3))
-    _, truth = finder.task().val(data, join("cpu", "fp32"))
+    _, truth = finder.task().val(data, init_device("cpu", "fp32"))
     assert len(truth) == 3
     assert list(data.skipped) == [data.names[1], data.names[3]]
     with pytest.raises(DataError, match="is broken"):
-        finder.task().val(Odd(finder.LABELS, broken=(1,), on_error="fail"), join("cpu", "fp32"))
+        finder.task().val(Odd(finder.LABELS, broken=(1,), on_error="fail"), init_device("cpu", "fp32"))
     with pytest.raises(DataError, match="no picture of"):
-        finder.task().val(Odd(finder.LABELS, broken=(0, 1, 2, 3, 4)), join("cpu", "fp32"))
+        finder.task().val(Odd(finder.LABELS, broken=(0, 1, 2, 3, 4)), init_device("cpu", "fp32"))
 
 
 def test_val_refuses_other_classes():
     with pytest.raises(DataError, match="they come in another order; the same names in the same order expected"):
-        finder.task().val(Odd(["dog", "cat", "한글 이름"]), join("cpu", "fp32"))
+        finder.task().val(Odd(["dog", "cat", "한글 이름"]), init_device("cpu", "fp32"))

@@ -6,15 +6,15 @@ from PIL import Image
 from scipy.ndimage import label
 
 from saccade.data.images import Picture, read_image
-from saccade.data.objects.run_lengths import decode
-from saccade.tasks.detect.instances import Candidate
+from saccade.data.objects.run_lengths import decode_rle
+from saccade.tasks.detect.instances import MaskCandidate
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.tiled import detect_tiled
 
 SIDE = 40
 
 
-def find(pictures: list[Picture]) -> list[tuple[Detections, list[Candidate]]]:
+def find(pictures: list[Picture]) -> list[tuple[Detections, list[MaskCandidate]]]:
     """Every connected bright region is an object; the larger, the higher its score."""
     found = []
     for picture in pictures:
@@ -22,7 +22,7 @@ def find(pictures: list[Picture]) -> list[tuple[Detections, list[Candidate]]]:
         numbers, count = label(pixels)
         masks = torch.from_numpy(numbers) == torch.arange(1, count + 1)[:, None, None]
         scores = [float(mask.sum()) / 4000 for mask in masks]
-        candidates = [Candidate(i, scores[i], masks[i], 0, 0) for i in range(count)]
+        candidates = [MaskCandidate(i, scores[i], masks[i], 0, 0) for i in range(count)]
         found.append((Detections(torch.zeros(count, 4), torch.tensor(scores), torch.arange(count)), candidates))
     return found
 
@@ -46,7 +46,7 @@ def test_every_object_is_found_once_and_whole(size):
     (found,) = detect_tiled([picture(masks)], SIDE, find)
     assert found.masks is not None
     expected = {mask.numpy().tobytes() for mask in masks if mask.any()}
-    assert {decode(mask).numpy().tobytes() for mask in found.masks} == expected
+    assert {decode_rle(mask).numpy().tobytes() for mask in found.masks} == expected
     assert len(found) == len(expected)
     assert (found.scores.diff() <= 0).all()
 
@@ -55,14 +55,14 @@ def test_an_object_larger_than_the_overlap_is_not_lost():
     masks = discs((60, 60), 28.0, 60)
     (found,) = detect_tiled([picture(masks)], SIDE, find)
     assert found.masks is not None
-    covered = torch.stack([decode(mask) for mask in found.masks]).any(dim=0)
+    covered = torch.stack([decode_rle(mask) for mask in found.masks]).any(dim=0)
     assert (covered & masks[0]).sum() > 0.5 * masks[0].sum()
 
 
 def test_pictures_of_different_sizes_come_in_order():
     several = [discs(size, 3.0, 9) for size in ((50, 70), (20, 30), (90, 41))]
     found = detect_tiled([picture(masks) for masks in several], SIDE, find)
-    assert [decode(one.masks[0]).shape for one in found] == [(50, 70), (20, 30), (90, 41)]
+    assert [decode_rle(one.masks[0]).shape for one in found] == [(50, 70), (20, 30), (90, 41)]
     assert [len(one) for one in found] == [int(masks.flatten(1).any(dim=1).sum()) for masks in several]
 
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data import Arrays, open_objects
+from saccade.data import InMemoryDataset, open_objects
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import Scenes
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import DataError, SaccadeError
 from saccade.models import PRESETS
 from saccade.models.detector import Detector
@@ -73,9 +73,9 @@ def test_it_learns_a_few_scenes_by_heart(tmp_path, monkeypatch):
     same = task.source.samples(torch.arange(8), (40, 40), torch.Generator().manual_seed(0))
     monkeypatch.setattr(task.source, "samples", lambda i, *_: (same[0][i % 8], [same[1][int(j) % 8] for j in i]))
     pictures, task.val_objects = (same[0] * 255).round().byte(), same[1]
-    task.val_pictures = Arrays(pictures, torch.arange(len(pictures)))
+    task.val_pictures = InMemoryDataset(pictures, torch.arange(len(pictures)))
     config = TrainConfig(epochs=14, batch=8, device="cpu", precision="fp32", compile="no", ema=0.9)
-    before = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    before = task.evaluate(task.model.eval(), init_device("cpu", "fp32"))
     scores = train(task, config, tmp_path / "run")
     assert before["mAP50"] < 0.1
     assert scores["mAP50"] > 0.3
@@ -108,7 +108,7 @@ def test_a_start_gives_its_encoder_or_all_that_fits():
 def test_more_queries_than_the_evaluator_counts_with_relations():
     task = training(queries=120, size=96)
     with torch.no_grad():
-        scores = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+        scores = task.evaluate(task.model.eval(), init_device("cpu", "fp32"))
     assert 0 <= scores["recall@50"] <= 1
 
 
@@ -169,7 +169,7 @@ def test_untrainable_data_is_refused():
 def test_a_validation_set_without_objects_has_no_scores():
     task = odd()
     task.val_objects = [ObjectAnnotations(o.boxes[:0], o.labels[:0], o.size) for o in task.val_objects]
-    scores = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    scores = task.evaluate(task.model.eval(), init_device("cpu", "fp32"))
     assert {scores[name] for name in ("mAP", "mAP50", "mAP75", "F1", "threshold")} == {None}
 
 
@@ -190,8 +190,8 @@ def test_pictures_that_are_not_held_train_alike(tmp_path):
     (tmp_path / "classes.txt").write_text("block\n")
     sets = [open_objects(tmp_path) for _ in range(2)]
     held, decoded = (DetectTraining(*sets, recipe(cache=cache)) for cache in ("1GB", 0))
-    assert isinstance(held.source.pictures, Arrays)
-    assert not isinstance(decoded.source.pictures, Arrays)
+    assert isinstance(held.source.pictures, InMemoryDataset)
+    assert not isinstance(decoded.source.pictures, InMemoryDataset)
     a, b = (each.batch(torch.arange(4), torch.Generator().manual_seed(3), 0.0) for each in (held, decoded))
     assert torch.equal(a.pictures, b.pictures)
     assert torch.equal(a.targets.boxes, b.targets.boxes)

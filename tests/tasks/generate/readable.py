@@ -10,7 +10,7 @@ import saccade
 from saccade.layers import attention
 from saccade.tasks.generate.sample import sample
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.start import noise_of
+from saccade.tasks.generate.start import seeded_noise
 from saccade.tasks.generate.task import GenerateTask
 
 Change = Callable[[str, int, Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -19,7 +19,7 @@ Change = Callable[[str, int, Tensor, Tensor, Tensor, Tensor], Tensor]
 @torch.no_grad()
 def paint(task: GenerateTask, settings: list[Settings]) -> Tensor:
     """The pictures as numbers."""
-    noise = torch.stack([noise_of(each.seed, 3, each.size) for each in settings])
+    noise = torch.stack([seeded_noise(each.seed, 3, each.size) for each in settings])
     return sample(task.model, noise, task.encode(settings), settings[0].sampling)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saccade.tasks.generate.cuda_graph import GraphedGenerator, _Flat
-from saccade.tasks.generate.fixed_shapes import padded
+from saccade.tasks.generate.fixed_shapes import pad_words
 from tests.tasks.generate.test_training import tiny_training
 
 CPU = torch.device("cpu")
@@ -26,7 +26,7 @@ def test_padded_words_and_sources_as_tensors_give_the_same():
     sources = {name: each._replace(pixels=each.pixels.double()) for name, each in noised.sources.items()}
     with torch.no_grad():
         expected = model(z, t, noised.words, noised.present, sources)
-        words = padded(noised.words, model.config.text.max_bytes)
+        words = pad_words(noised.words, model.config.text.max_bytes)
         tensors = (words.ids, words.byte_mask, words.index, words.word_mask)
         flat = (tensor for name in model.pictures for tensor in sources[name])
         found = _Flat(model, tuple(model.pictures))(z, t, *tensors, noised.present, *flat)

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from saccade.errors import DataError, SaccadeError
-from saccade.tasks.generate.film import FilmNoise, KnownFrames, windows
+from saccade.tasks.generate.film import FilmNoise, KnownFrames, frame_windows
 from saccade.tasks.generate.film_settings import FilmSettings, FrameReference
 from saccade.tasks.generate.image import Original
 from saccade.tasks.generate.settings import Settings
@@ -19,7 +19,7 @@ PROMPT = "a red star moving left"
 @pytest.mark.parametrize("known", [0, 1, 2, 8, 30])
 @pytest.mark.parametrize("frames", [1, 2, 7, 16, 40])
 def test_windows_cover_the_film(frames, known, most):
-    plan = list(windows(known, frames, most))
+    plan = list(frame_windows(known, frames, most))
     assert sum(window.kept for window in plan) == frames
     have = known
     for window in plan:

@@ -11,7 +11,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import watch
 from saccade.tasks.generate import look
 from saccade.tasks.generate.film import KnownFrames
-from saccade.tasks.generate.film_look import film_windows, grouped, trace_generated_film
+from saccade.tasks.generate.film_look import film_windows, split_into_groups, trace_generated_film
 from saccade.tasks.generate.generate_films import generate_films
 from saccade.tasks.generate.image import Original
 from saccade.tasks.generate.sample import Sampling
@@ -45,9 +45,9 @@ KNOWN = {
 
 
 def test_groups():
-    assert grouped(range(5)) == [[0], [1, 2], [3, 4]]
-    assert grouped(range(5, 9)) == [[5, 6], [7, 8]]
-    assert grouped(range(0)) == []
+    assert split_into_groups(range(5)) == [[0], [1, 2], [3, 4]]
+    assert split_into_groups(range(5, 9)) == [[5, 6], [7, 8]]
+    assert split_into_groups(range(0)) == []
 
 
 def test_windows(task):

@@ -12,7 +12,7 @@ from saccade.data.films import film_splits, holds_films
 from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import DataError, UsageError
-from saccade.tasks.generate.batches import Known, as_data, draw_known, known_clips
+from saccade.tasks.generate.batches import KnownFrameCounts, known_clips, normalize_pixels, random_known_frames
 from saccade.tasks.generate.films import FilmsToPaint, SceneFilms
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.training import GenerateTraining
@@ -44,22 +44,26 @@ def test_a_step_has_a_batch_of_pictures_and_one_of_films():
 
 def test_every_kind_of_known_frames_is_drawn():
     generator = torch.Generator().manual_seed(0)
-    drawn = {draw_known(9, generator) for _ in range(300)}
-    expected = {Known(), Known(1, last=True), *(Known(n) for n in (1, 3, 5, 7))}
+    drawn = {random_known_frames(9, generator) for _ in range(300)}
+    expected = {KnownFrameCounts(), KnownFrameCounts(1, last=True), *(KnownFrameCounts(n) for n in (1, 3, 5, 7))}
     assert drawn == expected
-    assert {draw_known(3, generator) for _ in range(99)} == {Known(), Known(1), Known(1, last=True)}
-    assert draw_known(1, generator) == Known()
+    assert {random_known_frames(3, generator) for _ in range(99)} == {
+        KnownFrameCounts(),
+        KnownFrameCounts(1),
+        KnownFrameCounts(1, last=True),
+    }
+    assert random_known_frames(1, generator) == KnownFrameCounts()
 
 
 def test_known_frames_are_clips_of_the_film():
-    film = as_data(torch.randint(256, (2, 5, 3, 8, 8), dtype=torch.uint8))
-    first, last = known_clips(film, Known(1, last=True))
+    film = normalize_pixels(torch.randint(256, (2, 5, 3, 8, 8), dtype=torch.uint8))
+    first, last = known_clips(film, KnownFrameCounts(1, last=True))
     assert torch.equal(first.pixels, film[:, :1])
     assert torch.equal(last.pixels, film[:, 4:])
     assert (first.first, last.first) == (0, 4)
-    (both,) = known_clips(film, Known(3))
+    (both,) = known_clips(film, KnownFrameCounts(3))
     assert torch.equal(both.pixels, film[:, :3])
-    assert known_clips(film, Known()) == ()
+    assert known_clips(film, KnownFrameCounts()) == ()
 
 
 @pytest.mark.parametrize("progress", [0.1, 0.2, 0.3, 0.4, 0.5])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from saccade.ops import tokenize
-from saccade.tasks.generate.fixed_shapes import DIFFERENT, WORDS, by_sources, padded
+from saccade.tasks.generate.fixed_shapes import DIFFERENT, WORDS, pad_words, split_by_sources
 from tests.tasks.generate.test_film_training import training as film_training
 from tests.tasks.generate.test_training import tiny_training
 
@@ -24,7 +24,7 @@ def a_batch(training, n: int, seed: int = 0):
 def test_padded_words_give_the_same_tokens():
     encoder = tiny_training().model.caption.encoder
     words = encoder.tokenize(["a red star", "빨간 별 아래의 파란 원", "a"])
-    more = padded(words, encoder.config.max_bytes)
+    more = pad_words(words, encoder.config.max_bytes)
     assert more.ids.shape == more.byte_mask.shape == (DIFFERENT, encoder.config.max_bytes)
     assert more.index.shape == more.word_mask.shape == (3, WORDS)
     m = words.index.shape[1]
@@ -34,7 +34,7 @@ def test_padded_words_give_the_same_tokens():
 
 def test_captions_that_do_not_fit_stay_as_they_are():
     words = tokenize([" ".join(["star"] * (WORDS + 1))], max_words=WORDS + 1)
-    assert padded(words, 32) is words
+    assert pad_words(words, 32) is words
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_captions_that_do_not_fit_stay_as_they_are():
 def test_parts_by_sources_hold_every_sample_once(shares):
     (batch,) = a_batch(tiny_training(**shares), 24)
     noised = batch.on(CPU)
-    parts = by_sources(noised)
+    parts = split_by_sources(noised)
     assert len(parts) == 2
     plain, others = parts
     assert not plain.sources
@@ -61,7 +61,7 @@ def test_loss_and_gradients_are_those_of_the_whole_batch(monkeypatch):
         training = film_training(picture_share=0.2, mask_share=0.2, film_share=0.5)
         batches = a_batch(training, 16)
         if whole:
-            monkeypatch.setattr("saccade.tasks.generate.training.by_sources", lambda batch: [batch])
+            monkeypatch.setattr("saccade.tasks.generate.training.split_by_sources", lambda batch: [batch])
         loss = training.loss(training.model.train(), batches, CPU)
         loss.backward()
         found.append([loss.detach(), *(each.grad for each in training.model.parameters() if each.grad is not None)])

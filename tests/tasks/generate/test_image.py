@@ -10,12 +10,12 @@ from PIL import Image
 
 from saccade.errors import DataError, SaccadeError
 from saccade.ops.flow import noised
-from saccade.tasks.generate.base import several
+from saccade.tasks.generate.base import repeat_with_seeds
 from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling, sample
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.start import FromPicture, Inpainting
+from saccade.tasks.generate.start import InpaintingStart, PictureStart
 
 from . import generators
 from .test_sample import MEAN, NOISE, STD, Constant, Gaussian, sources
@@ -70,7 +70,7 @@ def test_the_flow_from_a_picture_is_followed(sampler, order, strength):
     solution = MEAN + STD * (begun - t * MEAN) / math.hypot(t * STD, 1 - t)
 
     def error(steps: int) -> float:
-        start = FromPicture(PICTURE, strength)
+        start = PictureStart(PICTURE, strength)
         found = sample(Gaussian(), NOISE, sources(), Sampling(steps, 1.0, sampler=sampler), start=start)
         return (found - solution).abs().max().item()
 
@@ -83,7 +83,7 @@ def test_the_flow_from_a_picture_is_followed(sampler, order, strength):
 @pytest.mark.parametrize(("sampler", "expected"), [("euler", 7), ("heun", 13)])
 def test_all_steps_are_spent_between_the_start_and_the_end(strength, sampler, expected):
     model = Constant()
-    found = sample(model, NOISE, sources(), Sampling(7, 1.0, sampler=sampler), start=FromPicture(PICTURE, strength))
+    found = sample(model, NOISE, sources(), Sampling(7, 1.0, sampler=sampler), start=PictureStart(PICTURE, strength))
     times = [t for t, _ in model.calls]
     assert len(times) == expected
     assert times[0] == pytest.approx(1 - strength, abs=1e-6)
@@ -92,7 +92,7 @@ def test_all_steps_are_spent_between_the_start_and_the_end(strength, sampler, ex
 
 
 def test_a_thousand_steps_of_the_least_strength_are_finite():
-    start = FromPicture(PICTURE.float(), 0.001)
+    start = PictureStart(PICTURE.float(), 0.001)
     for sampler in ("euler", "heun"):
         found = sample(Gaussian(), NOISE.float(), sources(), Sampling(1000, 1.0, sampler=sampler), start=start)
         assert torch.isfinite(found).all()
@@ -101,7 +101,7 @@ def test_a_thousand_steps_of_the_least_strength_are_finite():
 
 def test_a_strength_of_0_evaluates_nothing():
     model, reported = Constant(), []
-    start = FromPicture(PICTURE, 0.0)
+    start = PictureStart(PICTURE, 0.0)
     found = sample(model, NOISE, sources(), Sampling(3), lambda *each: reported.append(each), start=start)
     assert torch.equal(found, PICTURE.expand_as(NOISE))
     assert model.calls == []
@@ -110,7 +110,7 @@ def test_a_strength_of_0_evaluates_nothing():
 
 def test_a_strength_of_1_is_noise():
     whole = sample(Gaussian(), NOISE, sources(), Sampling(5, 1.0))
-    assert torch.equal(sample(Gaussian(), NOISE, sources(), Sampling(5, 1.0), start=FromPicture(PICTURE, 1.0)), whole)
+    assert torch.equal(sample(Gaussian(), NOISE, sources(), Sampling(5, 1.0), start=PictureStart(PICTURE, 1.0)), whole)
 
 
 @pytest.mark.parametrize("sampler", ["euler", "heun"])
@@ -121,7 +121,7 @@ def test_every_evaluation_sees_the_noised_picture_beside_the_painted_part(sample
             return super().predict(z, t, sources)
 
     seen = []
-    start = Inpainting(PICTURE, 0.8, PART)
+    start = InpaintingStart(PICTURE, 0.8, PART)
     found = sample(Watched(), NOISE, sources(), Sampling(6, 1.0, sampler=sampler), start=start)
     assert len(seen) == (6 if sampler == "euler" else 11)
     for t, z in seen:
@@ -133,10 +133,10 @@ def test_every_evaluation_sees_the_noised_picture_beside_the_painted_part(sample
 
 
 def test_a_mask_of_everything_changes_nothing():
-    everything = Inpainting(PICTURE, 0.6, torch.ones_like(PART))
+    everything = InpaintingStart(PICTURE, 0.6, torch.ones_like(PART))
     one, other = (
         sample(Gaussian(), NOISE, sources(), Sampling(4, 1.0), start=start)
-        for start in (everything, FromPicture(PICTURE, 0.6))
+        for start in (everything, PictureStart(PICTURE, 0.6))
     )
     assert torch.equal(one, other)
 
@@ -316,5 +316,5 @@ def test_errors_of_data_are_of_their_class(photo):
 def test_several_keep_the_picture(task, photo):
     settings = replace(task.settings(RED, seed=1), image=Original.read(photo).settings())
     assert settings.image.strength == 0.6
-    assert {each.image for each in several(settings, 3)} == {settings.image}
+    assert {each.image for each in repeat_with_seeds(settings, 3)} == {settings.image}
     assert Original.read(photo, Image.new("L", photo.size, 255)).settings().strength == 1

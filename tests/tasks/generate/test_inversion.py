@@ -9,17 +9,17 @@ import torch
 from PIL import Image
 
 from saccade.errors import SaccadeError
-from saccade.models.generator import Sources
+from saccade.models.generator import SourceKeysValues
 from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.inversion import invert
-from saccade.tasks.generate.prompt_to_prompt import instead_of, paint, paint_with_layout
+from saccade.tasks.generate.prompt_to_prompt import paint, paint_with_layout, replace_prompt
 from saccade.tasks.generate.sample import Sampling, sample
 from saccade.tasks.generate.settings import ImageSettings, Layout, Settings
 
 from . import generators
 
 MEAN, DEVIATION = 0.3, 0.5
-NOTHING = Sources((), torch.ones(1, 1, 1, 1, dtype=torch.bool), {})
+NOTHING = SourceKeysValues((), torch.ones(1, 1, 1, 1, dtype=torch.bool), {})
 CAPTION = "a red star"
 
 
@@ -92,7 +92,7 @@ def test_with_its_own_caption_guidance_has_no_effect(task, photo):
 
 def test_other_words_change_the_picture_beside_that_of_the_caption(task, photo):
     [own] = task.generate_all([inverted(task, photo)], originals=photo)
-    settings = instead_of(inverted(task, photo), "a blue star", keep_layout=True)
+    settings = replace_prompt(inverted(task, photo), "a blue star", keep_layout=True)
     source, changed = paint_with_layout(task, settings, originals=photo)
     difference = np.asarray(source.image).astype(int) - np.asarray(own.image)
     assert abs(difference).max() <= 1

@@ -5,7 +5,7 @@ import pytest
 
 from saccade.data.scenes import Scenes
 from saccade.errors import DataError, SaccadeError
-from saccade.tasks.generate.mask_words import mask_of, named_classes
+from saccade.tasks.generate.mask_words import find_named_classes, mask_of
 from saccade.tasks.loading import load
 
 SHAPES = ["background", "disc", "star", "crescent", "ring"]
@@ -23,13 +23,13 @@ SHAPES = ["background", "disc", "star", "crescent", "ring"]
     ],
 )
 def test_classes_that_words_name(words, expected):
-    assert named_classes(words, SHAPES) == expected
+    assert find_named_classes(words, SHAPES) == expected
 
 
 @pytest.mark.parametrize("words", ["", "the dog", "starlight", "원숭이"])
 def test_words_that_name_none(words):
     with pytest.raises(SaccadeError, match="names no class of the segmenter; it knows background, disc"):
-        named_classes(words, SHAPES)
+        find_named_classes(words, SHAPES)
 
 
 def test_the_mask_covers_what_is_named_and_little_else():

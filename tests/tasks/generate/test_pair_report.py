@@ -11,7 +11,7 @@ from saccade.data.pairs import StyleSet, TwoFolders
 from saccade.device import Device
 from saccade.errors import DataError, UsageError
 from saccade.tasks.generate import pair_report
-from saccade.tasks.generate.commands import GenerateValOptions, open_pictures
+from saccade.tasks.generate.commands import GenerateValOptions, open_evaluation_set
 
 from . import generators
 
@@ -96,9 +96,9 @@ def test_a_generator_paints_them(folders, tmp_path):
 
 def test_what_is_held_out(folders):
     both = GenerateValOptions(paint_from=folders[0])
-    assert len(open_pictures(folders[1], both, "skip")) == 5
-    part = open_pictures(folders[1], both.model_copy(update={"held_out": 0.4}), "skip")
-    styles = open_pictures(folders[0].parent, GenerateValOptions(held_out=0.4), "skip")
+    assert len(open_evaluation_set(folders[1], both, "skip")) == 5
+    part = open_evaluation_set(folders[1], both.model_copy(update={"held_out": 0.4}), "skip")
+    styles = open_evaluation_set(folders[0].parent, GenerateValOptions(held_out=0.4), "skip")
     assert 0 < len(part) < 5
     assert isinstance(styles, StyleSet)
     assert set(part.stems) <= set(styles.stems)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from saccade.data.scenes import Scenes
 from saccade.errors import SaccadeError
 from saccade.ops.flow import noised
-from saccade.tasks.generate.loss import flow_errors, over_pixels
+from saccade.tasks.generate.loss import broadcast_over_pixels, flow_errors
 from saccade.tasks.generate.perceptual import PerceptualLoss, load_perceptual
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.training import GenerateTraining
@@ -67,7 +67,7 @@ def test_a_generator_trains_with_it_and_is_validated_without():
     batch = training.batch(torch.arange(6), torch.Generator().manual_seed(0), 0.0)
     found = training.loss(training.model, [batch[0]], torch.device("cpu"))
     part = batch[0].on(torch.device("cpu"))
-    z = noised(part.pictures, part.noise, over_pixels(part.t, 1))
+    z = noised(part.pictures, part.noise, broadcast_over_pixels(part.t, 1))
     prediction = training.model(z, part.t, part.words, part.present, part.sources)
     distances = PerceptualLoss(load("matcher")).distances(prediction, part.pictures, part.t)
     torch.testing.assert_close(found, (flow_errors(training.model, part) + 0.5 * distances).mean())

@@ -7,7 +7,7 @@ import pytest
 
 from saccade.errors import DataError, SaccadeError
 from saccade.tasks.generate.image import to_images
-from saccade.tasks.generate.prompt_to_prompt import align, instead_of, paint, paint_with_layout
+from saccade.tasks.generate.prompt_to_prompt import align_words, paint, paint_with_layout, replace_prompt
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings
 
@@ -61,7 +61,7 @@ def by_readable_maps(task, first, other, tokens, words, patches):
 @pytest.mark.parametrize("keep_layout", [True, False])
 def test_maps_of_the_first_prompt(task, prompt, tokens, keep_layout):
     first = settings(task)
-    other = instead_of(first, prompt, keep_layout)
+    other = replace_prompt(first, prompt, keep_layout)
     source, changed = paint_with_layout(task, other)
     [alone] = task.generate_all([first])
     assert (pixels(source) == pixels(alone)).mean() > 0.99
@@ -79,27 +79,27 @@ def test_maps_of_the_first_prompt(task, prompt, tokens, keep_layout):
 )
 def test_the_same_prompt_paints_the_same_picture(task, sampling):
     first = task.settings(PROMPT, "", 5, sampling)
-    source, changed = paint_with_layout(task, instead_of(first, PROMPT, True))
+    source, changed = paint_with_layout(task, replace_prompt(first, PROMPT, True))
     assert np.abs(pixels(source) - pixels(changed)).max() <= 1
 
 
 def test_words_that_share_nothing_and_shares_of_zero(task):
     [anew] = task.generate_all([settings(task, "xyz")])
-    _, changed = paint_with_layout(task, instead_of(settings(task), "xyz", False))
+    _, changed = paint_with_layout(task, replace_prompt(settings(task), "xyz", False))
     assert np.abs(pixels(changed) - pixels(anew)).max() <= 1
     nothing = replace(settings(task, "xyz"), layout=Layout(PROMPT, words=0.0))
     assert np.abs(pixels(paint_with_layout(task, nothing)[1]) - pixels(anew)).max() <= 1
 
 
 def test_align():
-    assert align(["a", "red", "star"], ["a", "blue", "star"]) is None
-    assert align(["a", "red", "star"], ["a", "very", "RED", "star"]) == {0: 0, 2: 1, 3: 2}
-    assert align(["a"], ["ring", "star"]) == {}
+    assert align_words(["a", "red", "star"], ["a", "blue", "star"]) is None
+    assert align_words(["a", "red", "star"], ["a", "very", "RED", "star"]) == {0: 0, 2: 1, 3: 2}
+    assert align_words(["a"], ["ring", "star"]) == {}
 
 
 def test_painting_several(task):
     first = settings(task)
-    wanted = [instead_of(replace(first, seed=seed), "a blue star left of a ring", True) for seed in (5, 6)]
+    wanted = [replace_prompt(replace(first, seed=seed), "a blue star left of a ring", True) for seed in (5, 6)]
     steps = []
     painted = list(paint(task, [*wanted, first], lambda done, total: steps.append((done, total))))
     assert steps == [(i + 1, 12) for i in range(12)]
@@ -110,7 +110,7 @@ def test_painting_several(task):
 
 
 def test_settings_are_read_back(task):
-    one = instead_of(settings(task, '(red:1.2) "star", left: of a\\\\b'), "a blue star", True)
+    one = replace_prompt(settings(task, '(red:1.2) "star", left: of a\\\\b'), "a blue star", True)
     assert Settings.parse(str(one)) == one
     assert Settings.parse(str(replace(one, layout=None))).layout is None
 

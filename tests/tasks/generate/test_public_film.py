@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.checkpoints.film_classes import FILM_PIPELINES, _whole_tubes, film_pipeline
+from saccade.checkpoints.film_classes import FILM_PIPELINES, _whole_tubes, film_pipeline_spec
 from saccade.checkpoints.pipeline_classes import PICTURE_INPUTS
 from saccade.checkpoints.pipelines import load_pipeline
 from saccade.errors import CheckpointError, DataError, SaccadeError
@@ -389,7 +389,7 @@ def test_tables_agree_with_diffusers():
         assert ("frame_rate" in arguments) == (film.rate == "frame_rate")
         assert ("image" in arguments) == (kind in PICTURE_INPUTS)
         assert arguments["output_type"].default in ("np", "pil")
-    assert film_pipeline(SimpleNamespace()) is None
+    assert film_pipeline_spec(SimpleNamespace()) is None
 
 
 def test_frames_of_a_film_by_frames_of_tokens(tasks):

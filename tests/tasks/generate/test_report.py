@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from saccade.data.preprocess import Preprocess
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import UsageError
 from saccade.models.generator import Generator, GeneratorConfig
 from saccade.tasks.generate import distribution, report
@@ -39,7 +39,7 @@ def _two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def evaluate(data: str, out: Path, split: str | None = None):
-    return report.evaluate(tiny_generator(), Path(data), split, "fail", join("cpu", "fp32"), out)
+    return report.evaluate(tiny_generator(), Path(data), split, "fail", init_device("cpu", "fp32"), out)
 
 
 def test_pictures_stand_beside_real_scenes_and_shuffled_captions(tmp_path):

@@ -8,17 +8,17 @@ import torch
 
 from saccade.errors import SaccadeError
 from saccade.layers import KeysValues
-from saccade.models.generator import Sources
+from saccade.models.generator import SourceKeysValues
 from saccade.tasks.generate.sample import Sampling, check_sampler, sample
 
 MEAN, STD = 0.7, 0.3
 NOISE = torch.randn(2, 1, 1, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-def sources(b: int = 2) -> Sources:
+def sources(b: int = 2) -> SourceKeysValues:
     """Keys that tell prompts (2) from negative prompts (-1)."""
     keys = torch.cat([torch.full((b, 1, 1, 1), 2.0), torch.full((b, 1, 1, 1), -1.0)])
-    return Sources((KeysValues(keys, keys),), torch.ones(2 * b, 1, 1, 1, dtype=torch.bool), {})
+    return SourceKeysValues((KeysValues(keys, keys),), torch.ones(2 * b, 1, 1, 1, dtype=torch.bool), {})
 
 
 class Gaussian:

@@ -7,8 +7,8 @@ import pytest
 
 from saccade.data.scenes import Scenes
 from saccade.errors import DataError
-from saccade.tasks.generate.scene_prompts import even_prompts, scene_prompts
-from saccade.tasks.generate.scores import headline, shuffle
+from saccade.tasks.generate.scene_prompts import balanced_prompts, scene_prompts
+from saccade.tasks.generate.scores import headline_scores, shuffle_descriptions
 from saccade.tasks.judge.judge import judge_found
 from saccade.tasks.judge.scores import JudgementScores
 
@@ -32,7 +32,7 @@ def test_a_prompt_mentions_every_object_with_its_colour(language):
 
 @pytest.mark.parametrize("combinations", ["seen", "held-out"])
 def test_even_prompts_have_one_relation_less_than_objects(combinations):
-    prompts = even_prompts(world(40, combinations), 11, ["en", "ko"])
+    prompts = balanced_prompts(world(40, combinations), 11, ["en", "ko"])
     for each in prompts.values():
         counts = Counter(len(prompt.description.objects) for prompt in each)
         assert counts == {1: 4, 2: 4, 3: 3}
@@ -45,13 +45,13 @@ def test_even_prompts_have_one_relation_less_than_objects(combinations):
 
 def test_too_few_scenes_are_an_error():
     with pytest.raises(DataError, match="the 3 scenes have fewer than 60 captions"):
-        even_prompts(world(3), 60, ["en"])
+        balanced_prompts(world(3), 60, ["en"])
 
 
 def test_shuffled_captions_are_those_of_other_pictures_of_as_many_objects():
-    prompts = even_prompts(world(40), 9, ["en"])["en"]
+    prompts = balanced_prompts(world(40), 9, ["en"])["en"]
     judgements = [judge_found([], prompt.description, str(i)) for i, prompt in enumerate(prompts)]
-    shuffled = shuffle(judgements)
+    shuffled = shuffle_descriptions(judgements)
     own = {str(i): prompt.description for i, prompt in enumerate(prompts)}
     assert Counter(len(each.description.objects) for each in shuffled) == {1: 3, 2: 3, 3: 3}
     assert all(each.description != own[each.name] for each in shuffled)
@@ -61,9 +61,9 @@ def test_shuffled_captions_are_those_of_other_pictures_of_as_many_objects():
 
 
 def test_headlines_are_of_atoms_and_whole_prompts():
-    prompts = even_prompts(world(40), 3, ["en"])["en"]
+    prompts = balanced_prompts(world(40), 3, ["en"])["en"]
     scores = JudgementScores.of(judge_found([], prompt.description) for prompt in prompts)
-    found = headline(scores)
+    found = headline_scores(scores)
     assert list(found) == ["atoms", "whole prompts", "1 object", "2 objects", "3 objects"]
     assert found["whole prompts"].n == 3
     assert found["whole prompts"].right == 0

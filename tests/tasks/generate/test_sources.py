@@ -9,11 +9,11 @@ from PIL import Image
 
 from saccade.errors import DataError, SaccadeError
 from saccade.models.sources import PICTURE_SOURCES, PictureInput, masked_pixels
-from saccade.ops.flow import step
-from saccade.studio.views.painting_trace import painted_words
+from saccade.ops.flow import euler_step
+from saccade.studio.views.painting_trace import generation_page_data
 from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
-from saccade.tasks.generate.sample import Sampling, Term
+from saccade.tasks.generate.sample import GuidanceTerm, Sampling
 from saccade.tasks.generate.settings import Settings
 
 from . import generators
@@ -58,7 +58,7 @@ def photo():
 def test_what_is_evaluated_in_a_guided_step(sampling, pictures, expected):
     guidance, *more = sampling
     terms = Sampling(2, guidance, (0.0, 1.0), "euler", *more).terms(pictures)
-    assert terms == [Term(*each) for each in expected]
+    assert terms == [GuidanceTerm(*each) for each in expected]
     assert sum(term.factor for term in terms) == pytest.approx(1)
 
 
@@ -82,7 +82,7 @@ def test_a_guided_step_is_the_sum_of_its_terms(task, photo):
         nothing, image = predict("blue", ()), predict("blue", ("picture",))
         style, full = predict("blue", ("picture", "style")), predict(RED, ("picture", "style"))
     expected = nothing + 2.5 * (image - nothing) + 1.5 * (style - image) + 4 * (full - style)
-    expected = step(expected, noise, torch.tensor(0.0), torch.tensor(1.0))
+    expected = euler_step(expected, noise, torch.tensor(0.0), torch.tensor(1.0))
     [found] = task.generate_all([settings], originals=originals)
     whole = ((expected[0, 0].clamp(-1, 1) + 1) * 127.5).permute(1, 2, 0).numpy()
     assert np.abs(pixels(found.image) - whole).max() <= 0.51
@@ -145,7 +145,7 @@ def test_a_page_has_the_other_sources_beside_the_words(task, photo):
     originals = Originals(Original.read(photo), Original.read(STYLE))
     settings = task.settings("a (red:1.5) star", "blue sky", 1, Sampling(2, 2.0), originals=originals, style_strength=2)
     generation = trace_generation(task, settings, originals=originals)
-    shown = painted_words(generation, 0)
+    shown = generation_page_data(generation, 0)
     assert shown.words == ["a", "red", "star", "(picture)", "(no masked picture)", "(style)"]
     layer = shown.layers[1]
     assert layer.tokens == 3 + 35 + 1 + 40

@@ -8,7 +8,7 @@ import torch
 
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks import load
-from saccade.tasks.generate.base import MAX_SEED, several
+from saccade.tasks.generate.base import MAX_SEED, repeat_with_seeds
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.task import GenerateTask, to_images
@@ -45,7 +45,7 @@ def test_a_picture_depends_on_its_seed_alone(task, sampler):
 
 
 def test_a_picture_is_the_same_in_every_batch(task):
-    settings = several(task.settings("a red star", seed=3, sampling=Sampling(3)), 5)
+    settings = repeat_with_seeds(task.settings("a red star", seed=3, sampling=Sampling(3)), 5)
     for one, other in zip(task.generate_all(settings), task.generate_all(settings, batch=2), strict=True):
         assert distance(one, other) <= 1
         assert one.settings == other.settings
@@ -65,7 +65,7 @@ def test_seeds_are_drawn_and_kept(task):
 
 
 def test_the_last_seed_is_followed_by_the_first(task):
-    settings = several(task.settings("a red star", seed=MAX_SEED), 2)
+    settings = repeat_with_seeds(task.settings("a red star", seed=MAX_SEED), 2)
     assert [each.seed for each in settings] == [MAX_SEED, 0]
 
 
@@ -101,7 +101,9 @@ def test_large_pictures_are_painted_in_smaller_batches(task, monkeypatch):
 def test_pictures_come_as_they_are_done(task):
     reported = []
     painting = task.generate_all(
-        several(task.settings("a red star", seed=0, sampling=Sampling(2)), 3), lambda *e: reported.append(e), batch=1
+        repeat_with_seeds(task.settings("a red star", seed=0, sampling=Sampling(2)), 3),
+        lambda *e: reported.append(e),
+        batch=1,
     )
     next(painting)
     assert reported == [(1, 6), (2, 6)]

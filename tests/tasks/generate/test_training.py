@@ -9,10 +9,10 @@ from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator
-from saccade.ops.flow import noised, step
-from saccade.ops.words import merged
+from saccade.ops.flow import euler_step, noised
+from saccade.ops.words import merge_batches
 from saccade.tasks.generate.captioned import CaptionedPictures
-from saccade.tasks.generate.loss import MeanFlow, flow_errors, over_pixels
+from saccade.tasks.generate.loss import MeanFlow, broadcast_over_pixels, flow_errors
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.generate.training import GenerateTraining
@@ -64,7 +64,9 @@ def test_noise_is_the_same_for_a_batch_and_for_its_shards():
     (joined,) = training.collate([[each] for each in shards])
     apart = [each.on(torch.device("cpu")).noise for each in shards]
     assert torch.equal(joined.on(torch.device("cpu")).noise, torch.cat(apart))
-    captions = [words.ids[words.index][words.word_mask] for words in (joined.words, merged([s.words for s in shards]))]
+    captions = [
+        words.ids[words.index][words.word_mask] for words in (joined.words, merge_batches([s.words for s in shards]))
+    ]
     assert torch.equal(*captions)
 
 
@@ -84,7 +86,7 @@ def test_worker_processes_make_the_same_batches(tmp_path):
 def test_the_loss_is_the_error_of_the_velocity_and_falls():
     training = tiny_training()
     batch = batches(training)[0].on(torch.device("cpu"))
-    data, t = batch.pictures, over_pixels(batch.t)
+    data, t = batch.pictures, broadcast_over_pixels(batch.t)
     # A new generator predicts 0; the velocity of that, with 1 - t of at least 0.05, misses by x / (1 - t).
     expected = (data / (1 - t).clamp(min=0.05)).square().mean(dim=(1, 2, 3, 4))
     found = flow_errors(training.model, batch)
@@ -167,7 +169,7 @@ def test_targets_of_mean_flow_are_two_steps_and_the_guided_teacher(trained):
     words = batch.words
     mean = slice(1, 5)
     guidance, until = training.mean_flow._draw(batch, mean)
-    z, t = noised(batch.pictures, batch.noise, over_pixels(batch.t))[mean], batch.t[mean]
+    z, t = noised(batch.pictures, batch.noise, broadcast_over_pixels(batch.t))[mean], batch.t[mean]
     assert (until[:2] > t[:2]).all()
     assert torch.equal(until[2:], t[2:])
     present = torch.ones(5, dtype=torch.bool)
@@ -179,14 +181,14 @@ def test_targets_of_mean_flow_are_two_steps_and_the_guided_teacher(trained):
     with torch.no_grad():
         model, half = training.model, sources.part(slice(0, 2))
         first = model.predict(z[:2], t[:2], half, (middle - t)[:2], guidance[:2])
-        moved = step(first, z[:2], over_pixels(t[:2]), over_pixels(middle[:2]))
+        moved = euler_step(first, z[:2], broadcast_over_pixels(t[:2]), broadcast_over_pixels(middle[:2]))
         second = model.predict(moved, middle[:2], half, (until - middle)[:2], guidance[:2])
-        end = step(second, moved, over_pixels(middle[:2]), over_pixels(until[:2]))
-        velocity = (end - z[:2]) / over_pixels(until - t)[:2]
-        torch.testing.assert_close(found[:2], z[:2] + velocity * over_pixels(1 - t)[:2])
+        end = euler_step(second, moved, broadcast_over_pixels(middle[:2]), broadcast_over_pixels(until[:2]))
+        velocity = (end - z[:2]) / broadcast_over_pixels(until - t)[:2]
+        torch.testing.assert_close(found[:2], z[:2] + velocity * broadcast_over_pixels(1 - t)[:2])
         positive = trained.model.predict(z[2:], t[2:], trained.model.encode(words, present).part(slice(3, 5)))
         negative = trained.model.predict(z[2:], t[2:], trained.model.encode(words, ~present).part(slice(3, 5)))
-        torch.testing.assert_close(found[2:], negative + over_pixels(guidance[2:]) * (positive - negative))
+        torch.testing.assert_close(found[2:], negative + broadcast_over_pixels(guidance[2:]) * (positive - negative))
     training.loss(
         training.model, training.collate([[each] for each in batches(training)]), torch.device("cpu")
     ).backward()

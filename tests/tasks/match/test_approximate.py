@@ -6,21 +6,21 @@ import pytest
 import torch
 
 from saccade.errors import DataError, SaccadeError
-from saccade.tasks.match.approximate import NeighbourGraph, graph_file, usearch
-from saccade.tasks.match.index import Entry, PictureIndex
+from saccade.tasks.match.approximate import NeighbourGraph, graph_file, import_usearch
+from saccade.tasks.match.index import FileEntry, PictureIndex
 
 
 def index(n=1009, width=61, model="m"):
     """Vectors with a common mean, as those of pictures have."""
     vectors = torch.randn(n, width, generator=torch.Generator().manual_seed(0)) + 1
-    entries = tuple(Entry(f"{i}.png", i, 1) for i in range(n))
+    entries = tuple(FileEntry(f"{i}.png", i, 1) for i in range(n))
     return PictureIndex(model, entries, torch.nn.functional.normalize(vectors, dim=1))
 
 
 def test_without_usearch(monkeypatch):
     monkeypatch.setitem(sys.modules, "usearch", None)
     with pytest.raises(SaccadeError, match=r"usearch, which is not installed: pip install '.\[search\]'"):
-        usearch()
+        import_usearch()
 
 
 def test_the_file_is_of_these_pictures_and_this_model(tmp_path):

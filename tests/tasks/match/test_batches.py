@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from saccade.data.scenes import Scenes, is_held_out
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.tasks.match.batches import (
     WORDS,
     ScenePairs,
     choose_pairs,
-    draw_scene_captions,
+    draw_occluded_scene,
     edited_twin,
-    hard_caption,
-    longer_caption,
-    overlapping,
+    extra_object_caption,
+    hard_negative_caption,
+    sample_scene_captions,
 )
 from saccade.tasks.match.candidates import MOVES, candidate_sets
 from saccade.tasks.match.recipe import MatchRecipe
@@ -55,7 +55,7 @@ def test_false_captions_are_in_the_words_of_true_ones():
     relations, new = 0, []
     for i in range(40):
         scene = pairs.scene(i).description
-        true, false = draw_scene_captions(scene, 1, 1, Stream(i))
+        true, false = sample_scene_captions(scene, 1, 1, RandomStream(i))
         assert (false.language, false.form, len(false.description.objects)) == (
             true.language,
             true.form,
@@ -71,7 +71,7 @@ def test_false_captions_are_in_the_words_of_true_ones():
 def test_most_captions_state_a_relation():
     pairs = world(objects=(2, 2), apart=True)
     scenes = [scene for i in range(60) if (scene := pairs.scene(i).description).relations]
-    captions = [draw_scene_captions(scene, 1, 0, Stream(i))[0] for i, scene in enumerate(scenes)]
+    captions = [sample_scene_captions(scene, 1, 0, RandomStream(i))[0] for i, scene in enumerate(scenes)]
     stated = sum(bool(caption.description.relations) for caption in captions)
     assert 0.75 * len(scenes) < stated < len(scenes)
     assert max(len(caption.text.split()) for caption in captions) <= WORDS
@@ -93,7 +93,7 @@ def test_many_changes_are_of_relations():
     relations = 0
     for i in range(40):
         scene = pairs.scene(i)
-        twin = edited_twin(pairs, scene, Stream(i))
+        twin = edited_twin(pairs, scene, RandomStream(i))
         relations += twin is not None and twin.description.objects == scene.description.objects
     assert relations > 13
 
@@ -111,7 +111,7 @@ def test_a_caption_without_relations_has_no_edit_of_one():
     scene = world(objects=(1, 1)).scene(0).description
     _, (_, captions) = samples()
     alone = next(c for c in captions if len(c.description.objects) == 1)
-    assert hard_caption(alone, scene, "relation", Stream(0)) is None
+    assert hard_negative_caption(alone, scene, "relation", RandomStream(0)) is None
 
 
 def test_longer_captions_have_one_object_that_the_scene_does_not_show():
@@ -119,7 +119,7 @@ def test_longer_captions_have_one_object_that_the_scene_does_not_show():
     own = [(scene, caption) for i, scene in enumerate(scenes) for caption in captions[5 * i : 5 * i + 2]]
     found = 0
     for i, (scene, caption) in enumerate(own):
-        longer = longer_caption(caption, scene, Stream(i))
+        longer = extra_object_caption(caption, scene, RandomStream(i))
         if longer is None:
             continue
         found += 1
@@ -175,10 +175,10 @@ def test_overlapping_scenes_have_the_rare_relation_more_often():
         return sum("in front of" in {name for _, name, _ in each.description.relations} for each in scenes) / 60
 
     at_random = share(lambda seed: world.fresh((64, 64), seed))
-    chosen = share(lambda seed: overlapping(world, (64, 64), seed))
+    chosen = share(lambda seed: draw_occluded_scene(world, (64, 64), seed))
     assert at_random < 0.35
     assert chosen > at_random + 0.2
-    assert overlapping(world, (64, 64), 7).description == overlapping(world, (64, 64), 7).description
+    assert draw_occluded_scene(world, (64, 64), 7).description == draw_occluded_scene(world, (64, 64), 7).description
 
 
 def test_twins_differ_in_what_is_in_front_and_those_of_candidates_do_not():
@@ -188,7 +188,7 @@ def test_twins_differ_in_what_is_in_front_and_those_of_candidates_do_not():
         found = set()
         for seed in range(80):
             scene = world.fresh((64, 64), seed)
-            twin = edited_twin(world, scene, Stream(seed), *relations)
+            twin = edited_twin(world, scene, RandomStream(seed), *relations)
             if twin is not None and sorted(twin.description.objects) == sorted(scene.description.objects):
                 before, after = (
                     {(d.objects[a], name, d.objects[b]) for a, name, b in d.relations}

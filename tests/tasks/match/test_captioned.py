@@ -19,7 +19,7 @@ from saccade.tasks.match.captioned import (
     HardestTexts,
     caption_candidates,
     caption_labels,
-    draw_captions,
+    sample_captions,
 )
 from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.report import evaluate
@@ -121,7 +121,7 @@ def test_fewer_false_texts_than_hard_ones():
 
 
 def test_all_captions_are_drawn_before_any_repeats():
-    drawn = draw_captions(["a", "b", "c"], 7, torch.Generator().manual_seed(1))
+    drawn = sample_captions(["a", "b", "c"], 7, torch.Generator().manual_seed(1))
     assert set(drawn[:3]) == set(drawn[3:6]) == {"a", "b", "c"}
 
 

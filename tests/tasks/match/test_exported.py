@@ -8,13 +8,13 @@ import torch
 from saccade.data.images import read_image
 from saccade.errors import CheckpointError, SaccadeError
 from saccade.tasks import load
-from saccade.tasks.exported import compare, export, part_file
+from saccade.tasks.exported import compare_outputs, export, part_file
 from saccade.tasks.match.exported import ExportedMatchTask
-from saccade.tasks.match.index import default_file, fingerprint
+from saccade.tasks.match.index import default_index_file, fingerprint
 from saccade.tasks.match.search import search
 from saccade.tasks.match.task import MatchTask
-from saccade.tasks.match.update import IndexUpdate
-from saccade.tasks.public_loading import load_matching
+from saccade.tasks.match.update import IndexUpdater
+from saccade.tasks.public_loading import load_match_task
 
 from .. import tiny
 from . import matchers
@@ -59,13 +59,13 @@ def test_found_as_by_pytorch(pair, tmp_path):
     folder = tiny.folder(tmp_path / "pictures", each=3)
     files = sorted(folder.rglob("*.png"))
     hits = [
-        search(each, IndexUpdate(each, tmp_path / f"{i}.safetensors", folder).run(files), folder, TEXTS[1], 5)
-        for i, each in enumerate((task, load_matching(file)))
+        search(each, IndexUpdater(each, tmp_path / f"{i}.safetensors", folder).run(files), folder, TEXTS[1], 5)
+        for i, each in enumerate((task, load_match_task(file)))
     ]
     assert [hit.path for hit in hits[1]] == [hit.path for hit in hits[0]]
     assert [hit.score for hit in hits[1]] == pytest.approx([hit.score for hit in hits[0]], abs=1e-5)
     assert fingerprint(found) == fingerprint(task) != fingerprint(matchers.task(seed=1))
-    assert default_file(str(file), folder) != default_file("words", folder)
+    assert default_index_file(str(file), folder) != default_index_file("words", folder)
 
 
 def test_any_number_of_texts_words_and_patches(pair):
@@ -79,7 +79,7 @@ def test_any_number_of_texts_words_and_patches(pair):
             if part == "texts"
             else [graph._pairs(*sizes, generator) for sizes in ((1, 2, 1), (17, 16, 5), (1, 35, 64), (2, 7, 3))]
         )
-        assert max(compare(graph, network, cases).values()) < 1e-4
+        assert max(compare_outputs(graph, network, cases).values()) < 1e-4
 
 
 def test_sizes_that_are_refused(pair):
@@ -111,4 +111,4 @@ def test_another_exported_model_matches_no_texts(tmp_path):
     pytest.importorskip("onnxruntime")
     export(tiny.task(depth=1), tmp_path / "tiny.onnx", "onnx")
     with pytest.raises(CheckpointError, match="does not match texts with pictures"):
-        load_matching(tmp_path / "tiny.onnx")
+        load_match_task(tmp_path / "tiny.onnx")

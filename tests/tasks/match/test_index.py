@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save_file
 
 from saccade.errors import DataError
-from saccade.tasks.match.index import Entry, PictureIndex, default_file, entries_of, fingerprint
+from saccade.tasks.match.index import FileEntry, PictureIndex, default_index_file, entries_of, fingerprint
 
 from .. import tiny
 
-A, B, C = Entry("a.png", 5, 11), Entry("sub/b.png", 7, 13), Entry("별\udcff.png", 2, 3)
+A, B, C = FileEntry("a.png", 5, 11), FileEntry("sub/b.png", 7, 13), FileEntry("별\udcff.png", 2, 3)
 
 
 def index(*entries):
@@ -29,7 +29,7 @@ def test_an_index_is_read_as_it_was_saved(tmp_path):
 
 
 def test_entries_are_selected_in_the_order_given():
-    selected = index(A, B, C).select([C, Entry("new.png", 1, 1), A])
+    selected = index(A, B, C).select([C, FileEntry("new.png", 1, 1), A])
     assert selected.entries == (C, A)
     assert selected.vectors.tolist() == [[6, 7, 8], [0, 1, 2]]
     assert len(PictureIndex.empty("m").select([A])) == 0
@@ -55,7 +55,7 @@ def test_files_become_entries(tmp_path):
     file = tmp_path / "sub" / "a.png"
     file.write_bytes(b"12345")
     os.utime(file, ns=(17, 19))
-    assert entries_of(tmp_path, [file, tmp_path / "gone.png"]) == [Entry("sub/a.png", 5, 19)]
+    assert entries_of(tmp_path, [file, tmp_path / "gone.png"]) == [FileEntry("sub/a.png", 5, 19)]
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_the_fingerprint_is_that_of_the_vectors():
      ("..", "search-model")],
 )  # fmt: skip
 def test_each_model_and_folder_has_its_file(model, folder, tmp_path):
-    file = default_file(model, tmp_path / "photos")
+    file = default_index_file(model, tmp_path / "photos")
     assert file.parent == Path("runs", folder)
     assert file.name.startswith("photos-")
-    assert file == default_file(model, tmp_path / "other" / ".." / "photos")
-    assert file != default_file(model, tmp_path / "other" / "photos")
+    assert file == default_index_file(model, tmp_path / "other" / ".." / "photos")
+    assert file != default_index_file(model, tmp_path / "other" / "photos")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saccade.data.captions import open_captions
-from saccade.tasks.match.nearest_caption import NearestCaptions
+from saccade.tasks.match.nearest_caption import NearestCaptionBaseline
 
 from ...data.captions.captioned_sets import noise
 
@@ -20,7 +20,7 @@ def known(tmp_path):
 
 
 def test_texts_like_the_caption_of_the_nearest_picture_score_highest(known):
-    nearest = NearestCaptions(known)
+    nearest = NearestCaptionBaseline(known)
     pictures = [known.picture(i) for i in range(3)]
     scores = nearest.scores(pictures, ["Red!", "the ring", "moon", "unknown", *WORDS])
     assert scores.shape == (3, 7)
@@ -33,6 +33,6 @@ def test_texts_like_the_caption_of_the_nearest_picture_score_highest(known):
 
 def test_pictures_that_cannot_be_read_are_left_out(known, tmp_path):
     (tmp_path / "1.png").write_bytes(b"no picture")
-    scores = NearestCaptions(known).scores([known.picture(0)], ["a ring", "a star"])
+    scores = NearestCaptionBaseline(known).scores([known.picture(0)], ["a ring", "a star"])
     assert list(known.skipped) == ["1.png"]
     assert scores[0, 0] < scores[0, 1]

@@ -10,7 +10,7 @@ from saccade.data import Picture
 from saccade.errors import CheckpointError, DataError
 from saccade.tasks import ClassifyTask, Task, load
 from saccade.tasks.match.public import PublicMatchTask
-from saccade.tasks.public_loading import load_matching
+from saccade.tasks.public_loading import load_match_task
 
 from ...checkpoints import tiny_matchers
 from .. import tiny
@@ -70,7 +70,7 @@ def test_texts_that_cannot_be_ranked(tmp_path):
 
 def test_one_checkpoint_is_a_picture_tower_and_a_matcher(tmp_path):
     tiny_matchers.save(tmp_path)
-    tower, matcher = load(tmp_path), load_matching(tmp_path)
+    tower, matcher = load(tmp_path), load_match_task(tmp_path)
     assert type(tower) is Task
     assert isinstance(matcher, PublicMatchTask)
     assert (matcher.kind, matcher.labels, matcher.card) == ("match", [], {})
@@ -81,6 +81,6 @@ def test_models_that_read_no_text(tmp_path):
     assert isinstance(tiny.task(), ClassifyTask)
     tiny.task().save(tmp_path / "tiny")
     with pytest.raises(CheckpointError, match="does not match texts with pictures: a model that matches text"):
-        load_matching(tmp_path / "tiny")
+        load_match_task(tmp_path / "tiny")
     with pytest.raises(CheckpointError, match="there is no model 'nosuch': bundled are"):
-        load_matching("nosuch")
+        load_match_task("nosuch")

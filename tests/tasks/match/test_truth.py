@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from saccade.data.scenes import Description, Scenes, draw_caption, minimal_edit
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes import Description, Scenes, minimal_edit, sample_caption
+from saccade.data.scenes.stream import RandomStream
 from saccade.tasks.match.truth import describes, missing_objects, true_pairs
 
 SCENE = Description(
@@ -56,13 +56,13 @@ def reference(caption, scene):
 def test_pairs_are_those_of_all_assignments(changes):
     world = Scenes(340, 64, 3, **{"objects": (1, 3), **changes})
     for first in range(0, len(world), 34):
-        _check_pairs([world.scene(i).description for i in range(first, first + 34)], Stream(first))
+        _check_pairs([world.scene(i).description for i in range(first, first + 34)], RandomStream(first))
 
 
 def _check_pairs(scenes, stream):
     scenes += [replace(each, objects=(each.objects[0],) * len(each.objects)) for each in scenes[:3]]  # all alike
     n = len(scenes)
-    captions = [draw_caption(scene, stream).description for scene in scenes for _ in range(2)]
+    captions = [sample_caption(scene, stream).description for scene in scenes for _ in range(2)]
     captions += [replace(each, objects=tuple((shape, "") for shape, _ in each.objects)) for each in captions[:9]]
     for kind in ("colour", "relation"):
         captions += [e for scene in scenes if (e := minimal_edit(scene, stream, kind)) is not None]
@@ -78,7 +78,7 @@ def test_edits_are_false_of_their_scene():
     for i in range(31):
         scene = world.scene(i).description
         for kind in ("colour", "shape", "relation"):
-            edit = minimal_edit(scene, Stream(i), kind)
+            edit = minimal_edit(scene, RandomStream(i), kind)
             assert edit is None or not describes(edit, scene)
 
 

@@ -16,7 +16,7 @@ from saccade.data import open_objects
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
-from saccade.tasks.segment.coco import annotations, categories, has_background, open_coco
+from saccade.tasks.segment.coco import categories, has_background, mask_to_coco_annotations, open_areas_writer
 
 from .. import segment_masks
 
@@ -25,7 +25,7 @@ NAMES = ["background", "cell", "말", 'a "b" \\ c', "none of it"]
 
 def written(tmp_path, masks, classes=NAMES, names=None):
     out = tmp_path / "areas.json"
-    with open_coco(out, classes, "made") as areas:
+    with open_areas_writer(out, classes, "made") as areas:
         for i, mask in enumerate(masks):
             areas.add(names[i] if names else f"{i}.png", mask)
     return json.loads(out.read_text(encoding="utf-8"))
@@ -120,15 +120,15 @@ def test_our_own_readers_read_it(tmp_path):
 def test_output_is_complete_or_absent(tmp_path):
     out = tmp_path / "areas.json"
     out.write_text("old")
-    with pytest.raises(RuntimeError, match="on the way"), open_coco(out, NAMES) as areas:  # noqa: PT012
+    with pytest.raises(RuntimeError, match="on the way"), open_areas_writer(out, NAMES) as areas:  # noqa: PT012
         areas.add("a.png", segment_masks.ring())
         raise RuntimeError("on the way")
     assert out.read_text() == "old"
     assert os.listdir(tmp_path) == ["areas.json"]
-    nowhere = open_coco(tmp_path / "no" / "areas.json", NAMES)
+    nowhere = open_areas_writer(tmp_path / "no" / "areas.json", NAMES)
     with pytest.raises(DataError, match=r"areas\.json cannot be written there"), nowhere:
         pass
-    with pytest.raises(OSError, match="another file"), open_coco(out, NAMES):
+    with pytest.raises(OSError, match="another file"), open_areas_writer(out, NAMES):
         raise OSError(2, "another file", str(tmp_path / "other.png"))  # must not be attributed to this one
     assert written(tmp_path, [])["images"] == []
 
@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_is_named(tmp_path):
         def write(self, piece):
             raise OSError(28, "full")
 
-    areas = open_coco(tmp_path / "areas.json", NAMES)
+    areas = open_areas_writer(tmp_path / "areas.json", NAMES)
     with pytest.raises(DataError, match=r"areas\.json cannot be written there \(full\)"), areas as file:  # noqa: PT012
         file._file._file = Full()
         file.add("a.png", segment_masks.ring())
@@ -149,12 +149,12 @@ def test_a_value_that_is_no_class():
     mask = segment_masks.ring()
     mask[0, 5] = 5
     with pytest.raises(DataError, match="holds 5; expected classes 0 to 4, or 255"):
-        list(annotations(mask, categories(NAMES)))
+        list(mask_to_coco_annotations(mask, categories(NAMES)))
 
 
 def test_memory_does_not_grow_with_the_pictures(tmp_path):
     mask = segment_masks.noise(5)
-    with open_coco(tmp_path / "areas.json", NAMES) as areas:
+    with open_areas_writer(tmp_path / "areas.json", NAMES) as areas:
         for i in range(20):
             areas.add(f"{i}.png", mask)
         tracemalloc.start()

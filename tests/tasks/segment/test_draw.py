@@ -9,7 +9,7 @@ from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 from saccade.tasks.drawing import PALETTE
 from saccade.tasks.segment import draw as segment_draw
-from saccade.tasks.segment.draw import draw_segment_confusion, draw_segmentation, percent, shares
+from saccade.tasks.segment.draw import class_shares, draw_segment_confusion, draw_segmentation, percent
 
 CLASSES = ["road", "sky", "사람", "car"]
 GREY = (120, 130, 140)
@@ -109,7 +109,7 @@ def test_the_legend_names_what_is_there(monkeypatch):
 def test_shares():
     counts = [0] * 256
     counts[1], counts[3], counts[IGNORE_INDEX] = 1, 5, 4
-    assert shares(counts, CLASSES) == [(3, "car", 0.5), (1, "sky", 0.1), (IGNORE_INDEX, "(ignored)", 0.4)]
+    assert class_shares(counts, CLASSES) == [(3, "car", 0.5), (1, "sky", 0.1), (IGNORE_INDEX, "(ignored)", 0.4)]
     assert [percent(share) for share in (1, 0.1234, 0.0005, 0.0001)] == ["100.0%", "12.3%", "0.1%", "<0.1%"]
 
 

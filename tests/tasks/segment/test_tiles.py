@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from saccade.tasks.segment.tiles import OVERLAP, segment_tiled, starts
+from saccade.tasks.segment.tiles import OVERLAP, segment_tiled, tile_offsets
 
 WEIGHTS = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
 
@@ -37,13 +37,13 @@ def test_tiles_that_disagree_are_blended():
 
     x = torch.linspace(0, 1, 61).expand(1, 16, 61)
     found = segment_tiled(x, (16, 16), 2, constant, (16, 61))
-    assert sum(calls) == len(starts(61, 16))
+    assert sum(calls) == len(tile_offsets(61, 16))
     assert torch.equal(found.long(), (x[0] > 0.5).long())
 
 
 @pytest.mark.parametrize(("length", "side"), [(1, 16), (16, 16), (17, 16), (101, 16), (997, 31), (4000, 512), (7, 1)])
 def test_tiles_cover_all_and_overlap_enough(length, side):
-    found = starts(length, side)
+    found = tile_offsets(length, side)
     assert found[0] == 0
     assert found[-1] == max(0, length - side)
     steps = [b - a for a, b in itertools.pairwise(found)]

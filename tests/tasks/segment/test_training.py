@@ -9,12 +9,12 @@ from saccade.data.images import Picture
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.segments import IGNORE_INDEX
-from saccade.device import join
+from saccade.device import init_device
 from saccade.errors import DataError, SaccadeError
 from saccade.models import PRESETS
 from saccade.tasks import SegmentRecipe, SegmentTask, SegmentTraining, load
 from saccade.train import TrainConfig, train
-from saccade.train.forward import Gradients
+from saccade.train.forward import ForwardBackwardPass
 
 from .. import finder
 
@@ -113,7 +113,7 @@ def test_it_learns_and_the_saved_model_predicts_the_same(tmp_path):
     assert isinstance(kept, SegmentTask)
     assert kept.labels == ["dark", "light"]
     assert kept.card["data"] == "halves"
-    place = join("cpu", "fp32")
+    place = init_device("cpu", "fp32")
     assert task.evaluate(kept.model, place)["mIoU"] == pytest.approx(scores["mIoU"])
     for i, predicted, truth in kept.val(Halves(2), place):
         known = truth != IGNORE_INDEX
@@ -142,8 +142,8 @@ def test_a_step_in_parts_has_the_gradient_of_the_whole(monkeypatch):
     for pixels in (1, 2 * 3 * 40 * 40, 2**19):
         monkeypatch.setattr("saccade.tasks.training.PART_PIXELS", pixels)
         task.model.zero_grad()
-        device, config = join("cpu", "fp32"), TrainConfig(compile="no")
-        loss = Gradients(task, task.model, config, device, 1, lambda *notes: None)(batches, 0)
+        device, config = init_device("cpu", "fp32"), TrainConfig(compile="no")
+        loss = ForwardBackwardPass(task, task.model, config, device, 1, lambda *notes: None)(batches, 0)
         found.append((loss, *(p.grad for p in task.model.parameters() if p.grad is not None)))
     assert len(found[0]) > 10
     torch.testing.assert_close(found[0], found[2], rtol=1e-4, atol=1e-6)
@@ -206,7 +206,7 @@ def test_data_of_other_classes_is_not_scored():
     task = scenes()
     kept = task.trained(task.model, "shapes")
     with pytest.raises(DataError, match="the classes of halves are not those of the model shapes"):
-        list(kept.val(Halves(), join("cpu", "fp32")))
+        list(kept.val(Halves(), init_device("cpu", "fp32")))
 
 
 def test_the_start_gives_its_encoder(tmp_path):
@@ -241,5 +241,5 @@ def test_masks_that_are_ignored_everywhere_have_no_scores():
     nothing = Halves(4)
     nothing.mask = lambda i: torch.full((31, 47), IGNORE_INDEX, dtype=torch.uint8)
     task = SegmentTraining(data, nothing, recipe())
-    scores = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    scores = task.evaluate(task.model.eval(), init_device("cpu", "fp32"))
     assert scores["mIoU"] is scores["pixel_accuracy"] is scores["boundary_F@1"] is None

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from saccade.data.dataset import ParsedSet, Problem, others_beside
+from saccade.data.dataset import ParsedSet, Problem, unlisted_pictures
 from saccade.data.files import escape, natural_key
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, join, parent_folder, relative_to
+from saccade.data.store import Store, join_path, parent_folder, relative_to
 from saccade.errors import DataError
 from saccade.ops.words import text_error
 
@@ -78,7 +78,7 @@ def collect(document: Document, store: Store, root: str, format: str, split: str
     return result
 
 
-def inside(file: object) -> str | None:
+def safe_relative_path(file: object) -> str | None:
     """A relative file name with "/" as separator; None for anything else and for one that points outside the folder."""
     if not isinstance(file, str) or not file.strip() or "\0" in file:
         return None
@@ -92,21 +92,21 @@ def picture_folder(store: Store, document: Document) -> str:
     """The folder that the file names of a document are relative to: its own if any of the first names exist there, else
     the one where most do; of several the one named like the document's split, then the outermost."""
     there, own = set(store.files), parent_folder(document.name)
-    few = [name for name in (inside(row.file) for row in document.rows[:50]) if name is not None]
+    few = [name for name in (safe_relative_path(row.file) for row in document.rows[:50]) if name is not None]
     role = split_role(document.name) or split_role(own)
 
     def fits(folder: str) -> tuple:
         named = [split_role(part) for part in PurePosixPath(folder).parts]
-        return sum(join(folder, name) in there for name in few), role is not None and role in named, -len(folder)
+        return sum(join_path(folder, name) in there for name in few), role is not None and role in named, -len(folder)
 
     best = max(sorted({"", *store.folders}), key=fits)
-    return own if any(join(own, name) in there for name in few) or not fits(best)[0] else best
+    return own if any(join_path(own, name) in there for name in few) or not fits(best)[0] else best
 
 
 def uncaptioned_files(store: Store, parts: Iterable[Captions]) -> list[str]:
     """Pictures in the folders of captioned ones that no document names."""
     named = {name for part in parts for name in (*(each.name for each in part.pictures), *part.unlabelled)}
-    return sorted(others_beside(store, named), key=natural_key)
+    return sorted(unlisted_pictures(store, named), key=natural_key)
 
 
 def split_rows(document: Document, label: str) -> dict[str, Document]:
@@ -128,7 +128,7 @@ def _split_by_column(document: Document, label: str) -> dict[str, Document]:
             text = f"{row.where} names no split; train, val or test expected in its column"
             document.problems.append(Problem("caption broken", row.where, text))
             continue
-        name = inside(row.file) or row.where
+        name = safe_relative_path(row.file) or row.where
         other, before = first.setdefault(name, (split, row))
         if other != split:
             raise DataError(
@@ -144,7 +144,7 @@ def _split_by_folder(document: Document, label: str) -> dict[str, Document]:
     split_of: dict[str, str] = {}  # folder -> split
     nameless: list[Row] = []  # belong to no split, and are reported for each
     for row in document.rows:
-        file = inside(row.file)
+        file = safe_relative_path(row.file)
         if file is None:
             nameless.append(row)
             continue
@@ -170,11 +170,11 @@ def _find_file(row: Row, folder: str, there: set[str], composed: set[str]) -> st
         found = "nothing" if row.file is None or row.file == "" else f"'{escape(row.file)}'"
         text = f"{row.where} names {found} as its picture; a file name expected"
         return Problem("caption broken", row.where, text)
-    file = inside(row.file)
+    file = safe_relative_path(row.file)
     if file is None:
         text = f"{row.where} has the file name '{escape(row.file)}', which points outside the set; refused"
         return Problem("path refused", row.where, text, fatal=True)
-    name = join(folder, file)
+    name = join_path(folder, file)
     if name in there:
         return name
     found = "not there; add or remove it"

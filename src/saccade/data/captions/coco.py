@@ -9,7 +9,7 @@ from saccade.data.store import Store, read_bytes, relative_to
 from saccade.errors import DataError
 
 
-def looks_right(data: bytes) -> bool:
+def is_coco_captions(data: bytes) -> bool:
     """Whether the bytes of a JSON file are those of COCO captions, and not of boxes."""
     return all(key in data for key in (b'"images"', b'"annotations"', b'"caption"')) and b'"bbox"' not in data
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from saccade.data.captions import coco, tables, texts
 from saccade.data.captions.annotations import Captions, Document, collect, split_rows, uncaptioned_files
 from saccade.data.files import count_suffixes, escape, natural_key
-from saccade.data.recognise import describe, recognise
+from saccade.data.recognise import describe_formats, recognise_formats
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, open_store, parent_folder, read_bytes
 from saccade.errors import DataError
@@ -56,22 +56,22 @@ def find_captions(
     if found:
         return _from_documents(store, found, notes)
     json_files = [name for name in store.files if name.endswith(".json")]
-    captions = [name for name in sorted(json_files, key=natural_key) if coco.looks_right(read_bytes(store, name))]
+    captions = [name for name in sorted(json_files, key=natural_key) if coco.is_coco_captions(read_bytes(store, name))]
     if captions:
         return _from_coco(store, captions)
     files = texts.find_texts(store)
     return _from_texts(store, files) if files else None
 
 
-def no_captions(source: str | os.PathLike[str] | Store) -> DataError:
+def no_captions_error(source: str | os.PathLike[str] | Store) -> DataError:
     """The error for a source without captions, which names the columns of its tables."""
     store = open_store(source)
-    faults, found = list(table_faults(store).values()), recognise(store)
+    faults, found = list(table_faults(store).values()), recognise_formats(store)
     label = f"{store.label} holds no captions that can be read"
     if faults and not (found and found[0].is_known and not found[0].tasks):
         more = f" (and {len(faults) - 1} more tables)" if len(faults) > 1 else ""
         return DataError(f"{label}: {faults[0]}{more}")
-    if known := describe(found, "match"):
+    if known := describe_formats(found, "match"):
         return DataError(f"{label}; it holds {known}")
     return DataError(f"{label} (found: {count_suffixes(store.files)}); {EXPECTED}")
 

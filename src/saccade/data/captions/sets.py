@@ -20,15 +20,15 @@ from typing import Self, TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data.cache import MEMORY_BUDGET, Arrays, Streamed, prepare_readable
+from saccade.data.cache import MEMORY_BUDGET, InMemoryDataset, StreamedDataset, prepare_readable
 from saccade.data.captions.annotations import CaptionedPicture, Captions
-from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions
+from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions_error
 from saccade.data.dataset import AnnotatedFiles
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
-from saccade.data.splitting import divided, held_out_names, random_split, select_split, split_train_val
+from saccade.data.splitting import held_out_names, random_split, select_split, split_at_indices, split_train_val
 from saccade.data.store import relative_to
-from saccade.errors import DataError, counted, some_of
+from saccade.errors import DataError, pluralize, shorten_list
 
 SHARED = 20  # pictures from which on a caption names a class, and its pictures are held out one by one
 
@@ -57,7 +57,7 @@ class CaptionSet(AnnotatedFiles):
             raise DataError(f"{captions.label} has no picture with a caption: {reason}")
         self.names = [relative_to(self._root, picture.name) for picture in self._pictures]
         if captions.unlabelled:
-            names = some_of(escape(relative_to(self._root, name)) for name in captions.unlabelled)
+            names = shorten_list(escape(relative_to(self._root, name)) for name in captions.unlabelled)
             self.notes.append(f"{len(captions.unlabelled)} pictures have no caption and are left out: {names}")
 
     @classmethod
@@ -65,7 +65,7 @@ class CaptionSet(AnnotatedFiles):
         """A split of a source that has been read."""
         dataset = cls(layout.read(select_split(layout, split, cls.both)), on_error)
         captions = sum(len(dataset.captions(i)) for i in range(len(dataset)))
-        found = f"{counted(len(dataset), cls.items.removesuffix('s'))}, {counted(captions, 'caption')}"
+        found = f"{pluralize(len(dataset), cls.items.removesuffix('s'))}, {pluralize(captions, 'caption')}"
         dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {found}")
         return dataset
 
@@ -161,7 +161,7 @@ def split_by_caption(dataset: AnyCaptionSet, val_fraction: float, seed: int) -> 
     if len(groups) == len(dataset):
         return random_split(dataset, val_fraction, seed)
     held_out = held_out_groups(groups, val_fraction, seed, dataset.label)
-    train, val = divided(dataset, held_out)
+    train, val = split_at_indices(dataset, held_out)
     val.notes.append("pictures that share a caption were kept in one split")
     return train, val
 
@@ -174,7 +174,7 @@ def _split_by_stem(
         raise DataError(f"{dataset.label} has captions of one name, and two are needed to hold one out for validation")
     chosen = held_out_names(stems, val_fraction, seed)
     held_out = sorted(i for group, stem in zip(groups, stems, strict=True) if stem in chosen for i in group)
-    train, val = divided(dataset, held_out)
+    train, val = split_at_indices(dataset, held_out)
     val.notes.append(f"{len(chosen)} names were held out, with all pictures and captions of each")
     return train, val
 
@@ -182,7 +182,7 @@ def _split_by_stem(
 def _layout(source: str | os.PathLike[str]) -> CaptionLayout:
     layout = find_captions(source)
     if layout is None:
-        raise no_captions(source)
+        raise no_captions_error(source)
     return layout
 
 
@@ -237,7 +237,7 @@ def held_out_groups(groups: Sequence[list[int]], fraction: float, seed: int, lab
 
 def prepare_captioned(
     dataset: CaptionSet, preprocess: Preprocess, budget: int = MEMORY_BUDGET
-) -> tuple[Arrays | Streamed, list[int]]:
+) -> tuple[InMemoryDataset | StreamedDataset, list[int]]:
     """The set at the model's input size, not normalized, in memory if that takes at most `budget` bytes, else decoded
     batch by batch; and the indices of its pictures in `dataset`. The target of a picture is its place in the result.
 

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from saccade.data.captions.annotations import Document, Row
 from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key, parse_json
-from saccade.data.store import Store, join, parent_folder, read_text, relative_to, without_suffix
+from saccade.data.store import Store, join_path, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError
 
 SUFFIXES = (".txt", ".caption")
@@ -52,7 +52,7 @@ def find_texts(store: Store) -> list[str]:
 
 def read_texts(store: Store, root: str, texts: list[str]) -> Document:
     """Parse the text files beside pictures, and list those without a picture in the same folders."""
-    document = Document(join(root, "*.txt"))
+    document = Document(join_path(root, "*.txt"))
     pictures: dict[str, list[str]] = {}
     for name in store.files:
         if store.is_picture(name):

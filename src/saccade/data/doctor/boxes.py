@@ -13,11 +13,13 @@ SHIFT = 0.07  # how far the edges of duplicates lie apart at most, in sides of a
 CELL = 0.3  # side of a cell in sides of its boxes
 
 
-def verdicts(picture: AnnotatedPicture, size: tuple[int, int] | None, normalized: bool) -> list[tuple[str, BoxCheck]]:
+def check_picture_boxes(
+    picture: AnnotatedPicture, size: tuple[int, int] | None, normalized: bool
+) -> list[tuple[str, BoxCheck]]:
     """A kind of finding, "" for none, and the box check for each object. size: of the annotated pixels, if known."""
     judged = [check_box(each.box, picture.size or size, normalized) for each in picture.objects]
     kinds = [each.kind or ("box beyond" if each.outside > ROUNDING[normalized] else "") for each in judged]
-    for i in repeated(picture, judged):
+    for i in find_duplicate_boxes(picture, judged):
         kinds[i] = "box repeated"
     if size is not None:
         scale = (size[1], size[0]) if normalized else (1, 1)
@@ -28,7 +30,7 @@ def verdicts(picture: AnnotatedPicture, size: tuple[int, int] | None, normalized
     return list(zip(kinds, judged, strict=True))
 
 
-def repeated(picture: AnnotatedPicture, judged: list[BoxCheck]) -> list[int]:
+def find_duplicate_boxes(picture: AnnotatedPicture, judged: list[BoxCheck]) -> list[int]:
     """Indices of objects whose box duplicates that of an earlier object of the same class, which is none itself.
 
     Boxes are kept in cells by class, size and place, each relative to the size, so that only boxes of neighbouring

@@ -11,17 +11,17 @@ from xml.etree.ElementTree import tostring
 import numpy as np
 from defusedxml.ElementTree import fromstring
 
-from saccade.data.doctor.dataset import CheckedDataset, Part
+from saccade.data.doctor.dataset import CheckedDataset, CheckedSplit
 from saccade.data.doctor.examine import Examination
 from saccade.data.doctor.findings import CHECKS
 from saccade.data.doctor.masks import write_masks
 from saccade.data.files import escape
 from saccade.data.objects import coco, voc, yolo
-from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Box, Holed, number
-from saccade.data.objects.voc_xml import Origin
-from saccade.data.output import check_apart, new_folder
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Box, PolygonWithHoles, to_float
+from saccade.data.objects.voc_xml import CoordinateOrigin
+from saccade.data.output import check_outside_data, new_folder
 from saccade.data.split_names import split_role
-from saccade.data.store import FolderStore, join, read_bytes, read_text, relative_to
+from saccade.data.store import FolderStore, join_path, read_bytes, read_text, relative_to
 from saccade.errors import DataError
 
 DROPPED = {kind for kind, each in CHECKS.items() if each.severity == "error"} | {"box repeated"}
@@ -80,10 +80,10 @@ def check_empty(out: Path, source: Path | None) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{escape(out)} is not an empty folder; a clean copy is written to a new one")
     if source is not None:
-        check_apart(out, source)
+        check_outside_data(out, source)
 
 
-def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]:
+def _kept(examined: Examination, part: CheckedSplit, changes: Counter[str]) -> list[str]:
     """The pictures of a part to copy."""
     kept, held = [], split_role(part.name) in ("val", "test")
     for name in part.pictures:
@@ -150,7 +150,7 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
     assert isinstance(layout, voc.VOC)
     keys: dict[str, str] = {}  # picture -> name in lists
     for split, picture in _annotated(examined, parts):
-        file = join(subject.root, picture.where)
+        file = join_path(subject.root, picture.where)
         folder = next(each for each in layout.folders.values() if not each or file.startswith(f"{each}/"))
         keys[picture.name] = str(PurePosixPath(relative_to(folder, file)).with_suffix(""))
         data = read_bytes(subject.store, file)
@@ -162,7 +162,7 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
             _write(out, subject.display_name(file), text.encode())
 
 
-def _repaired_xml(data: bytes, repairs: dict[int, Box | None], origin: Origin) -> bytes:
+def _repaired_xml(data: bytes, repairs: dict[int, Box | None], origin: CoordinateOrigin) -> bytes:
     root = fromstring(data)
     for row, each in enumerate(root.findall("object")):
         box = repairs.get(row, ())
@@ -202,7 +202,7 @@ def _repaired_lines(examined: Examination, split: str, picture: AnnotatedPicture
     """The lines of valid objects."""
     layout = examined.subject.layout
     assert isinstance(layout, yolo.YOLO)
-    file = join(examined.subject.root, picture.where)
+    file = join_path(examined.subject.root, picture.where)
     lines = read_text(examined.subject.store, file).splitlines()
     repairs = _repairs(examined, split, picture, changes)
     kept = []
@@ -215,7 +215,7 @@ def _repaired_lines(examined: Examination, split: str, picture: AnnotatedPicture
             words = line.split()
             first = layout.columns.box_at.get(len(words), 1)
             if each.shape:  # a polygon: clip its corners
-                shares = [min(max(number(word), 0.0), 1.0) for word in words[1:]]
+                shares = [min(max(to_float(word), 0.0), 1.0) for word in words[1:]]
             line = " ".join([*words[:first], *(f"{share:.8f}" for share in shares), *words[first + len(shares) :]])
         if box is not None:
             kept.append(f"{line}\n")
@@ -236,7 +236,7 @@ def _write_coco(examined: Examination, parts: dict[str, list[str]], out: Path, c
 
 
 def _repaired_coco(
-    examined: Examination, part: Part, data: dict, pictures: list[AnnotatedPicture], changes: Counter[str]
+    examined: Examination, part: CheckedSplit, data: dict, pictures: list[AnnotatedPicture], changes: Counter[str]
 ) -> dict:
     """images, annotations and relations renumbered from 1; file names do not change."""
     assert part.annotations is not None
@@ -279,11 +279,11 @@ def _as_read(row: dict, each: AnnotatedObject, reread: bool) -> dict:
     bbox = [left, top, right - left, bottom - top]
     result = dict(row)
     old = row.get("bbox")
-    if not isinstance(old, list) or len(old) != 4 or not np.allclose([number(v) for v in old], bbox, equal_nan=True):
+    if not isinstance(old, list) or len(old) != 4 or not np.allclose([to_float(v) for v in old], bbox, equal_nan=True):
         result |= {"bbox": bbox, "area": row.get("area", bbox[2] * bbox[3])}
     if each.crowd != bool(row.get("iscrowd")):
         result["iscrowd"] = int(each.crowd)
-    if reread and isinstance(each.shape, list) and not any(isinstance(part, Holed) for part in each.shape):
+    if reread and isinstance(each.shape, list) and not any(isinstance(part, PolygonWithHoles) for part in each.shape):
         result["segmentation"] = each.shape
     return result
 

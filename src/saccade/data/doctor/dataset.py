@@ -12,7 +12,7 @@ from pathlib import Path
 from saccade.data import folders
 from saccade.data.captions import coco as coco_captions
 from saccade.data.captions.annotations import Captions
-from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions, table_faults
+from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions_error, table_faults
 from saccade.data.captions.sets import CaptionSet
 from saccade.data.captions.tables import is_for_captions, is_table
 from saccade.data.dataset import PictureSet
@@ -24,19 +24,19 @@ from saccade.data.objects import coco, voc
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.sets import Layout, find_layout, read_annotations
-from saccade.data.recognise import describe, recognise, without_suffix
+from saccade.data.recognise import describe_formats, missing_suffix_note, recognise_formats
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.files import MaskedSet, SegmentFiles
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.split_names import split_role
 from saccade.data.splitting import splits_to_read
-from saccade.data.store import Store, join, open_store, parent_folder, read_bytes, relative_to
+from saccade.data.store import Store, join_path, open_store, parent_folder, read_bytes, relative_to
 from saccade.data.tabular import NOT_THERE
 from saccade.errors import DataError
 
 
 @dataclass
-class Part:
+class CheckedSplit:
     """A split; name "" for a set without splits. pictures: files in the store. annotations: of a set with boxes.
     labelled: a set for classification. label_of: its picture -> class. masked, captions: of a set with masks, with
     captions."""
@@ -72,7 +72,7 @@ class CheckedDataset:
     root: str
     kind: str
     format: str
-    parts: list[Part]
+    parts: list[CheckedSplit]
     layout: Layout | None = None
     masks: MaskLayout | None = None
 
@@ -91,9 +91,9 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
             findings.extend("assumed", subject.store.notes)
             return subject
     store = open_store(source)
-    held = "; ".join(filter(None, [describe(recognise(store)), without_suffix(store)]))
-    if table_faults(store) and not without_suffix(store):
-        raise no_captions(source)
+    held = "; ".join(filter(None, [describe_formats(recognise_formats(store)), missing_suffix_note(store)]))
+    if table_faults(store) and not missing_suffix_note(store):
+        raise no_captions_error(source)
     if held:
         raise DataError(f"{store.label} is not a data set that can be read; it holds {held}")
     raise DataError(
@@ -141,7 +141,7 @@ def _captioned(layout: CaptionLayout, kind: str, split: str | None, findings: Fi
     for name in splits_to_read(layout, split):
         found = layout.read(name)
         pictures = [*(each.name for each in found.pictures), *found.unlabelled]
-        subject.parts.append(Part(name or "", [], pictures, captions=found))
+        subject.parts.append(CheckedSplit(name or "", [], pictures, captions=found))
         findings.extend("assumed", found.notes)
     return subject
 
@@ -163,10 +163,10 @@ def _has_boxes(source: str | os.PathLike[str]) -> bool:
     path = Path(source)
     suffix = path.suffix.lower()
     if path.is_file() and (suffix in (".json", ".yaml", ".yml", ".xml") or is_table(path.name)):
-        return not is_table(path.name) and (suffix != ".json" or not coco_captions.looks_right(path.read_bytes()))
+        return not is_table(path.name) and (suffix != ".json" or not coco_captions.is_coco_captions(path.read_bytes()))
     store = open_store(source)
     json_files = [name for name in store.files if name.endswith(".json")]
-    return voc.find(store) is not None or any(b'"bbox"' in read_bytes(store, name) for name in json_files)
+    return voc.find_dataset(store) is not None or any(b'"bbox"' in read_bytes(store, name) for name in json_files)
 
 
 def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
@@ -182,7 +182,7 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
             continue
         findings.extend("assumed", found.notes)
         pictures = [each.name for each in found.pictures]
-        subject.parts.append(Part(name or "", found.classes, pictures, found))
+        subject.parts.append(CheckedSplit(name or "", found.classes, pictures, found))
     if isinstance(layout, coco.COCO):
         subject.root = _around(layout.root, [*layout.files.values(), *(n for p in subject.parts for n in p.pictures)])
     annotated = [part.annotations for part in subject.parts if part.annotations is not None]
@@ -194,7 +194,7 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
 
 
 def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
-    layout = segment_layout.find(open_store(source))
+    layout = segment_layout.find_mask_layout(open_store(source))
     if layout is None or not segment_layout.plausible(layout):
         return None
     subject = CheckedDataset(layout.store, layout.root, "masks", "masks", [], masks=layout)
@@ -202,7 +202,9 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
         subject.format = layout.format
         for name in splits_to_read(layout, split):
             found = layout.read(name)
-            subject.parts.append(Part(name or "", found.classes, [each.name for each in found.pictures], masked=found))
+            subject.parts.append(
+                CheckedSplit(name or "", found.classes, [each.name for each in found.pictures], masked=found)
+            )
     except DataError as error:
         if split is not None:
             raise
@@ -248,10 +250,10 @@ def _by_class(source: str | os.PathLike[str], split: str | None, findings: Findi
             findings.add("annotations unread" if note.startswith("not read for classes: ") else "assumed", note)
         for text in dataset.skipped.values():
             findings.add("picture missing" if text.endswith(NOT_THERE) else "annotation broken", text)
-        files = [join(dataset.root, each) for each in dataset.names]
+        files = [join_path(dataset.root, each) for each in dataset.names]
         labels = [dataset.classes[label] for label in dataset.labels.tolist()]
         label_of = dict(zip(files, labels, strict=True))
-        subject.parts.append(Part(name or "", dataset.classes, files, label_of=label_of, labelled=dataset))
+        subject.parts.append(CheckedSplit(name or "", dataset.classes, files, label_of=label_of, labelled=dataset))
     return subject
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from saccade.data.captions.annotations import Captions
 from saccade.data.dataset import PictureSet, alike_classes
-from saccade.data.doctor.boxes import verdicts
-from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
+from saccade.data.doctor.boxes import check_picture_boxes
+from saccade.data.doctor.dataset import CheckedDataset, CheckedSplit, open_checked
 from saccade.data.doctor.findings import CHECKS, MANY_OBJECTS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
 from saccade.data.doctor.scan import ScannedFilm, ScannedImage, add_notes, copies, scan_films, scan_images, similar
@@ -96,7 +96,7 @@ def open_parts(examined: Examination) -> dict[str, PictureSet | ImageFolder]:
     return sets
 
 
-def _examine_annotations(result: Examination, part: Part, files: dict[str, str], findings: Findings) -> None:
+def _examine_annotations(result: Examination, part: CheckedSplit, files: dict[str, str], findings: Findings) -> None:
     """files: picture -> its first annotation file, updated here."""
     annotations, subject = part.annotations, result.subject
     assert annotations is not None
@@ -142,7 +142,7 @@ def _examine_picture(
         findings.add("objects many", f"{display}: {count}")
     if not picture.objects and picture.where:
         findings.add("picture empty", display)
-    result.objects[key] = verdicts(picture, size, normalized)
+    result.objects[key] = check_picture_boxes(picture, size, normalized)
     for each, (kind, verdict) in zip(picture.objects, result.objects[key], strict=True):
         if kind:
             text = f": {verdict.text}" if verdict.text else ""
@@ -154,7 +154,7 @@ def _examine_picture(
             findings.add("id zero", f"{display}, {each.where}")
 
 
-def _count(result: Examination, part: Part) -> dict[str, int]:
+def _count(result: Examination, part: CheckedSplit) -> dict[str, int]:
     """Valid examples of each class."""
     counts = dict.fromkeys(part.classes, 0)
     if part.annotations is None:
@@ -205,7 +205,7 @@ def _examine_copies(result: Examination, findings: Findings) -> None:
         findings.add(kind, f"{subject.display_name(one)} ~ {subject.display_name(other)}")
 
 
-def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings) -> None:
+def _examine_classes(parts: list[CheckedSplit], splits: list[Split], findings: Findings) -> None:
     if not parts:
         return
     for part in parts[1:]:

@@ -17,7 +17,7 @@ from saccade.data.segments.decode_mask import MaskSizeError
 from saccade.data.segments.files import MaskedPicture, MaskedSet, SegmentFiles, exif_policy, read_upright
 from saccade.data.segments.label_map import UnknownClassError
 from saccade.data.segments.layout import lines_of
-from saccade.data.segments.plausibility import MaskCensus, drawings
+from saccade.data.segments.plausibility import MaskCensus, find_drawn_pictures
 from saccade.data.store import read_bytes, relative_to
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
@@ -83,7 +83,7 @@ def _examine_census(masked: MaskedSet, census: MaskCensus, findings: Findings) -
     if census.alike:
         findings.add("mask alike", f"{masked.label}: all {census.masks} masks")
     with suppress(DataError):  # no usable picture, which is among the findings
-        findings.extend("picture drawn", drawings(SegmentFiles(masked)))
+        findings.extend("picture drawn", find_drawn_pictures(SegmentFiles(masked)))
 
 
 def _scan_mask(

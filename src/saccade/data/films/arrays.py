@@ -18,9 +18,9 @@ from torch import Generator, Tensor
 
 from saccade.data.cache import MEMORY_BUDGET, read_all_readable
 from saccade.data.files import escape, natural_key
-from saccade.data.films.sets import FilmSet, check_length, resized
+from saccade.data.films.sets import FilmSet, check_length, read_resized_frames
 from saccade.data.video import FilmReader
-from saccade.errors import SaccadeError, some_of
+from saccade.errors import SaccadeError, shorten_list
 
 CLIPS = 4  # lengths of a clip that are kept of each film at least, where it has them
 
@@ -174,11 +174,11 @@ def prepare_films(
     disk is full.
     """
     most = max(CLIPS * count, budget // (len(dataset) * size[0] * size[1] * 3))
-    survey, places = Survey(count, size, rate), dict[int, tuple[int, int]]()
+    survey, places = FilmSurvey(count, size, rate), dict[int, tuple[int, int]]()
 
     def read(index: int) -> None:
         with dataset.film(index, rate) as film:
-            frames, whole_size = resized(film, size, rate, most + 1)
+            frames, whole_size = read_resized_frames(film, size, rate, most + 1)
             survey.add(dataset.names[index], film, whole_size, len(frames), most)
         check_length(dataset.path(index), len(frames), count, rate)
         kept_frames = np.ascontiguousarray(frames[:most].transpose(0, 3, 1, 2))
@@ -195,7 +195,7 @@ def prepare_films(
     return FilmArrays([dataset.names[i] for i in kept], captions, frames, [places[i] for i in kept], count), kept
 
 
-class Facts(NamedTuple):
+class FilmFacts(NamedTuple):
     """Of a film. rate: frames per second. seconds: read. size: (width, height). frames: found at the model's rate, one
     more than are kept if it goes on. notes: of its reader."""
 
@@ -206,7 +206,7 @@ class Facts(NamedTuple):
     notes: list[str]
 
 
-class Survey:
+class FilmSurvey:
     """Facts about films, and notes on them.
 
     count, size, rate: frames of a clip, (height, width) and frames per second that the model takes.
@@ -214,13 +214,13 @@ class Survey:
 
     def __init__(self, count: int, size: tuple[int, int], rate: Fraction) -> None:
         self.count, self.size, self.rate = count, size, rate
-        self.facts: dict[str, Facts] = {}
+        self.facts: dict[str, FilmFacts] = {}
         self.most = count
 
     def add(self, name: str, film: FilmReader, size: tuple[int, int], frames: int, most: int) -> None:
         """A film that has been read. size: (width, height). frames: found at the model's rate. most: that are kept."""
         self.most = most
-        self.facts[name] = Facts(film.rate, film.end, size, frames, list(film.notes))
+        self.facts[name] = FilmFacts(film.rate, film.end, size, frames, list(film.notes))
 
     def notes(self) -> list[str]:
         """What the films have against what the model takes, and what was done about it, one sentence each."""
@@ -252,7 +252,7 @@ class Survey:
 
 
 def _listed(what: str, names: list[str], most: int = 3) -> list[str]:
-    return [f"{len(names)} {what}: {some_of(map(escape, names), most)}"] if names else []
+    return [f"{len(names)} {what}: {shorten_list(map(escape, names), most)}"] if names else []
 
 
 def _range(values: list[Fraction] | tuple[int, ...]) -> str:

@@ -13,16 +13,16 @@ import numpy as np
 from jaxtyping import UInt8
 
 from saccade.data.captions.annotations import CaptionedPicture, Captions
-from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions, table_faults
+from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions_error, table_faults
 from saccade.data.captions.sets import CaptionSet
 from saccade.data.files import count_suffixes, escape
-from saccade.data.film_frames import open_film, resampled
+from saccade.data.film_frames import open_film, resample_frames
 from saccade.data.films.store import FilmStore
 from saccade.data.images import Picture
 from saccade.data.preprocess import Preprocess
 from saccade.data.store import Store, relative_to
 from saccade.data.video import FilmReader
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 
 class FilmSet(CaptionSet):
@@ -39,7 +39,7 @@ class FilmSet(CaptionSet):
         bare = [CaptionedPicture(name) for name in captions.unlabelled]
         super().__init__(replace(captions, pictures=captions.pictures + bare, unlabelled=[]), on_error)
         if bare:
-            names = some_of(escape(relative_to(self._root, each.name)) for each in bare)
+            names = shorten_list(escape(relative_to(self._root, each.name)) for each in bare)
             self.notes.append(f"{len(bare)} films have no caption and are used without one: {names}")
 
     def captions(self, index: int) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class FilmSet(CaptionSet):
             return next(iter(film)).picture
 
 
-def resized(
+def read_resized_frames(
     film: FilmReader, size: tuple[int, int], rate: Fraction, most: int, start: Fraction = Fraction(0)
 ) -> tuple[UInt8[np.ndarray, "t y x 3"], tuple[int, int]]:
     """The first `most` frames at `rate` per second from `start` on, at `size`; and the (width, height) of the film."""
@@ -72,10 +72,10 @@ def resized(
 
     def frames() -> Iterator[np.ndarray]:
         before, pixels = None, np.empty(0)
-        for picture in islice(resampled(film, rate, start), most):
+        for picture in islice(resample_frames(film, rate, start), most):
             if picture.image is not before:
                 before = picture.image
-                pixels = np.asarray(covering(size, before.size).resize_and_crop(before))
+                pixels = np.asarray(resize_to_cover(size, before.size).resize_and_crop(before))
                 sizes.append(before.size)
             yield pixels
 
@@ -84,7 +84,7 @@ def resized(
     return array, sizes[0] if sizes else (0, 0)
 
 
-def covering(size: tuple[int, int], whole: tuple[int, int]) -> Preprocess:
+def resize_to_cover(size: tuple[int, int], whole: tuple[int, int]) -> Preprocess:
     """Resizes a picture so that it just covers `size`, (height, width), and crops the centre. whole: (width, height) of
     the picture."""
     (height, width), (columns, rows) = size, whole
@@ -134,7 +134,7 @@ def find_films(source: str | os.PathLike[str]) -> CaptionLayout:
         return found
     store = _open_store(source)
     if table_faults(store):
-        raise no_captions(store)
+        raise no_captions_error(store)
     assert isinstance(store, FilmStore)
     films = store.films
     if not films:

@@ -11,7 +11,7 @@ from typing import Any
 
 from saccade.data.dataset import ParsedSet
 from saccade.data.files import escape
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 Box = tuple[float, float, float, float]
 
@@ -22,14 +22,14 @@ ROUNDING = {False: 0.01, True: 1e-4}
 
 
 @dataclass(frozen=True)
-class Holed:
+class PolygonWithHoles:
     """A polygon with holes, each [x, y, x, y, ...]."""
 
     exterior: list[float]
     interiors: list[list[float]]
 
 
-Outline = Sequence[list[float] | Holed] | dict[str, Any]  # see `data/objects/outlines.py`
+Outline = Sequence[list[float] | PolygonWithHoles] | dict[str, Any]  # see `data/objects/outlines.py`
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def check_boxes(annotations: Annotations) -> Iterator[tuple[AnnotatedPicture, li
         yield picture, [check_box(each.box, picture.size, annotations.normalized) for each in picture.objects]
 
 
-def number(value: object) -> float:
+def to_float(value: object) -> float:
     """Convert to float; NaN, which `check_box` refuses, for anything that is not a number."""
     if type(value) not in (int, float, str):  # bool is excluded
         return math.nan
@@ -142,8 +142,8 @@ def resolve_classes(
     extra = [name for name in found if name not in known]
     if extra:
         raise DataError(
-            f"{where} has the {what} {some_of(map(escape, extra), 9)}, which are not among the expected "
-            f"({some_of(map(escape, expected), 9) or 'none'})"
+            f"{where} has the {what} {shorten_list(map(escape, extra), 9)}, which are not among the expected "
+            f"({shorten_list(map(escape, expected), 9) or 'none'})"
         )
     return list(expected)
 

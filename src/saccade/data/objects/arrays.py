@@ -8,11 +8,11 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from saccade.data.cache import MEMORY_BUDGET, Arrays, Streamed, prepare_readable
+from saccade.data.cache import MEMORY_BUDGET, InMemoryDataset, StreamedDataset, prepare_readable
 from saccade.data.files import escape
 from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.data.objects.planes import MaskPlanes
-from saccade.data.objects.transforms import place
+from saccade.data.objects.transforms import apply_placement
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
 
@@ -23,7 +23,7 @@ def to_object_arrays(
     """As `prepare_objects`, with all pictures in memory."""
     budget = len(dataset) * len(fit.mean) * math.prod(fit.size)
     data, objects = prepare_objects(dataset, fit, masks, min_visible, planes, budget)
-    assert isinstance(data, Arrays)
+    assert isinstance(data, InMemoryDataset)
     return data.pictures, objects
 
 
@@ -34,7 +34,7 @@ def prepare_objects(
     min_visible: float = 0.1,
     planes: bool = False,
     budget: int = MEMORY_BUDGET,
-) -> tuple[Arrays | Streamed, list[ObjectAnnotations]]:
+) -> tuple[InMemoryDataset | StreamedDataset, list[ObjectAnnotations]]:
     """uint8 pictures at the model's input size, not normalized, as many in memory as take at most `budget` bytes and
     the others decoded batch by batch; and their objects in its pixels. The target of each picture is its place.
 
@@ -66,7 +66,7 @@ def prepare_objects(
                 f"picture of {found.size[1]} x {found.size[0]}"
             )
         placement = fit.placement(*found.size)
-        objects[index] = place(found, placement, fit.size, min_visible, dataset.relations)
+        objects[index] = apply_placement(found, placement, fit.size, min_visible, dataset.relations)
         return fitted(image)
 
     data, kept = prepare_readable(dataset, dataset.label, shape, read, budget)

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from saccade.data.augment_ops import jitter_colors, mean_color, random_window, resample, uniform
 from saccade.data.objects import ObjectAnnotations
-from saccade.data.objects.transforms import mirror, place, transpose, vflip
+from saccade.data.objects.transforms import apply_placement, mirror, transpose, vflip
 from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 
@@ -97,7 +97,7 @@ class ObjectAugment:
         (top, left, h, w), (row, column, rows, columns) = source, target
         scale_x, scale_y = columns / w, rows / h
         placement = Placement(scale_x, scale_y, column - left * scale_x, row - top * scale_y)
-        moved = place(objects, placement, self.size, self.min_visible, self.relations)
+        moved = apply_placement(objects, placement, self.size, self.min_visible, self.relations)
         for turn, move in zip(turns, (mirror, vflip, transpose), strict=True):
             moved = move(moved, self.relations) if turn else moved
         return moved

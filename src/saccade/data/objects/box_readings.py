@@ -39,7 +39,7 @@ AGREE, AGREE_OWN = 0.9, 0.6  # shares that must agree with another reading, and 
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RawBoxes:
     """The boxes of a set as numbers.
 
     Attributes:
@@ -61,14 +61,14 @@ class Evidence:
         boxes = FORMS[form](self.written)
         return boxes if not unit else boxes * np.tile(self.sizes / UNITS[unit], 2)
 
-    def readings(self) -> list["Reading"]:
+    def readings(self) -> list["BoxFormat"]:
         """All that may be meant; that of the format first."""
         forms = sorted(FORMS, key=lambda form: form != self.form)
         scaled = bool(len(self.sizes) and np.isfinite(self.sizes).all() and (self.sizes > 1).all())
-        return [Reading(form, unit) for unit in UNITS for form in forms if not unit or scaled]
+        return [BoxFormat(form, unit) for unit in UNITS for form in forms if not unit or scaled]
 
 
-class Reading(NamedTuple):
+class BoxFormat(NamedTuple):
     """form: of FORMS. unit: of UNITS."""
 
     form: str
@@ -78,7 +78,7 @@ class Reading(NamedTuple):
         return f"{self.form} in {self.unit}" if self.unit else self.form
 
 
-def gather(annotations: Annotations) -> Evidence:
+def collect_boxes(annotations: Annotations) -> RawBoxes:
     """The numbers of a set, without the boxes that were drawn around outlines for want of others."""
     form = FORMAT_FORMS.get(annotations.format, CORNERS)
     drawn = annotations.format == "YOLO"  # where an object with an outline has no box of its own
@@ -95,7 +95,7 @@ def gather(annotations: Annotations) -> Evidence:
     outlined = [i for i, (_, each) in enumerate(pairs) if each.shape is not None]
     outlined = outlined[:: max(1, len(outlined) // SAMPLE)]
     around = [outline_box(pairs[i][1].shape) for i in outlined]  # type: ignore[arg-type]
-    return Evidence(
+    return RawBoxes(
         form,
         _written(boxes[finite], form),
         np.array(sizes, dtype=np.float64).reshape(-1, 2),
@@ -105,7 +105,7 @@ def gather(annotations: Annotations) -> Evidence:
     )
 
 
-def other_reading(found: Evidence) -> tuple[Reading | None, str]:
+def detect_box_format(found: RawBoxes) -> tuple[BoxFormat | None, str]:
     """What the set agrees with if it contradicts the format, and how that is known; None where it does not, or where no
     one reading explains it, with a text if it contradicts the format in most boxes."""
     if len(found.outlined):
@@ -116,7 +116,7 @@ def other_reading(found: Evidence) -> tuple[Reading | None, str]:
     return reading, why
 
 
-def _best(found: Evidence, agree: Callable[[Evidence, Reading], float], what: str) -> tuple[Reading | None, str]:
+def _best(found: RawBoxes, agree: Callable[[RawBoxes, BoxFormat], float], what: str) -> tuple[BoxFormat | None, str]:
     own, *others = found.readings()
     share = agree(found, own)
     if share > AGREE_OWN:
@@ -127,7 +127,7 @@ def _best(found: Evidence, agree: Callable[[Evidence, Reading], float], what: st
     return best, f"so {agree(found, best):.0%} of those that can be compared {what}, and otherwise {share:.0%}"
 
 
-def _agree_with_outlines(found: Evidence, reading: Reading) -> float:
+def _agree_with_outlines(found: RawBoxes, reading: BoxFormat) -> float:
     """Share of the outlines that the boxes lie around."""
     boxes, sides = found.boxes(*reading)[found.outlined], np.tile(found.outlines[:, 2:] - found.outlines[:, :2], 2)
     unit = np.nan_to_num(np.tile(found.sizes[found.outlined], 2), nan=2.0)
@@ -135,7 +135,7 @@ def _agree_with_outlines(found: Evidence, reading: Reading) -> float:
     return float((np.abs(boxes - found.outlines) <= slack).all(axis=1).mean())
 
 
-def _agree_with_areas(found: Evidence, reading: Reading) -> float:
+def _agree_with_areas(found: RawBoxes, reading: BoxFormat) -> float:
     """Share of the stated areas that are those of the boxes. Areas of masks are smaller, and agree with no reading;
     widths and heights say nothing on places."""
     known = np.isfinite(found.areas) & (found.areas > 0)
@@ -146,7 +146,7 @@ def _agree_with_areas(found: Evidence, reading: Reading) -> float:
     return float((np.abs(area - found.areas[known]) <= 0.02 * found.areas[known] + 1).mean())
 
 
-def _by_pictures(found: Evidence) -> tuple[Reading | None, str]:
+def _by_pictures(found: RawBoxes) -> tuple[BoxFormat | None, str]:
     known = np.isfinite(found.sizes).all(axis=1)
     wrong = {form: _beyond(found.boxes(form), found.sizes)[known] for form in FORMS}
     count, share = int(wrong[found.form].sum()), float(wrong[found.form].mean()) if known.any() else 0.0
@@ -156,12 +156,14 @@ def _by_pictures(found: Evidence) -> tuple[Reading | None, str]:
     if _may_be_swapped(found):
         fitting.append(SWAPPED)
     if len(fitting) == 1:
-        return Reading(fitting[0]), f"so all lie in their pictures, and otherwise {count} of {int(known.sum())} do not"
+        return BoxFormat(
+            fitting[0]
+        ), f"so all lie in their pictures, and otherwise {count} of {int(known.sum())} do not"
     text = f"{count} of {int(known.sum())} boxes do not lie in their pictures as {found.form}, and all do as "
     return None, (text + " and as ".join(fitting)) if share >= 0.5 or SWAPPED in fitting else ""
 
 
-def _may_be_swapped(found: Evidence) -> bool:
+def _may_be_swapped(found: RawBoxes) -> bool:
     """Whether boxes of corners that end before they begin may have these the wrong way round: all such boxes in the
     same directions, as a tool writes them, where widths and heights are below left and top in some and not in
     others."""
@@ -187,7 +189,7 @@ def _written(boxes: Boxes, form: str) -> Boxes:
     return np.concatenate([low if form == SIZED else (low + high) / 2, high - low], axis=1)
 
 
-def change_reading(annotations: Annotations, reading: Reading) -> None:
+def reinterpret_boxes(annotations: Annotations, reading: BoxFormat) -> None:
     """Read all boxes otherwise than the format defines."""
     own = FORMAT_FORMS.get(annotations.format, CORNERS)
     drawn = annotations.format == "YOLO"

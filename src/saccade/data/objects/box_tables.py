@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from saccade.data.class_columns import split_column
 from saccade.data.dataset import Problem
 from saccade.data.files import escape
-from saccade.data.objects.annotations import number
-from saccade.data.objects.picture_names import nearest_role
-from saccade.data.objects.shapes import Drawn, DrawnPicture, Shape, Shapes, label_name, size_of
-from saccade.data.recognise import recognise
+from saccade.data.objects.annotations import to_float
+from saccade.data.objects.picture_names import path_split_role
+from saccade.data.objects.shapes import ParsedShapes, PictureShapes, ShapeAnnotation, ShapeDataset, label_name, size_of
+from saccade.data.recognise import recognise_formats
 from saccade.data.store import Store, parent_folder
-from saccade.data.tabular import PictureIndex, Table
-from saccade.data.tabular import load as load_table
-from saccade.errors import DataError, some_of
+from saccade.data.tabular import PictureIndex, Table, load_table
+from saccade.errors import DataError, shorten_list
 
 FORMATS = ("CSV of boxes (TensorFlow)", "CSV of boxes (RetinaNet)", "CSV of boxes (global wheat)")
 FILE = ("filename", "image", "imagename", "imageid", "imagepath", "path")
@@ -27,20 +26,20 @@ NO_CLASS = -1  # the place of the class in a table of one class
 BOX_CLASS = "object"  # that class
 
 
-def find(store: Store) -> Shapes | None:
+def find_dataset(store: Store) -> ShapeDataset | None:
     """Detect the set in a store; None if there is none."""
-    found = [(each.format, each.files) for each in recognise(store) if each.format in FORMATS]
+    found = [(each.format, each.files) for each in recognise_formats(store) if each.format in FORMATS]
     if not found:
         return None
     format, files = found[0]
-    return Shapes(store, parent_folder(files[0]) if len(files) == 1 else "", format, files, load)
+    return ShapeDataset(store, parent_folder(files[0]) if len(files) == 1 else "", format, files, load)
 
 
-def load(store: Store, files: list[str]) -> Drawn:
+def load(store: Store, files: list[str]) -> ParsedShapes:
     """Parse the files of a set. Raises DataError for one that is no table, or that does not have each column once."""
-    result, index = Drawn(), PictureIndex(store)
+    result, index = ParsedShapes(), PictureIndex(store)
     for file in files:
-        table, role = load_table(store, file), nearest_role(file)
+        table, role = load_table(store, file), path_split_role(file)
         places = _columns(table, escape(store.full_name(file)))
         if places[1] == NO_CLASS:
             result.notes.append(f"{escape(file)} names no classes: each box is {BOX_CLASS}")
@@ -48,8 +47,8 @@ def load(store: Store, files: list[str]) -> Drawn:
         known = {*places, *(splits.columns if splits else ())}
         unread = [column for i, column in enumerate(table.columns) if column and i not in known]
         if unread:
-            result.notes.append(f"columns of {escape(file)} that are not read: {some_of(map(escape, unread), 8)}")
-        pictures: dict[tuple[str, str], DrawnPicture] = {}
+            result.notes.append(f"columns of {escape(file)} that are not read: {shorten_list(map(escape, unread), 8)}")
+        pictures: dict[tuple[str, str], PictureShapes] = {}
         for line, values in table.rows:
             place, kind = f"{escape(file)}, line {line}", "annotation broken"
             try:
@@ -62,7 +61,7 @@ def load(store: Store, files: list[str]) -> Drawn:
                 result.problems.append(Problem(kind, place, f"{place} {error}"))
                 continue
             size = size_of(values[places[7]], values[places[6]]) if len(places) > 6 else None
-            picture = pictures.setdefault((split, name), DrawnPicture(name, file, size, []))
+            picture = pictures.setdefault((split, name), PictureShapes(name, file, size, []))
             picture.shapes += [shape] if shape else []
         for (split, _), picture in pictures.items():
             result.add(split, picture, escape(file))
@@ -99,16 +98,16 @@ def _place(plain: Sequence[str], name: str, display: str) -> int:
     return plain.index(name)
 
 
-def _shape(values: Sequence[object], places: Sequence[int], line: int) -> Shape | None:
+def _shape(values: Sequence[object], places: Sequence[int], line: int) -> ShapeAnnotation | None:
     """The box of a row; None where its corners are blank."""
     corners = [values[i] for i in places[2:6]]
     if all(str(each).strip() in ("", "nan", "NaN") for each in corners):
         return None
     if places[1] == NO_CLASS:
-        numbers = [number(each) for each in str(corners[0]).strip(" []()").split(",")]
+        numbers = [to_float(each) for each in str(corners[0]).strip(" []()").split(",")]
         if len(numbers) != 4:
             raise DataError(f"has the bbox {escape(corners[0])}; left, top, width and height expected")
         left, top, width, height = numbers
-        return Shape(f"line {line}", BOX_CLASS, (left, top, left + width, top + height))
-    left, top, right, bottom = map(number, corners)
-    return Shape(f"line {line}", label_name(values[places[1]]), (left, top, right, bottom))
+        return ShapeAnnotation(f"line {line}", BOX_CLASS, (left, top, left + width, top + height))
+    left, top, right, bottom = map(to_float, corners)
+    return ShapeAnnotation(f"line {line}", label_name(values[places[1]]), (left, top, right, bottom))

@@ -49,7 +49,7 @@ class COCO:
         return []
 
 
-def find(store: Store, only: str | None = None) -> COCO | None:
+def find_dataset(store: Store, only: str | None = None) -> COCO | None:
     """Detect the set in a store; None if there is none. only: its JSON file, if the store has several."""
     if only:
         return COCO(store, _root(only), {"": only})

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
-from saccade.data.dataset import Problem, others_beside
+from saccade.data.dataset import Problem, unlisted_pictures
 from saccade.data.files import escape, natural_key
 from saccade.data.objects.annotations import (
     AnnotatedObject,
@@ -19,13 +19,13 @@ from saccade.data.objects.annotations import (
     Annotations,
     Box,
     check_names,
-    number,
     resolve_classes,
+    to_float,
 )
 from saccade.data.objects.outlines import outline_box, parse_outline
-from saccade.data.objects.picture_names import PictureNames
+from saccade.data.objects.picture_names import PictureFinder
 from saccade.data.store import Store, relative_to
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 XYXY_ABS = 0  # a `bbox_mode` of detectron2: left, top, right, bottom
 
@@ -53,7 +53,7 @@ class _Reader:
             self.pictures |= self._by_file(data)
         self._annotations(rows)
         self._relations(data)
-        self.result.unlabelled = others_beside(store, [picture.name for picture in self.result.pictures])
+        self.result.unlabelled = unlisted_pictures(store, [picture.name for picture in self.result.pictures])
 
     def _problem(self, kind: str, where: str, text: str, fatal: bool = False) -> None:
         self.result.problems.append(Problem(kind, f"{self.display}, {where}", f"{self.display}, {where} {text}", fatal))
@@ -75,7 +75,9 @@ class _Reader:
         found = _without_groups(listed, groups, used)
         dropped = [escape(name) for key, name in listed.items() if key not in found]
         if dropped:
-            notes.append(f"{self.display} has categories that only group others and are no classes: {some_of(dropped)}")
+            notes.append(
+                f"{self.display} has categories that only group others and are no classes: {shorten_list(dropped)}"
+            )
         if len(set(found.values())) < len(found):
             first = {name: key for key, name in reversed(found.items())}
             key, name = next((key, name) for key, name in found.items() if first[name] != key)
@@ -90,7 +92,7 @@ class _Reader:
         keys = [_id(each.get("id")) for each in images]
         files = [_file_name(each) for each in images]
         several = _of_several_files(keys, files)
-        finder = PictureNames(self.result.store, name, [file for file in files if file])
+        finder = PictureFinder(self.result.store, name, [file for file in files if file])
         by_name: dict[str, AnnotatedPicture] = {}
         for i, (each, key, file) in enumerate(zip(images, keys, files, strict=True)):
             where = f"image number {i + 1}" if key is None or key in several else f"image {escape(key)}"
@@ -109,7 +111,7 @@ class _Reader:
                 self._problem("picture listed twice", where, text)
                 found[key] = by_name[full]
             else:
-                size = (number(each.get("height")), number(each.get("width")))
+                size = (to_float(each.get("height")), to_float(each.get("width")))
                 claimed = (int(size[0]), int(size[1])) if all(map(math.isfinite, size)) and min(size) >= 1 else None
                 found[key] = by_name[full] = AnnotatedPicture(full, self.display, size=claimed, row=i)
         self.result.pictures = list(by_name.values())
@@ -155,8 +157,8 @@ class _Reader:
             given = f"the bbox {escape(each.get('bbox'))}" if each.get("bbox") else "neither a bbox nor an outline"
             self._problem("annotation broken", where, f"has {given}; x, y, width and height expected")
             return None
-        key, area = _id(each.get("id")), number(each.get("area"))
-        crowd = number(_without_bool(each.get("iscrowd") or 0))
+        key, area = _id(each.get("id")), to_float(each.get("area"))
+        crowd = to_float(_without_bool(each.get("iscrowd") or 0))
         return AnnotatedObject(
             where, box, self.label_of[_id(each.get("category_id"))], crowd=crowd == 1,
             id=key if type(key) is int else None, shape=outline, row=row,
@@ -172,7 +174,7 @@ class _Reader:
         elif category is None or category not in self.label_of:
             text = f"has the category {escape(each.get('category_id'))}; {len(self.result.classes)} others are listed"
             self._problem("class unknown", where, text, fatal=True)
-        elif crowd is not None and number(_without_bool(crowd)) not in (0, 1):
+        elif crowd is not None and to_float(_without_bool(crowd)) not in (0, 1):
             self._problem("annotation broken", where, f"has iscrowd: {escape(crowd)}; 0 or 1 expected")
         else:
             if key is not None and key in self.places:
@@ -234,7 +236,7 @@ def _box(value: object, mode: object = None) -> Box | None:
         value = [value.get(key) for key in ("x", "y", "width", "height")]
     if not isinstance(value, list) or len(value) != 4:
         return None
-    left, top, width, height = (number(each) for each in value)
+    left, top, width, height = (to_float(each) for each in value)
     return (left, top, width, height) if mode == XYXY_ABS else (left, top, left + width, top + height)
 
 

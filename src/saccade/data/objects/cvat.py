@@ -8,23 +8,23 @@ import numpy as np
 
 from saccade.data.dataset import Problem
 from saccade.data.files import escape
-from saccade.data.objects.annotations import Box, number
+from saccade.data.objects.annotations import Box, to_float
 from saccade.data.objects.outlines import Outline, outline_box
-from saccade.data.objects.picture_names import PictureNames, nearest_role
+from saccade.data.objects.picture_names import PictureFinder, path_split_role
 from saccade.data.objects.shapes import (
-    Drawn,
-    DrawnPicture,
-    Shape,
-    Shapes,
+    ParsedShapes,
+    PictureShapes,
+    ShapeAnnotation,
+    ShapeDataset,
+    box_and_outline,
     corners,
     ellipse,
     label_name,
-    polygon,
+    rotate_points,
     size_of,
-    turned,
 )
 from saccade.data.objects.voc_xml import parse_xml
-from saccade.data.recognise import recognise
+from saccade.data.recognise import recognise_formats
 from saccade.data.store import Store, parent_folder, read_bytes
 from saccade.errors import DataError
 
@@ -32,18 +32,18 @@ FORMAT = "CVAT XML (images)"
 MAX_PIXELS = 1 << 25  # of the box around a mask whose outline is read
 
 
-def find(store: Store, only: str | None = None) -> Shapes | None:
+def find_dataset(store: Store, only: str | None = None) -> ShapeDataset | None:
     """Detect the set in a store; None if there is none. only: the file to read."""
-    files = next((each.files for each in recognise(store) if each.format == FORMAT), [])
+    files = next((each.files for each in recognise_formats(store) if each.format == FORMAT), [])
     files = [name for name in files if only in (None, name)]
     if not files:
         return None
-    return Shapes(store, parent_folder(files[0]) if len(files) == 1 else "", "CVAT XML", files, load)
+    return ShapeDataset(store, parent_folder(files[0]) if len(files) == 1 else "", "CVAT XML", files, load)
 
 
-def load(store: Store, files: list[str]) -> Drawn:
+def load(store: Store, files: list[str]) -> ParsedShapes:
     """Parse the files of a set. Raises DataError for a file that cannot be read."""
-    result, names = Drawn(), dict[str, None]()
+    result, names = ParsedShapes(), dict[str, None]()
     for file in files:
         where = escape(store.full_name(file))
         try:
@@ -54,7 +54,7 @@ def load(store: Store, files: list[str]) -> Drawn:
             text for each in root.iterfind("meta//label/name") if (text := (each.text or "").strip())
         )
         images = root.findall("image")
-        known = PictureNames(store, file, [each.get("name", "") for each in images])
+        known = PictureFinder(store, file, [each.get("name", "") for each in images])
         for i, image in enumerate(images, start=1):
             name, why = known.find(image.get("name", ""))
             place = f"{escape(file)}, image {escape(image.get('id', i))}"
@@ -62,16 +62,16 @@ def load(store: Store, files: list[str]) -> Drawn:
                 text = f"{place} is {escape(image.get('name', ''))}, {why}"
                 result.problems.append(Problem("picture missing", place, text))
                 continue
-            split = image.get("subset") or nearest_role(file) or ""
+            split = image.get("subset") or path_split_role(file) or ""
             shapes = _shapes(image, place, result)
             size = size_of(image.get("height"), image.get("width"))
-            result.add(split, DrawnPicture(name, file, size, shapes), place)
+            result.add(split, PictureShapes(name, file, size, shapes), place)
     used = {each.label for part in result.parts.values() for picture in part for each in picture.shapes}
     result.classes = [*names, *sorted(used - set(names))] if names else None
     return result
 
 
-def _shapes(image: Element, place: str, result: Drawn) -> list[Shape]:
+def _shapes(image: Element, place: str, result: ParsedShapes) -> list[ShapeAnnotation]:
     found = []
     for i, each in enumerate(image, start=1):
         where = f"image {escape(image.get('id', ''))}, shape {i}"
@@ -82,7 +82,7 @@ def _shapes(image: Element, place: str, result: Drawn) -> list[Shape]:
             continue
         try:
             box, outline = reader(each, image)
-            found.append(Shape(where, label_name(each.get("label")), box, outline))
+            found.append(ShapeAnnotation(where, label_name(each.get("label")), box, outline))
         except DataError as error:
             result.problems.append(Problem("annotation broken", f"{place}, shape {i}", f"{place}, shape {i} {error}"))
     # some tools write an object twice: its box, and its mask
@@ -90,26 +90,26 @@ def _shapes(image: Element, place: str, result: Drawn) -> list[Shape]:
     return [each for each in found if each.outline is not None or _place(each) not in outlined]
 
 
-def _place(shape: Shape) -> tuple[str, ...]:
+def _place(shape: ShapeAnnotation) -> tuple[str, ...]:
     """The label and the box of a shape, to the pixel."""
     return shape.label, *(f"{value:.0f}" for value in shape.box)
 
 
 def _numbers(each: Element, *keys: str) -> list[float]:
-    return [number(each.get(key)) for key in keys]
+    return [to_float(each.get(key)) for key in keys]
 
 
 def _box(each: Element, image: Element) -> tuple[Box, Outline | None]:
     left, top, right, bottom = _numbers(each, "xtl", "ytl", "xbr", "ybr")
     box = (left, top, right, bottom)
-    return _turned(each, corners(box)) if number(each.get("rotation", "0")) else (box, None)
+    return _turned(each, corners(box)) if to_float(each.get("rotation", "0")) else (box, None)
 
 
 def _turned(each: Element, points: list[tuple[float, float]]) -> tuple[Box, Outline | None]:
-    degrees = number(each.get("rotation", "0"))
+    degrees = to_float(each.get("rotation", "0"))
     if not math.isfinite(degrees):
         raise DataError(f"has the rotation {escape(each.get('rotation'))}; degrees expected")
-    return polygon(turned(points, degrees))
+    return box_and_outline(rotate_points(points, degrees))
 
 
 def _ellipse(each: Element, image: Element) -> tuple[Box, Outline | None]:
@@ -121,14 +121,14 @@ def _polygon(each: Element, image: Element) -> tuple[Box, Outline | None]:
     pairs = [pair.split(",") for pair in (each.get("points") or "").split(";") if pair.strip()]
     if not pairs or any(len(pair) != 2 for pair in pairs):
         raise DataError(f"has the points {escape(each.get('points'))}; x,y;x,y;... expected")
-    return polygon([(number(x), number(y)) for x, y in pairs])
+    return box_and_outline([(to_float(x), to_float(y)) for x, y in pairs])
 
 
 def _mask(each: Element, image: Element) -> tuple[Box, Outline | None]:
     """Run lengths of zeros and ones by rows, inside the box of the mask."""
     left, top, width, height = _numbers(each, "left", "top", "width", "height")
     size, box = size_of(image.get("height"), image.get("width")), (left, top, left + width, top + height)
-    runs = [number(text) for text in (each.get("rle") or "").split(",")]
+    runs = [to_float(text) for text in (each.get("rle") or "").split(",")]
     if not all(value >= 0 and value.is_integer() for value in (left, top, width, height, *runs)):
         raise DataError("has a mask whose place or run lengths are not whole numbers")
     if sum(runs) != width * height:

@@ -24,8 +24,7 @@ from saccade.data.objects.annotations import (
     check_box,
     check_boxes,
 )
-from saccade.data.objects.outlines import draw_each, scale_outline
-from saccade.data.objects.outlines import masks as draw_masks
+from saccade.data.objects.outlines import draw_masks, iter_masks, scale_outline
 from saccade.data.objects.planes import MaskPlanes
 from saccade.data.objects.transforms import mirror, transpose, vflip
 from saccade.data.store import relative_to
@@ -176,7 +175,7 @@ class ObjectFiles(AnnotatedFiles):
         if any(each.shape is None for each in objects):
             return None
         with self._named(index):
-            return MaskPlanes.of((torch.from_numpy(mask).bool() for mask in draw_each(objects, size)), size)
+            return MaskPlanes.of((torch.from_numpy(mask).bool() for mask in iter_masks(objects, size)), size)
 
     @contextmanager
     def _named(self, index: int) -> Iterator[None]:

@@ -6,21 +6,21 @@ from pathlib import PurePosixPath
 
 from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture
-from saccade.data.objects.annotations import number
+from saccade.data.objects.annotations import to_float
 from saccade.data.objects.outlines import Outline
-from saccade.data.objects.picture_names import PictureNames
+from saccade.data.objects.picture_names import PictureFinder
 from saccade.data.objects.shapes import (
-    Drawn,
-    DrawnPicture,
-    Shape,
-    Shapes,
+    ParsedShapes,
+    PictureShapes,
+    ShapeAnnotation,
+    ShapeDataset,
+    box_and_outline,
     corners,
     ellipse,
     label_name,
-    polygon,
     size_of,
 )
-from saccade.data.recognise import UNKNOWN, recognise
+from saccade.data.recognise import UNKNOWN, recognise_formats
 from saccade.data.split_names import sibling_roles
 from saccade.data.store import Store, parent_folder, read_bytes
 from saccade.errors import DataError, in_one_line
@@ -29,17 +29,17 @@ FORMAT = "LabelMe JSON"
 LINES = ("line", "linestrip", "point", "points")  # shapes without an area
 
 
-def find(store: Store) -> Shapes | None:
+def find_dataset(store: Store) -> ShapeDataset | None:
     """Detect the set in a store; None if there is none."""
-    found = {each.format: each.files for each in recognise(store)}
+    found = {each.format: each.files for each in recognise_formats(store)}
     folders = set(map(parent_folder, found.get(FORMAT, ())))
     broken = [name for name in found.get(UNKNOWN[".json"], ()) if parent_folder(name) in folders]  # among the others
-    return Shapes(store, "", FORMAT, [*found[FORMAT], *broken], load) if folders else None
+    return ShapeDataset(store, "", FORMAT, [*found[FORMAT], *broken], load) if folders else None
 
 
-def load(store: Store, files: list[str]) -> Drawn:
+def load(store: Store, files: list[str]) -> ParsedShapes:
     """Parse the files of a set. A picture is the one of the same name in the same folder, else its `imagePath`."""
-    result, folders = Drawn(), dict[str, dict[str, dict]]()
+    result, folders = ParsedShapes(), dict[str, dict[str, dict]]()
     for file in files:
         try:
             folders.setdefault(parent_folder(file), {})[file] = _document(read_bytes(store, file))
@@ -48,7 +48,7 @@ def load(store: Store, files: list[str]) -> Drawn:
     beside = {str(PurePosixPath(name).with_suffix("")): name for name in store.files if is_picture(name)}
     roles = sibling_roles({part for folder in folders for part in folder.split("/")})
     for folder, documents in folders.items():
-        known = PictureNames(store, next(iter(documents)), [_path(each) for each in documents.values()])
+        known = PictureFinder(store, next(iter(documents)), [_path(each) for each in documents.values()])
         split = next((part for part in folder.split("/") if part in roles), "")
         for file, document in documents.items():
             stem = str(PurePosixPath(file).with_suffix(""))
@@ -61,7 +61,7 @@ def load(store: Store, files: list[str]) -> Drawn:
                 continue
             size = size_of(document.get("imageHeight"), document.get("imageWidth"))
             shapes = _shapes(document, escape(file), result)
-            result.add(split, DrawnPicture(name, file, size, shapes), escape(file))
+            result.add(split, PictureShapes(name, file, size, shapes), escape(file))
     return result
 
 
@@ -82,9 +82,9 @@ def _path(document: dict) -> str:
     return path if isinstance(path, str) else ""
 
 
-def _shapes(document: dict, display: str, result: Drawn) -> list[Shape]:
+def _shapes(document: dict, display: str, result: ParsedShapes) -> list[ShapeAnnotation]:
     """The shapes of a picture. Polygons of one label and group are parts of one object."""
-    found: dict[object, Shape] = {}
+    found: dict[object, ShapeAnnotation] = {}
     for i, each in enumerate(document["shapes"], start=1):
         where = f"shape {i}"
         kind = each.get("shape_type") or "polygon"
@@ -97,11 +97,11 @@ def _shapes(document: dict, display: str, result: Drawn) -> list[Shape]:
             text = f"{display}, {where} {error}"
             result.problems.append(Problem("annotation broken", f"{display}, {where}", text))
             continue
-        box, outline = polygon(points)
+        box, outline = box_and_outline(points)
         group = each.get("group_id")
         key = (label, group) if kind == "polygon" and type(group) in (int, str) else i
         other = found.get(key)
-        shape = Shape(where, label, box, outline if kind != "mask" else None)
+        shape = ShapeAnnotation(where, label, box, outline if kind != "mask" else None)
         found[key] = shape if other is None else _joined(other, shape)
     return list(found.values())
 
@@ -111,7 +111,7 @@ def _points(each: dict, kind: str) -> list[tuple[float, float]]:
     points = each.get("points")
     if not isinstance(points, list) or not all(isinstance(point, list) and len(point) >= 2 for point in points):
         raise DataError("has points that are not a list of [x, y]")
-    pairs = [(number(point[0]), number(point[1])) for point in points]
+    pairs = [(to_float(point[0]), to_float(point[1])) for point in points]
     if kind == "circle" and len(pairs) == 2:  # the centre, and a point on the circle
         (x, y), (u, v) = pairs
         radius = math.hypot(u - x, v - y)
@@ -124,9 +124,9 @@ def _points(each: dict, kind: str) -> list[tuple[float, float]]:
     raise DataError(f"is a {escape(kind)} of {len(pairs)} points, which is not read")
 
 
-def _joined(one: Shape, other: Shape) -> Shape:
+def _joined(one: ShapeAnnotation, other: ShapeAnnotation) -> ShapeAnnotation:
     left, top, right, bottom = zip(one.box, other.box, strict=True)
     outline: Outline | None = None
     if isinstance(one.outline, list) and isinstance(other.outline, list):
         outline = one.outline + other.outline
-    return Shape(one.where, one.label, (min(left), min(top), max(right), max(bottom)), outline)
+    return ShapeAnnotation(one.where, one.label, (min(left), min(top), max(right), max(bottom)), outline)

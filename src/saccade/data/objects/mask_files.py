@@ -14,14 +14,13 @@ from scipy.ndimage import find_objects
 from saccade.data.dataset import Problem
 from saccade.data.files import escape
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, resolve_classes
-from saccade.data.objects.run_lengths import encode
+from saccade.data.objects.run_lengths import encode_rle
 from saccade.data.segments.decode_mask import read_mask
 from saccade.data.segments.files import MaskedPicture
-from saccade.data.segments.layout import MaskLayout
-from saccade.data.segments.layout import find as find_masks
-from saccade.data.segments.object_masks import read_part
-from saccade.data.segments.survey import WHOLE, survey
-from saccade.data.splitting import OtherReading
+from saccade.data.segments.layout import MaskLayout, find_mask_layout
+from saccade.data.segments.object_masks import read_object_mask
+from saccade.data.segments.survey import WHOLE, count_mask_values
+from saccade.data.splitting import LayoutAdapter
 from saccade.data.store import Store, relative_to
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
@@ -29,7 +28,7 @@ from saccade.errors import DataError
 MOST_OBJECTS = 32_767  # of a picture
 
 
-class ObjectMaskFiles(OtherReading):
+class ObjectMaskFiles(LayoutAdapter):
     """Pictures beside masks of their objects."""
 
     layout: MaskLayout
@@ -81,18 +80,18 @@ class ObjectMaskFiles(OtherReading):
     def _objects(self, file: str, single: bool) -> Iterator[tuple[str, Bool[np.ndarray, "y x"]]]:
         """Where each object of a mask file is, and its place in it."""
         if single:
-            return iter([("", read_part(self.store, file))])
+            return iter([("", read_object_mask(self.store, file))])
         values = read_mask(self.store.read(file), self.store.full_name(file)).values
         if values is None:
             raise DataError(f"{escape(file)} is coloured; numbers of objects expected")
         return _numbered(values)
 
 
-def find(store: Store) -> ObjectMaskFiles | None:
+def find_dataset(store: Store) -> ObjectMaskFiles | None:
     """Detect the set in a store; None if no picture has masks, and if they are of classes, or may be.
 
     Raises DataError for masks whose values cannot be told."""
-    layout = find_masks(store)
+    layout = find_mask_layout(store)
     if layout is None or not any(layout.paired.mask_of.values()):
         return None
     objects = layout.paired.objects
@@ -106,7 +105,9 @@ def _listed_as_one_class(layout: MaskLayout) -> bool:
     decision = layout.decision
     if not decision.listed or decision.coloured or len(decision.label_map.classes) != 2:
         return False
-    regions = survey(layout.store, [(name, mask) for name, mask in layout.paired.mask_of.items() if mask]).regions
+    regions = count_mask_values(
+        layout.store, [(name, mask) for name, mask in layout.paired.mask_of.items() if mask]
+    ).regions
     counted = [each for each in regions if each.single >= 0]
     objects = sum(each.objects for each in counted)
     return objects > len(counted) and sum(each.single for each in counted) >= WHOLE * objects
@@ -126,5 +127,5 @@ def _numbered(values: UInt16[np.ndarray, "y x"]) -> Iterator[tuple[str, Bool[np.
 def _object(where: str, mask: Bool[np.ndarray, "y x"], label: int, row: int) -> AnnotatedObject:
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-    shape = encode(torch.from_numpy(mask))
+    shape = encode_rle(torch.from_numpy(mask))
     return AnnotatedObject(where, box, label, shape=shape, row=row, area=float(mask.sum()))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from saccade.data.files import escape
-from saccade.data.objects.annotations import AnnotatedObject, Box, Holed, Outline, number
+from saccade.data.objects.annotations import AnnotatedObject, Box, Outline, PolygonWithHoles, to_float
 from saccade.errors import DataError, in_one_line
 
 MAX_PIXELS = 1 << 31  # of a mask
@@ -50,7 +50,7 @@ def outline_box(outline: Outline) -> Box | None:
     """Left, top, right, bottom around an outline; None for run lengths without a pixel."""
     if isinstance(outline, dict):
         return _box_of_runs(_run_lengths(outline["counts"]), outline["size"][0])
-    edges = [part.exterior if isinstance(part, Holed) else part for part in outline]
+    edges = [part.exterior if isinstance(part, PolygonWithHoles) else part for part in outline]
     xs, ys = ([value for edge in edges for value in edge[axis::2]] for axis in (0, 1))
     return (min(xs), min(ys), max(xs), max(ys))
 
@@ -64,27 +64,27 @@ def scale_outline(outline: Outline, x: float, y: float) -> Outline:
         return [value * (y if i % 2 else x) for i, value in enumerate(edge)]
 
     return [
-        Holed(scaled(part.exterior), [scaled(each) for each in part.interiors])
-        if isinstance(part, Holed)
+        PolygonWithHoles(scaled(part.exterior), [scaled(each) for each in part.interiors])
+        if isinstance(part, PolygonWithHoles)
         else scaled(part)
         for part in outline
     ]
 
 
-def masks(objects: Sequence[AnnotatedObject], size: tuple[int, int]) -> UInt8[np.ndarray, "n y x"] | None:
+def draw_masks(objects: Sequence[AnnotatedObject], size: tuple[int, int]) -> UInt8[np.ndarray, "n y x"] | None:
     """The pixels inside the outline of each object; None unless every object has one.
 
     Raises DataError (without the name of the picture) for run lengths of another size than the picture."""
     if not objects or any(each.shape is None for each in objects):
         return None
     drawn = np.zeros((len(objects), *size), dtype=np.uint8)
-    for i, mask in enumerate(draw_each(objects, size)):
+    for i, mask in enumerate(iter_masks(objects, size)):
         drawn[i] = mask
     return drawn
 
 
-def draw_each(objects: Sequence[AnnotatedObject], size: tuple[int, int]) -> Iterator[UInt8[np.ndarray, "y x"]]:
-    """The pixels inside the outline of each object, one after another. All have one. Raises as `masks`."""
+def iter_masks(objects: Sequence[AnnotatedObject], size: tuple[int, int]) -> Iterator[UInt8[np.ndarray, "y x"]]:
+    """The pixels inside the outline of each object, one after another. All have one. Raises as `draw_masks`."""
     for each in objects:
         try:
             assert each.shape is not None
@@ -112,9 +112,9 @@ def draw_outline(outline: Outline, size: tuple[int, int]) -> UInt8[np.ndarray, "
         near = [each for each in (_clipped(edge, size) for edge in edges) if each]
         return drawn(near) if near else np.zeros(size, np.uint8)
 
-    mask = filled([part for part in outline if not isinstance(part, Holed)])
+    mask = filled([part for part in outline if not isinstance(part, PolygonWithHoles)])
     for part in outline:
-        if isinstance(part, Holed):
+        if isinstance(part, PolygonWithHoles):
             inside = filled([part.exterior])
             for hole in part.interiors:
                 inside &= 1 - filled([hole])
@@ -149,14 +149,14 @@ def _is_pairs(value: Any) -> bool:
     return len(value) > 2 and all(isinstance(each, list) and len(each) == 2 for each in value)
 
 
-def _parse_polygon(part: object) -> list[float] | Holed | str:
+def _parse_polygon(part: object) -> list[float] | PolygonWithHoles | str:
     """A polygon, or what is wrong with it."""
     if isinstance(part, dict):
         exterior = _parse_edge(part.get("exterior"))
         holes = part.get("interiors") or []
         interiors = [_parse_edge(each) for each in holes] if isinstance(holes, list) else [f"has holes {escape(holes)}"]
         wrong = next((each for each in (exterior, *interiors) if isinstance(each, str)), None)
-        return wrong or Holed(exterior, interiors)  # type: ignore[arg-type]
+        return wrong or PolygonWithHoles(exterior, interiors)  # type: ignore[arg-type]
     return _parse_edge(part)
 
 
@@ -165,7 +165,7 @@ def _parse_edge(part: object) -> list[float] | str:
         return f"is {escape(part)}; [x, y, x, y, ...] expected"
     if _is_pairs(part):
         part = [value for pair in part for value in pair]
-    values = [value if type(value) is float else number(value) for value in part]
+    values = [value if type(value) is float else to_float(value) for value in part]
     if len(values) < 6 or len(values) % 2:
         return f"has {len(values)} numbers; two each of three corners or more expected"
     if not all(map(math.isfinite, values)):
@@ -247,7 +247,7 @@ def _pair(value: object) -> tuple[object, object]:
 
 def _whole(value: object) -> int | None:
     """A whole number, which may be written as a float or text."""
-    found = float(value) if type(value) is int and abs(value) < MAX_PIXELS else number(value)
+    found = float(value) if type(value) is int and abs(value) < MAX_PIXELS else to_float(value)
     return int(found) if math.isfinite(found) and found.is_integer() else None
 
 

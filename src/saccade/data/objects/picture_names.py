@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from saccade.data.files import is_picture
 from saccade.data.split_names import folder_kind, split_role
-from saccade.data.store import Store, join, parent_folder
+from saccade.data.store import Store, join_path, parent_folder
 
 SEVERAL = ""  # marks an end of a path that several pictures have
 
@@ -25,7 +25,7 @@ Scope = Literal["all", "near", "split", "others"]
 SCOPES: tuple[Scope, ...] = ("all", "near", "split")
 
 
-class PictureNames:
+class PictureFinder:
     """The pictures that `document` names.
 
     names: all names in it. The folder that they are relative to is the one where most of the first names exist; of
@@ -35,16 +35,16 @@ class PictureNames:
     def __init__(self, store: Store, document: str, names: Sequence[str]):
         self._store, self._document = store, document
         self._there, self._by_scope = set(store.files), dict[Scope, Ends]()
-        self._role = nearest_role(document)
+        self._role = path_split_role(document)
         plain = [name for name in names if _is_plain(name)]
         self.folder = self._closest(plain[:50])
-        exact = sum(join(self.folder, str(PurePosixPath(name))) in self._there for name in plain)
+        exact = sum(join_path(self.folder, str(PurePosixPath(name))) in self._there for name in plain)
         self._relative = exact * 2 >= len(names) > 0
 
     def find(self, name: str) -> tuple[str | None, str]:
         """The file, or None and why: to follow the name."""
         if _is_plain(name):
-            path = join(self.folder, str(PurePosixPath(name)))
+            path = join_path(self.folder, str(PurePosixPath(name)))
             if path in self._there:
                 return path, ""
             if self._relative:
@@ -66,7 +66,7 @@ class PictureNames:
         here = parent_folder(self._document)
 
         def fits(folder: str) -> tuple:
-            found: float = sum(join(folder, name) in self._there for name in names)
+            found: float = sum(join_path(folder, name) in self._there for name in names)
             if folder == here or folder_kind(folder) == "pictures":
                 found *= LIKELY
             named = [split_role(part) for part in PurePosixPath(folder).parts]
@@ -100,7 +100,7 @@ class PictureNames:
         return self._by_scope[scope]
 
 
-def nearest_role(name: str) -> str | None:
+def path_split_role(name: str) -> str | None:
     """The split that a file's name says, or the closest of its folders."""
     return next((role for part in reversed(PurePosixPath(name).parts) if (role := split_role(part))), None)
 

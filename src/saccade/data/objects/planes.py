@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int16
 from torch import Tensor
 
-from saccade.data.objects.run_lengths import RunLengths, encode_numbers
+from saccade.data.objects.run_lengths import RunLengths, encode_instance_map
 from saccade.data.preprocess import Placement
 
 
@@ -49,7 +49,7 @@ class MaskPlanes:
 
     def run_lengths(self) -> list[RunLengths]:
         """Of all objects, as COCO's files hold them."""
-        found = [encode_numbers(plane, self.count) for plane in self.planes]
+        found = [encode_instance_map(plane, self.count) for plane in self.planes]
         inside = torch.stack([torch.bincount(p.flatten().long(), minlength=self.count + 1) for p in self.planes])
         return [found[plane][i] for i, plane in enumerate(inside[:, 1:].argmax(dim=0).tolist())]
 

@@ -14,8 +14,14 @@ from saccade.data.dataset import Problem
 from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import Annotations
-from saccade.data.objects.box_readings import Evidence, change_reading, gather, other_reading, shares_to_pixels
-from saccade.errors import DataError, some_of
+from saccade.data.objects.box_readings import (
+    RawBoxes,
+    collect_boxes,
+    detect_box_format,
+    reinterpret_boxes,
+    shares_to_pixels,
+)
+from saccade.errors import DataError, shorten_list
 
 MANY_CROWDS = 0.1  # share of crowds from which they are mentioned; COCO itself has 0.01
 APART = 0.1  # IoU of a box and its outline below which they contradict each other
@@ -33,15 +39,15 @@ def check_plausible(annotations: Annotations, outlines: bool = False) -> None:
     _check_crowds(annotations)
     if not any(picture.objects for picture in annotations.pictures):
         return
-    found = gather(annotations)
+    found = collect_boxes(annotations)
     _check_units(annotations, found, outlines)
     if annotations.reread:
-        found = gather(annotations)
-    reading, why = (None, "") if outlines else other_reading(found)
+        found = collect_boxes(annotations)
+    reading, why = (None, "") if outlines else detect_box_format(found)
     if reading is not None:
-        change_reading(annotations, reading)
+        reinterpret_boxes(annotations, reading)
         _reread(annotations, f"boxes were read as {reading}, not as {found.form}: {why}")
-        found = gather(annotations)
+        found = collect_boxes(annotations)
     elif why:
         _warn(annotations, "boxes implausible", f"{why}; write them as the format defines", fatal=True)
     if not outlines:
@@ -67,9 +73,9 @@ def class_notes(train: Counter[str], classes: list[str], crowds: Counter[str]) -
     none = [escape(name) for name in absent if not crowds[name]]
     notes = []
     if none:
-        notes.append(f"{len(none)} of {len(classes)} classes have no example to train on: {some_of(none)}")
+        notes.append(f"{len(none)} of {len(classes)} classes have no example to train on: {shorten_list(none)}")
     if only:
-        notes.append(f"classes of which all objects are marked as crowds, which are not learned: {some_of(only)}")
+        notes.append(f"classes of which all objects are marked as crowds, which are not learned: {shorten_list(only)}")
     return notes
 
 
@@ -99,7 +105,7 @@ def _check_crowds(annotations: Annotations) -> None:
         _warn(annotations, "crowds many", text + "every mask with a hole or in parts so: set iscrowd to 0 if they do")
 
 
-def _check_units(annotations: Annotations, found: Evidence, outlines: bool) -> None:
+def _check_units(annotations: Annotations, found: RawBoxes, outlines: bool) -> None:
     """Boxes and outlines in shares of the sides where pixels are expected, and the reverse."""
     if annotations.normalized:
         if len(found.written) and _is_pixels(found.boxes(found.form)):
@@ -167,7 +173,7 @@ def _may_be_percent(annotations: Annotations, boxes: np.ndarray) -> bool:
     return False
 
 
-def _check_outlines(annotations: Annotations, found: Evidence) -> None:
+def _check_outlines(annotations: Annotations, found: RawBoxes) -> None:
     """Boxes elsewhere than their outlines."""
     if not len(found.outlined):
         return
@@ -185,7 +191,7 @@ def _check_outlines(annotations: Annotations, found: Evidence) -> None:
     _warn(annotations, "boxes implausible" if wrong else "box beside outline", text, fatal=bool(wrong))
 
 
-def _check_extent(annotations: Annotations, found: Evidence) -> None:
+def _check_extent(annotations: Annotations, found: RawBoxes) -> None:
     """Boxes that all lie in one corner, as those of smaller copies of the pictures do."""
     known = np.isfinite(found.sizes).all(axis=1)
     pictures = sum(bool(picture.objects) for picture in annotations.pictures)

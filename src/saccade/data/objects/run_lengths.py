@@ -13,12 +13,12 @@ RunLengths = dict[str, Any]  # {"size": [height, width], "counts": compressed te
 Ring = list[tuple[int, int]]  # corners (x, y) of a closed line, the last one joined to the first
 
 
-def encode(mask: Bool[Tensor, "y x"]) -> RunLengths:
+def encode_rle(mask: Bool[Tensor, "y x"]) -> RunLengths:
     """The run lengths of one mask."""
     return _readable(_coder().encode(np.asfortranarray(mask.cpu().numpy(), np.uint8)))
 
 
-def decode(lengths: RunLengths) -> Bool[Tensor, "y x"]:
+def decode_rle(lengths: RunLengths) -> Bool[Tensor, "y x"]:
     """The mask of run lengths."""
     return torch.from_numpy(np.ascontiguousarray(_coder().decode(lengths))).bool()
 
@@ -28,7 +28,7 @@ def area(lengths: RunLengths) -> int:
     return int(_coder().area(lengths))
 
 
-def encode_numbers(numbers: Int16[Tensor, "y x"], count: int) -> list[RunLengths]:
+def encode_instance_map(numbers: Int16[Tensor, "y x"], count: int) -> list[RunLengths]:
     """The run lengths of `count` objects that do not overlap; the pixels of object i are i + 1, of none 0. The time is
     that of one pass, however many objects there are."""
     coder = _coder()
@@ -48,12 +48,12 @@ def encode_numbers(numbers: Int16[Tensor, "y x"], count: int) -> list[RunLengths
     return found
 
 
-def decode_numbers(masks: Sequence[RunLengths], size: tuple[int, int]) -> Int16[Tensor, "y x"]:
+def decode_instance_map(masks: Sequence[RunLengths], size: tuple[int, int]) -> Int16[Tensor, "y x"]:
     """The number of the object at every pixel, from 1 in the order of the masks, and 0 where there is none. size:
     (height, width), for no masks."""
     numbers = torch.zeros(size, dtype=torch.int16)
     for number, mask in enumerate(masks, start=1):
-        numbers[decode(mask)] = number
+        numbers[decode_rle(mask)] = number
     return numbers
 
 
@@ -71,16 +71,16 @@ def _readable(lengths: dict[str, Any]) -> RunLengths:
     }
 
 
-def outline(lengths: RunLengths) -> list[Ring]:
+def rle_to_polygons(lengths: RunLengths) -> list[Ring]:
     """The rings around a mask, in corners of pixels: the first pixel of a row covers 0 to 1.
 
     Outer rings run clockwise on the screen, those around holes the other way. Pixels that touch at a corner only are
     apart, so that no ring crosses itself."""
-    return rings(decode(lengths))
+    return mask_to_polygons(decode_rle(lengths))
 
 
-def rings(mask: Bool[Tensor, "y x"]) -> list[Ring]:
-    """`outline` of a mask of pixels."""
+def mask_to_polygons(mask: Bool[Tensor, "y x"]) -> list[Ring]:
+    """`rle_to_polygons` of a mask of pixels."""
     rows, columns = (mask.any(dim=axis).nonzero().flatten() for axis in (1, 0))
     if not len(rows):
         return []

@@ -15,14 +15,16 @@ from saccade.data.objects import box_tables, coco, cvat, labelme, voc, yolo
 from saccade.data.objects.annotations import Annotations, resolve_relations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.plausibility import check_plausible, class_notes
-from saccade.data.objects.shapes import Shapes
-from saccade.data.recognise import describe, recognise
+from saccade.data.objects.shapes import ShapeDataset
+from saccade.data.recognise import describe_formats, recognise_formats
 from saccade.data.splitting import nothing_found, select_split, split_train_val, split_videos
 from saccade.data.store import open_store
-from saccade.errors import DataError, counted
+from saccade.errors import DataError, pluralize
 from saccade.options import ExifPixels
 
-Layout = coco.COCO | voc.VOC | yolo.YOLO | Shapes  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
+Layout = (
+    coco.COCO | voc.VOC | yolo.YOLO | ShapeDataset
+)  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
 
 
 def find_layout(source: str | os.PathLike[str]) -> Layout | None:
@@ -31,7 +33,7 @@ def find_layout(source: str | os.PathLike[str]) -> Layout | None:
     Raises DataError for files that cannot be opened, and for an inconsistent set."""
     path = Path(source)
     if path.suffix.lower() == ".xml" and path.is_file():
-        found = cvat.find(open_store(path.parent), only=path.name)
+        found = cvat.find_dataset(open_store(path.parent), only=path.name)
         if found is None:
             raise DataError(f"{escape(path)} is not CVAT XML for images; for VOC give the folder of the set")
         return found
@@ -39,8 +41,8 @@ def find_layout(source: str | os.PathLike[str]) -> Layout | None:
         folder = path.parent
         if path.suffix.lower() == ".json":
             folder = folder.parent if folder.name == "annotations" else folder
-            return coco.find(open_store(folder), only=path.relative_to(folder).as_posix())
-        return yolo.find_sheet(path)
+            return coco.find_dataset(open_store(folder), only=path.relative_to(folder).as_posix())
+        return yolo.find_from_yaml(path)
     store = open_store(source)
     # files of VOC and COCO are unambiguous; a .txt beside a picture may be anything
     readers = (voc, coco, cvat, labelme, yolo, box_tables)
@@ -125,7 +127,7 @@ def _layout(source: str | os.PathLike[str]) -> Any:
         "a COCO .json with images and annotations, VOC's Annotations/*.xml, YOLO's labels/*.txt, CVAT XML, LabelMe "
         "JSON, or a mask file for each object"
     )
-    layout = find_layout(source) or mask_files.find(open_store(source))
+    layout = find_layout(source) or mask_files.find_dataset(open_store(source))
     if layout is None:
         raise nothing_found(source, "boxes", expected, "detect")
     return layout
@@ -144,13 +146,15 @@ def _open_split(
     if relations is not None:
         resolve_relations(found, relations)
     dataset = ObjectFiles(found, on_error, exif)
-    objects = f"{counted(len(dataset), 'picture')}, {counted(len(dataset.classes), 'class')}"
+    objects = f"{pluralize(len(dataset), 'picture')}, {pluralize(len(dataset.classes), 'class')}"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")
-    others = [each for each in recognise(layout.store) if "detect" in each.tasks and not _is_of(layout, each.format)]
-    dataset.notes += [f"not read: {describe(others, 'detect')}, which is there, too"] if others else []
+    others = [
+        each for each in recognise_formats(layout.store) if "detect" in each.tasks and not _is_of(layout, each.format)
+    ]
+    dataset.notes += [f"not read: {describe_formats(others, 'detect')}, which is there, too"] if others else []
     return dataset
 
 
 def _is_of(layout: Layout, format: str) -> bool:
-    """Whether a layout is of a format of `recognise`."""
+    """Whether a layout is of a format of `recognise_formats`."""
     return format.split()[0] == layout.format.split()[0]

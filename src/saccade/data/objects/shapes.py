@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from saccade.data.dataset import Problem, others_beside
+from saccade.data.dataset import Problem, unlisted_pictures
 from saccade.data.files import escape
 from saccade.data.objects.annotations import (
     AnnotatedObject,
     AnnotatedPicture,
     Annotations,
     Box,
-    number,
     resolve_classes,
+    to_float,
 )
 from saccade.data.objects.outlines import Outline
 from saccade.data.store import Store, relative_to
@@ -23,7 +23,7 @@ CIRCLE = 36  # corners of the polygon for a circle or an ellipse
 
 
 @dataclass(frozen=True)
-class Shape:
+class ShapeAnnotation:
     """where: place in the file. box: left, top, right, bottom in continuous pixels."""
 
     where: str
@@ -33,29 +33,29 @@ class Shape:
 
 
 @dataclass
-class DrawnPicture:
+class PictureShapes:
     """name: file in the store. where: its annotation file."""
 
     name: str
     where: str
     size: tuple[int, int] | None
-    shapes: list[Shape]
+    shapes: list[ShapeAnnotation]
 
 
 @dataclass
-class Drawn:
+class ParsedShapes:
     """The contents of the files of a set. classes: in the order of the files, None if they do not list them. parts:
     split -> pictures, "" for those in none. left_out: kinds of shapes that are no areas, with how many there are.
     notes: assumptions made while reading."""
 
     classes: list[str] | None = None
-    parts: dict[str, list[DrawnPicture]] = field(default_factory=dict)
+    parts: dict[str, list[PictureShapes]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    _pictures: dict[tuple[str, str], DrawnPicture] = field(default_factory=dict)
+    _pictures: dict[tuple[str, str], PictureShapes] = field(default_factory=dict)
 
-    def add(self, split: str, picture: DrawnPicture, place: str) -> None:
+    def add(self, split: str, picture: PictureShapes, place: str) -> None:
         """Add a picture to a split. If it is there, their shapes are joined. place: of its entry, for messages."""
         other = self._pictures.setdefault((split, picture.name), picture)
         if other is picture:
@@ -70,17 +70,17 @@ class Drawn:
 
 
 @dataclass
-class Shapes:
+class ShapeDataset:
     """A set of shapes. files: its annotation files, which `load` parses."""
 
     store: Store
     root: str
     format: str
     files: list[str]
-    load: Callable[[Store, list[str]], Drawn]
+    load: Callable[[Store, list[str]], ParsedShapes]
 
     @cached_property
-    def drawn(self) -> Drawn:
+    def drawn(self) -> ParsedShapes:
         return self.load(self.store, self.files)
 
     @property
@@ -104,7 +104,7 @@ class Shapes:
         index = {name: i for i, name in enumerate(result.classes)}
         result.pictures = [self._annotated(each, index) for each in pictures]
         taken = [each.name for part in drawn.parts.values() for each in part]
-        result.unlabelled = others_beside(self.store, [each.name for each in pictures], taken)
+        result.unlabelled = unlisted_pictures(self.store, [each.name for each in pictures], taken)
         if result.unlabelled:
             result.notes.append(f"{len(result.unlabelled)} pictures have no annotation and were left out")
         return result
@@ -113,7 +113,7 @@ class Shapes:
         """None: pictures without annotations are in `Annotations.unlabelled`."""
         return []
 
-    def _annotated(self, picture: DrawnPicture, index: dict[str, int]) -> AnnotatedPicture:
+    def _annotated(self, picture: PictureShapes, index: dict[str, int]) -> AnnotatedPicture:
         objects = [
             AnnotatedObject(each.where, each.box, index[each.label], shape=each.outline, row=i)
             for i, each in enumerate(picture.shapes)
@@ -121,7 +121,7 @@ class Shapes:
         return AnnotatedPicture(picture.name, relative_to(self.root, picture.where), objects, picture.size)
 
 
-def polygon(points: Sequence[tuple[float, float]]) -> tuple[Box, Outline | None]:
+def box_and_outline(points: Sequence[tuple[float, float]]) -> tuple[Box, Outline | None]:
     """The box around corners, and their outline if they enclose an area. The box is not finite if a corner is not."""
     if len(points) < 2 or not all(map(math.isfinite, (value for point in points for value in point))):
         return (math.nan,) * 4, None
@@ -137,7 +137,7 @@ def ellipse(x: float, y: float, across: float, down: float) -> list[tuple[float,
     return [(x + across * math.cos(a), y + down * math.sin(a)) for a in angles]
 
 
-def turned(points: Sequence[tuple[float, float]], degrees: float) -> list[tuple[float, float]]:
+def rotate_points(points: Sequence[tuple[float, float]], degrees: float) -> list[tuple[float, float]]:
     """Corners turned clockwise around the middle of their box."""
     if degrees == 0:
         return list(points)
@@ -153,7 +153,7 @@ def corners(box: Box) -> list[tuple[float, float]]:
 
 def size_of(height: object, width: object) -> tuple[int, int] | None:
     """(height, width) as written; None if a number is missing."""
-    sides = number(height), number(width)
+    sides = to_float(height), to_float(width)
     return (int(sides[0]), int(sides[1])) if all(map(math.isfinite, sides)) and min(sides) >= 1 else None
 
 

@@ -11,7 +11,7 @@ from saccade.data.dataset import DerivedSet
 from saccade.data.images import Picture
 from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.data.objects.arrays import with_planes
-from saccade.data.objects.transforms import place
+from saccade.data.objects.transforms import apply_placement
 from saccade.data.preprocess import Placement
 from saccade.errors import DataError
 from saccade.ops.patches import tile_starts
@@ -83,4 +83,4 @@ class TiledObjects(DerivedSet):
         if tile is None:
             return found
         shift = Placement(1.0, 1.0, -float(tile.left), -float(tile.top))
-        return place(found, shift, (tile.height, tile.width), MIN_VISIBLE, self._whole.relations)
+        return apply_placement(found, shift, (tile.height, tile.width), MIN_VISIBLE, self._whole.relations)

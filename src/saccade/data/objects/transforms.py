@@ -77,7 +77,7 @@ def transpose(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAn
     )
 
 
-def place(
+def apply_placement(
     objects: ObjectAnnotations,
     placement: Placement,
     size: tuple[int, int],

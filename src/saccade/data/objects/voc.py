@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, resolve_classes
-from saccade.data.objects.voc_xml import Origin, Parsed, find_origin, parse
-from saccade.data.recognise import recognise
+from saccade.data.objects.voc_xml import CoordinateOrigin, ParsedXml, find_origin, parse_annotation
+from saccade.data.recognise import recognise_formats
 from saccade.data.split_names import folder_kind, sibling_roles, split_role
-from saccade.data.store import Store, join, parent_folder, read_bytes, read_text, relative_to
+from saccade.data.store import Store, join_path, parent_folder, read_bytes, read_text, relative_to
 from saccade.errors import DataError
 
 FLAGS = ("-1", "0", "1")  # of the lists for one class: absent, difficult, present
@@ -32,24 +32,24 @@ class VOC:
     folders: dict[str, str]
     lists: dict[str, str]
     format: str = "VOC"
-    _parsed: dict[str, Parsed | Problem] = field(default_factory=dict)
+    _parsed: dict[str, ParsedXml | Problem] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:
         return list(self.lists) or (list(self.folders) if len(self.folders) > 1 else [])
 
     @cached_property
-    def origin(self) -> Origin:
+    def origin(self) -> CoordinateOrigin:
         """From which number coordinates count, the same for all splits."""
         files = (self._parse(name) for folder in self.folders.values() for name in self._by_key(folder).values())
-        return find_origin(each for each in files if isinstance(each, Parsed))
+        return find_origin(each for each in files if isinstance(each, ParsedXml))
 
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
         """Parse the set or a split. classes: default, all that occur in the XML files, sorted."""
         label = f"{self.store.label}" + (f", {split}" if split else "")
         folder = self.folders[split] if split in self.folders else next(iter(self.folders.values()))
         origin = self.origin
-        sound = [each for each in self._parsed.values() if isinstance(each, Parsed)]
+        sound = [each for each in self._parsed.values() if isinstance(each, ParsedXml)]
         found = sorted({name for each in sound for _, name, _, _ in each.objects})
         result = Annotations(label, "VOC", self.store, self.root, resolve_classes(found, classes, label))
         result.notes += [origin.note] if origin.note else []
@@ -76,11 +76,11 @@ class VOC:
         both = [(key, [name]) for key, name in files.items()] + list(self._pictures(folder, files).items())
         return [name for key, names in both if key not in named for name in names]
 
-    def _parse(self, name: str) -> Parsed | Problem:
+    def _parse(self, name: str) -> ParsedXml | Problem:
         if name not in self._parsed:
             display = escape(relative_to(self.root, name))
             try:
-                self._parsed[name] = parse(read_bytes(self.store, name))
+                self._parsed[name] = parse_annotation(read_bytes(self.store, name))
             except DataError as error:
                 self._parsed[name] = Problem("annotation broken", display, f"{display} {error}")
         return self._parsed[name]
@@ -100,8 +100,8 @@ class VOC:
         def fits(place: str) -> tuple:
             kind, parts = folder_kind(PurePosixPath(place).name) if place else None, place.split("/")
             return (
-                sum(join(place, key) in stems for key in few),
-                sum(join(place, PurePosixPath(key).name) in stems for key in few),
+                sum(join_path(place, key) in stems for key in few),
+                sum(join_path(place, PurePosixPath(key).name) in stems for key in few),
                 role is not None and role in map(split_role, parts),
                 kind == "pictures" and parent_folder(place) == around,
                 _is_below(place, around),
@@ -174,7 +174,7 @@ class VOC:
             result.pictures.append(AnnotatedPicture(found[0], display, objects, parsed.size))
 
 
-def find(store: Store) -> VOC | None:
+def find_dataset(store: Store) -> VOC | None:
     """Detect the set in a store; None if there is none. Raises DataError for several sets that are not splits of
     one."""
     folders = sorted({_annotation_root(folder) for folder in _xml_folders(store)}, key=natural_key)
@@ -199,7 +199,7 @@ def _with_one_folder(store: Store, folder: str) -> VOC:
     inside = {relative_to(folder, n).split("/")[0] for n in store.files if _is_xml(n) and _is_below(n, folder)}
     roles = sibling_roles(name for name in inside if not _is_xml(name))
     if not lists and len(roles) > 1 and len(roles) == len(inside):
-        return VOC(store, root, {name: join(folder, name) for name in sorted(roles, key=natural_key)}, {})
+        return VOC(store, root, {name: join_path(folder, name) for name in sorted(roles, key=natural_key)}, {})
     return VOC(store, root, {"": folder}, lists)
 
 
@@ -209,7 +209,7 @@ def _xml_folders(store: Store) -> Iterable[str]:
         return ()
     others = set[str]()
     found = set[str]()
-    for each in recognise(store):
+    for each in recognise_formats(store):
         xmls = {parent_folder(name) for name in each.files if _is_xml(name)}
         (found if each.format == "VOC XML" else others).update(xmls)
     named = {parent_folder(name) for name in store.files if _is_xml(name)} - others
@@ -235,7 +235,7 @@ def _around(folder: str) -> str:
 def _lists(store: Store, root: str) -> dict[str, str]:
     """Split -> the file that lists its pictures."""
     for place in ("imagesets/main", "imagesets", ""):
-        folder = join(root, place).lower()
+        folder = join_path(root, place).lower()
         found = {}
         for name in sorted(store.files, key=natural_key):
             path = PurePosixPath(name)

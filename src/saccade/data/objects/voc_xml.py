@@ -14,14 +14,14 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from saccade.data.files import escape
-from saccade.data.objects.annotations import Box, number
+from saccade.data.objects.annotations import Box, to_float
 from saccade.errors import DataError, in_one_line
 
 SLIPS = 4  # times as many boxes that begin at 1 as at 0: those at 0 are slips
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedXml:
     """One XML file. objects: (place, class, coordinates as written, difficult). filename: of the picture, "" if
     missing."""
 
@@ -31,7 +31,7 @@ class Parsed:
 
 
 @dataclass(frozen=True)
-class Origin:
+class CoordinateOrigin:
     """How coordinates count: left = xmin - start, right = xmax + end. note: why, "" where the boxes show it to be as
     the devkit defines it."""
 
@@ -61,7 +61,7 @@ def parse_xml(data: bytes) -> Element:
         raise DataError(f"is not valid XML ({in_one_line(error)})") from error
 
 
-def parse(data: bytes) -> Parsed:
+def parse_annotation(data: bytes) -> ParsedXml:
     """Parse an XML file. Raises DataError (without the name of the file) if it is not a VOC annotation."""
     root = parse_xml(data)
     if root.tag != "annotation":
@@ -78,12 +78,12 @@ def parse(data: bytes) -> Parsed:
                 "box expected"
             )
         difficult = (each.findtext("difficult") or "0").strip() not in ("", "0", "false", "False")
-        corners = [number(each.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")]
+        corners = [to_float(each.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")]
         objects.append((f"object {i}", name, (corners[0], corners[1], corners[2], corners[3]), difficult))
-    return Parsed(_size(root), objects, (root.findtext("filename") or "").strip())
+    return ParsedXml(_size(root), objects, (root.findtext("filename") or "").strip())
 
 
-def find_origin(files: Iterable[Parsed]) -> Origin:
+def find_origin(files: Iterable[ParsedXml]) -> CoordinateOrigin:
     """From which number a set counts, by its boxes at the edges of pictures and by fractions."""
     total = fractions = zeros = ones = at_side = before_side = 0
     for each in files:
@@ -103,16 +103,16 @@ def find_origin(files: Iterable[Parsed]) -> Origin:
         start = f"{zeros} boxes begin at 0" if from_zero else f"{fractions} of {total} boxes have fractions"
         last = not fractions and before_side > at_side
         ends = "their ends are the last pixels" if last else "their ends are the edges"
-        return Origin(0, float(last), f"coordinates were taken to count from 0, as {start}; {ends}")
+        return CoordinateOrigin(0, float(last), f"coordinates were taken to count from 0, as {start}; {ends}")
     note = ""
     if total and not ones and not at_side:
         note = "no box touches an edge, by which counts from 0 could be told: pixels were taken to count from 1, as "
         note += "VOC defines; if they count from 0, boxes are a pixel too large at the left and the top"
-    return Origin(1, 0, note)
+    return CoordinateOrigin(1, 0, note)
 
 
 def _size(root: Element) -> tuple[int, int] | None:
-    height, width = (number(root.findtext(f"size/{key}")) for key in ("height", "width"))
+    height, width = (to_float(root.findtext(f"size/{key}")) for key in ("height", "width"))
     if not (math.isfinite(height) and math.isfinite(width)) or min(height, width) < 1:
         return None  # some tools write 0 for unknown
     return int(height), int(width)

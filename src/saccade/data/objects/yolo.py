@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, resolve_classes
-from saccade.data.objects.yolo_files import Places, is_label, once, pair_labels
-from saccade.data.objects.yolo_labels import Columns, find_columns, looks_like_labels, parse_line
-from saccade.data.objects.yolo_sheet import Sheet, class_file, find_sheets
+from saccade.data.objects.yolo_files import ListedPictures, drop_duplicates, is_label, pair_labels
+from saccade.data.objects.yolo_labels import YoloColumns, find_columns, looks_like_labels, parse_line
+from saccade.data.objects.yolo_sheet import DataYaml, class_file, find_data_yamls
 from saccade.data.split_names import folder_kind, sibling_roles, split_role
-from saccade.data.store import Store, look_at, open_store, parent_folder, read_text, relative_to
+from saccade.data.store import Store, open_store, parent_folder, read_bytes_or_empty, read_text, relative_to
 from saccade.errors import DataError
 
 SAMPLE = 64  # label files that are looked at to tell them from other texts
@@ -31,7 +31,7 @@ class YOLO:
 
     store: Store
     root: str
-    sheet: Sheet
+    sheet: DataYaml
     pictures: dict[str, list[str]]
     labels: dict[str, str]
     problems: dict[str, list[Problem]] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class YOLO:
         return self.sheet.names if self.sheet.names is not None else self._numbered()
 
     @cached_property
-    def columns(self) -> Columns:
+    def columns(self) -> YoloColumns:
         """The meaning of the columns, the same for all splits."""
         rows = (row for line in self._lines() if isinstance(row := parse_line(line, self._numbers), list))
         return find_columns(rows, self.sheet.keypoints, self.sheet.task)
@@ -122,7 +122,9 @@ class YOLO:
     def _lines(self) -> Iterator[str]:
         for picture in (each for part in self.pictures.values() for each in part):
             if picture in self.labels:
-                yield from look_at(self.store, self.labels[picture]).decode("utf-8-sig", "replace").splitlines()
+                yield from (
+                    read_bytes_or_empty(self.store, self.labels[picture]).decode("utf-8-sig", "replace").splitlines()
+                )
 
     def _numbered(self) -> dict[int, str]:
         """Class numbers, up to the highest in any label file, as names."""
@@ -134,9 +136,9 @@ class YOLO:
         return {i: str(i) for i in range(most + 1)}
 
 
-def find(store: Store, only: str | None = None) -> YOLO | None:
+def find_dataset(store: Store, only: str | None = None) -> YOLO | None:
     """Detect the set in a store; None if there is none. only: its data.yaml, if the store has several."""
-    sheets = find_sheets(store, only)
+    sheets = find_data_yamls(store, only)
     sheet, labels = sheets[0] if sheets else None, pair_labels(store)
     if sheet is not None and sheet.splits:
         others = [escape(each.file) for each in sheets[1:] if each.splits]
@@ -151,27 +153,27 @@ def find(store: Store, only: str | None = None) -> YOLO | None:
     root = _common(pictures)
     if sheet is None:
         folders = {root, parent_folder(root), *map(parent_folder, labels), *map(parent_folder, labels.values())}
-        sheet = Sheet("", "", class_file(store, folders | set(map(parent_folder, folders))), {})
+        sheet = DataYaml("", "", class_file(store, folders | set(map(parent_folder, folders))), {})
     return _by_lists(store, root, sheet, labels, set(pictures)) or _by_folders(store, root, sheet, labels, pictures)
 
 
-def find_sheet(path: Path) -> YOLO | None:
+def find_from_yaml(path: Path) -> YOLO | None:
     """The set of a data.yaml. If its `path` is an existing folder elsewhere, pictures and labels are there."""
     here = open_store(path.parent)
-    sheet = next(iter(find_sheets(here, path.name)), None)
+    sheet = next(iter(find_data_yamls(here, path.name)), None)
     base = (path.parent / sheet.base).resolve() if sheet is not None and sheet.base else None
     if sheet is None or base is None or not base.is_dir() or base.is_relative_to(path.parent.resolve()):
-        return find(here, path.name)
+        return find_dataset(here, path.name)
     store = open_store(base)
     return _from_sheet(store, replace(sheet, file="", base=""), pair_labels(store))
 
 
-def _from_sheet(store: Store, sheet: Sheet, labels: dict[str, str]) -> YOLO:
+def _from_sheet(store: Store, sheet: DataYaml, labels: dict[str, str]) -> YOLO:
     """A set whose data.yaml names its splits."""
     where, folder = sheet.where, parent_folder(sheet.file)
     if sheet.names is None:
         sheet = replace(sheet, names=class_file(store, {folder, *map(parent_folder, labels.values())}))
-    places, result = Places(store, folder, sheet.base), YOLO(store, "", sheet, {}, labels)
+    places, result = ListedPictures(store, folder, sheet.base), YOLO(store, "", sheet, {}, labels)
     absent = []
     for split, listed in sheet.splits.items():
         problems: list[Problem] = []
@@ -185,7 +187,7 @@ def _from_sheet(store: Store, sheet: Sheet, labels: dict[str, str]) -> YOLO:
                 raise DataError(f"{error}{hint}") from error
             absent.append(Problem("picture missing", f"{where}, {split}", f"{error}; this split was left out"))
             continue
-        result.pictures[split], result.problems[split] = once(found, problems), problems
+        result.pictures[split], result.problems[split] = drop_duplicates(found, problems), problems
     if not result.pictures:
         raise DataError(f"{where} names no pictures; train: or val: with a folder of them expected")
     first = next(iter(result.pictures))
@@ -194,11 +196,11 @@ def _from_sheet(store: Store, sheet: Sheet, labels: dict[str, str]) -> YOLO:
     return replace(result, root=folder if around else "")
 
 
-def _by_lists(store: Store, root: str, sheet: Sheet, labels: dict[str, str], pictures: set[str]) -> YOLO | None:
+def _by_lists(store: Store, root: str, sheet: DataYaml, labels: dict[str, str], pictures: set[str]) -> YOLO | None:
     """Splits from lists of pictures (train.txt, valid.txt), as darknet has them; None if there are none."""
     paired = set(labels.values())
     result = YOLO(store, root, sheet, {}, labels)
-    places = Places(store, root, "")
+    places = ListedPictures(store, root, "")
     for name in sorted(store.files, key=natural_key):
         split = PurePosixPath(name).stem
         if not name.lower().endswith(".txt") or name in paired or split_role(split) is None:
@@ -206,12 +208,12 @@ def _by_lists(store: Store, root: str, sheet: Sheet, labels: dict[str, str], pic
         problems: list[Problem] = []
         first = next((line.strip() for line in read_text(store, name).splitlines() if line.strip()), "")
         if is_picture(first):
-            result.pictures[split] = once(places.listed(name, problems), problems)
+            result.pictures[split] = drop_duplicates(places.listed(name, problems), problems)
             result.problems[split] = problems
     return result if any(set(each) & pictures for each in result.pictures.values()) else None
 
 
-def _by_folders(store: Store, root: str, sheet: Sheet, labels: dict[str, str], pictures: list[str]) -> YOLO:
+def _by_folders(store: Store, root: str, sheet: DataYaml, labels: dict[str, str], pictures: list[str]) -> YOLO:
     """Splits from the names of folders; none if the names say nothing."""
     parts = {name: PurePosixPath(relative_to(root, name)).parts[:-1] for name in pictures}
     roles = sibling_roles({part for each in parts.values() for part in each})
@@ -225,7 +227,9 @@ def _are_labels(store: Store, files: list[str], declared: bool) -> bool:
     """Whether text files hold labels rather than captions or another format. declared: a data.yaml says so, which
     counts if all files are empty."""
     step = max(1, len(files) // SAMPLE)
-    found = [looks_like_labels(look_at(store, name).decode("utf-8-sig", "replace")) for name in files[::step]]
+    found = [
+        looks_like_labels(read_bytes_or_empty(store, name).decode("utf-8-sig", "replace")) for name in files[::step]
+    ]
     alike = sum(each is True for each in found)
     if not alike and all(each is None for each in found):
         return declared or any(folder_kind(part) == "annotations" for part in PurePosixPath(files[0]).parts[:-1])

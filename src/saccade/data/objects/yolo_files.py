@@ -12,11 +12,11 @@ from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture
 from saccade.data.objects.yolo_sheet import CLASS_FILES, path_parts
 from saccade.data.split_names import folder_kind, split_role
-from saccade.data.store import Store, join, parent_folder, pictures_in, read_text, relative_to
+from saccade.data.store import Store, join_path, parent_folder, pictures_in, read_text, relative_to
 from saccade.errors import DataError
 
 
-class Names:
+class CaseInsensitiveNames:
     """Names of files or folders, found with letters' case ignored where one name alone fits."""
 
     def __init__(self, names: Iterable[str]):
@@ -43,7 +43,7 @@ def pair_labels(store: Store) -> dict[str, str]:
 
     If no picture has one beside it or in a folder of labels, those of the same name are paired, where a name is that of
     one picture and one text file only."""
-    texts = Names(name for name in store.files if is_label(name))
+    texts = CaseInsensitiveNames(name for name in store.files if is_label(name))
     siblings: dict[str, list[str]] = {}
     for folder in sorted(store.folders):
         if folder_kind(PurePosixPath(folder).name) == "annotations":
@@ -64,10 +64,10 @@ def _places(picture: str, siblings: dict[str, list[str]]) -> Iterator[str]:
     for i in range(len(parts) - 1, -1, -1):
         if folder_kind(parts[i]) == "pictures":
             for folder in _of_role(siblings.get("/".join(parts[:i]), ()), parts[i]):
-                yield from (join(folder, *parts[i + 1 :], base) for base in bases)
-    yield from (join(*parts, base) for base in bases)
+                yield from (join_path(folder, *parts[i + 1 :], base) for base in bases)
+    yield from (join_path(*parts, base) for base in bases)
     for folder in siblings.get("/".join(parts), ()):
-        yield from (join(folder, base) for base in bases)
+        yield from (join_path(folder, base) for base in bases)
 
 
 def _of_role(folders: Iterable[str], name: str) -> list[str]:
@@ -88,21 +88,21 @@ def _by_stem(pictures: list[str], texts: list[str]) -> dict[str, str]:
     return {name: text for stem, name in unique(pictures).items() if name and (text := found.get(stem))}
 
 
-class Places:
+class ListedPictures:
     """Finds the pictures of the folders and lists that data.yaml names.
 
     folder: of data.yaml, which places are relative to, or to `base` below it."""
 
     def __init__(self, store: Store, folder: str, base: str):
         self.store, self.folder, self.base = store, folder, base
-        self._files, self._folders = Names(store.files), Names(store.folders)
+        self._files, self._folders = CaseInsensitiveNames(store.files), CaseInsensitiveNames(store.folders)
 
     def pictures(self, place: str, where: str, problems: list[Problem]) -> list[tuple[str, str]]:
         """The pictures of a folder or list, each with the place that lists it. Listed pictures that do not exist are
         added to `problems`.
 
         Raises DataError if there is no such folder or list, and if all pictures of a list are missing."""
-        for path in ends(self.folder, self.base, place):
+        for path in candidate_paths(self.folder, self.base, place):
             folder = path and self._folders.find(path)
             if folder is not None:  # "" is the root
                 display = escape(relative_to(self.folder, folder or "."))
@@ -116,7 +116,9 @@ class Places:
     def listed(self, file: str, problems: list[Problem]) -> list[tuple[str, str]]:
         """The pictures of a list, a path a line."""
         display = escape(relative_to(self.folder, file))
-        folders = tuple(dict.fromkeys((parent_folder(file), next(ends(self.folder, self.base, ".")), self.folder)))
+        folders = tuple(
+            dict.fromkeys((parent_folder(file), next(candidate_paths(self.folder, self.base, ".")), self.folder))
+        )
         found, absent = [], []
         for i, line in enumerate(map(str.strip, read_text(self.store, file).splitlines()), start=1):
             name = self._named(folders, line) if line else None
@@ -134,11 +136,11 @@ class Places:
     def _named(self, folders: tuple[str, ...], line: str) -> str | None:
         """The picture of a line: its longest end that exists in one of the folders."""
         parts = path_parts(line)
-        ways = (join(folder, *parts[i:]) for i in range(len(parts)) for folder in folders)
+        ways = (join_path(folder, *parts[i:]) for i in range(len(parts)) for folder in folders)
         return next((name for path in ways if (name := self._files.find(path)) is not None), None)
 
 
-def ends(folder: str, base: str, place: str) -> Iterator[str]:
+def candidate_paths(folder: str, base: str, place: str) -> Iterator[str]:
     """Candidate names inside the store: the place as written, then shorter and shorter ends of it below `folder`."""
     base, place = (text.replace("\\", "/") for text in (base, place))
     whole = posixpath.normpath(posixpath.join(folder, base, place))
@@ -146,10 +148,10 @@ def ends(folder: str, base: str, place: str) -> Iterator[str]:
         yield "" if whole == "." else whole
     parts = path_parts(posixpath.join(base, place))
     for i in range(max(1, len(parts))):
-        yield join(folder, *parts[i:])
+        yield join_path(folder, *parts[i:])
 
 
-def once(found: Iterable[tuple[str, str]], problems: list[Problem]) -> list[str]:
+def drop_duplicates(found: Iterable[tuple[str, str]], problems: list[Problem]) -> list[str]:
     """Pictures without repeats; a problem for each repeat. found: (picture, place that lists it)."""
     names: dict[str, None] = {}
     for name, place in found:

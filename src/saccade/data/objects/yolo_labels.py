@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from saccade.data.files import escape
-from saccade.data.objects.annotations import Box, number
+from saccade.data.objects.annotations import Box, to_float
 
 INSIDE = 0.1  # keypoints lie inside their box, up to this share of its sides
 NEAR = 1.0  # a corner lies in the box around the other corners, up to this share of its sides
@@ -28,7 +28,7 @@ class _Counts:
 
 
 @dataclass(frozen=True)
-class Columns:
+class YoloColumns:
     """The meaning of lines by their number of values.
 
     Attributes:
@@ -64,7 +64,7 @@ def parse_line(line: str, numbers: Mapping[str, int]) -> list[float] | str:
     if odd is not None:
         what = "a decimal comma" if DECIMAL_COMMA.match(odd) else "separators"
         return f"has '{escape(odd)}' with {what}; numbers with a decimal point, separated by spaces, expected"
-    values = [number(word) for word in words]
+    values = [to_float(word) for word in words]
     if values and math.isnan(values[0]) and len(values) == 5 and words[0] in numbers:
         values[0] = numbers[words[0]]
     return values
@@ -76,12 +76,12 @@ def looks_like_labels(text: str) -> bool | None:
     if words is None:
         return None
     numeric = [
-        bool(DECIMAL_COMMA.match(word)) or not math.isnan(number(word)) or word.lower() == "nan" for word in words
+        bool(DECIMAL_COMMA.match(word)) or not math.isnan(to_float(word)) or word.lower() == "nan" for word in words
     ]
     return (all(numeric) and len(words) > 1) or (len(words) == 5 and all(numeric[1:]))
 
 
-def find_columns(lines: Iterable[list[float]], keypoints: tuple[int, int] | None, task: str = "") -> Columns:
+def find_columns(lines: Iterable[list[float]], keypoints: tuple[int, int] | None, task: str = "") -> YoloColumns:
     """The meaning of the columns, from all lines of a set.
 
     keypoints: data.yaml's `kpt_shape`, number of keypoints and values of each. task: data.yaml's `task`, if it says
@@ -92,7 +92,7 @@ def find_columns(lines: Iterable[list[float]], keypoints: tuple[int, int] | None
             each = counts.setdefault(len(values), _Counts())
             each.lines += 1
             each.fits.update(_fits(values))
-    result = Columns({5: 1}, set(), {}, [])
+    result = YoloColumns({5: 1}, set(), {}, [])
     wide = [count for count in counts if count > 6]
     for count, each in sorted(counts.items()):
         if keypoints is not None and task in ("", "pose"):
@@ -111,7 +111,7 @@ def find_columns(lines: Iterable[list[float]], keypoints: tuple[int, int] | None
     return result
 
 
-def _with_shape(result: Columns, count: int, keypoints: tuple[int, int]) -> None:
+def _with_shape(result: YoloColumns, count: int, keypoints: tuple[int, int]) -> None:
     points, values = keypoints
     if count == 5 + points * values:
         result.box_at[count] = 1
@@ -123,7 +123,7 @@ def _with_shape(result: Columns, count: int, keypoints: tuple[int, int]) -> None
         )
 
 
-def _with_sixth(result: Columns, found: _Counts) -> None:
+def _with_sixth(result: YoloColumns, found: _Counts) -> None:
     """6 values: a confidence or a track number, behind the box or before it."""
     if found.fits["id first"] == found.lines:
         result.box_at[6] = 2
@@ -139,14 +139,14 @@ def _with_sixth(result: Columns, found: _Counts) -> None:
         )
 
 
-def _as_polygon(result: Columns, count: int) -> None:
+def _as_polygon(result: YoloColumns, count: int) -> None:
     if count % 2:
         result.polygon.add(count)
     else:
         result.refused[count] = _expected(count)
 
 
-def _one_width(result: Columns, count: int, found: _Counts, task: str) -> None:
+def _one_width(result: YoloColumns, count: int, found: _Counts, task: str) -> None:
     """All lines with more than 6 values have equally many: keypoints or corners."""
     fits, lines = found.fits, found.lines
     with_flags = fits["visible keypoints"] == lines

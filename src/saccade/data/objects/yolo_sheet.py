@@ -10,7 +10,7 @@ import yaml
 from saccade.data.files import escape, natural_key
 from saccade.data.objects.annotations import check_names
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, join, parent_folder, read_bytes, read_text
+from saccade.data.store import Store, join_path, parent_folder, read_bytes, read_text
 from saccade.errors import DataError, in_one_line
 
 MAX_YAML_BYTES = 1 << 20
@@ -22,7 +22,7 @@ _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 @dataclass(frozen=True)
-class Sheet:
+class DataYaml:
     """file: name of the data.yaml. where: its full name, for messages. names: number -> class, None if it names none.
     splits: split -> folders and lists of pictures as written. base: what these are relative to, as written. keypoints:
     `kpt_shape`. task: `task`."""
@@ -37,7 +37,7 @@ class Sheet:
     notes: list[str] = field(default_factory=list)
 
 
-def find_sheets(store: Store, only: str | None = None) -> list[Sheet]:
+def find_data_yamls(store: Store, only: str | None = None) -> list[DataYaml]:
     """The data.yaml and obj.data files of a set, those that name splits first. only: the one to read."""
     names = [only] if only else sorted(store.files, key=lambda name: (name.count("/"), natural_key(name)))
     sheets = []
@@ -111,7 +111,7 @@ def _read_yaml(store: Store, name: str) -> dict | None:
     return found if is_set and ("names" in found or "nc" in found or "/" in str(found.get("train"))) else None
 
 
-def _from_yaml(store: Store, file: str, data: dict) -> Sheet:
+def _from_yaml(store: Store, file: str, data: dict) -> DataYaml:
     where, notes = escape(store.full_name(file)), list[str]()
     names = _names(store, file, data, where)
     count = data.get("nc")
@@ -131,7 +131,7 @@ def _from_yaml(store: Store, file: str, data: dict) -> Sheet:
     base = data.get("path")
     task = data.get("task") if data.get("task") in ("detect", "pose", "segment", "obb") else ""
     keypoints = _keypoints(data.get("kpt_shape"), where)
-    return Sheet(file, where, names, splits, base if isinstance(base, str) else "", keypoints, str(task), notes)
+    return DataYaml(file, where, names, splits, base if isinstance(base, str) else "", keypoints, str(task), notes)
 
 
 def _names(store: Store, file: str, data: dict, where: str) -> dict[int, str] | None:
@@ -166,7 +166,7 @@ def _keypoints(shape: object, where: str) -> tuple[int, int] | None:
     return int(shape[0]), int(shape[1])
 
 
-def _from_data(store: Store, file: str) -> list[Sheet]:
+def _from_data(store: Store, file: str) -> list[DataYaml]:
     """darknet's `key = value` lines."""
     try:
         pairs = [line.split("=", 1) for line in read_text(store, file).splitlines()[:1000] if "=" in line]
@@ -179,13 +179,13 @@ def _from_data(store: Store, file: str) -> list[Sheet]:
     listed = next((name for name in _endings(data["names"], folder) if name in store.files), None)
     names = None if listed is None else _names_in(store, listed)
     splits = {key: [data[key]] for key in ("train", "valid", "val", "test") if data.get(key)}
-    return [Sheet(file, escape(store.full_name(file)), names, splits)]
+    return [DataYaml(file, escape(store.full_name(file)), names, splits)]
 
 
 def _endings(path: str, folder: str) -> Iterable[str]:
     """A path of another machine below `folder`: whole, then shorter and shorter ends of it."""
     parts = path_parts(path)
-    return (join(folder, *parts[i:]) for i in range(len(parts)))
+    return (join_path(folder, *parts[i:]) for i in range(len(parts)))
 
 
 def path_parts(path: str) -> list[str]:

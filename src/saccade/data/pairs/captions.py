@@ -12,7 +12,7 @@ from saccade.data.captions.annotations import Captions
 from saccade.data.captions.layout import CaptionLayout, find_captions, table_faults
 from saccade.data.captions.tables import CAPTION_TABLES, is_for_captions, is_table
 from saccade.data.files import escape
-from saccade.data.store import join, open_store, relative_to
+from saccade.data.store import join_path, open_store, relative_to
 from saccade.errors import DataError
 
 Read = Callable[[str], object]
@@ -37,8 +37,8 @@ class FoundCaptions:
 
     def add(self, other: "FoundCaptions", folder: str) -> None:
         """Those of a folder below this one."""
-        self.texts |= {join(folder, name): texts for name, texts in other.texts.items()}
-        self.skipped |= {join(folder, where): why for where, why in other.skipped.items()}
+        self.texts |= {join_path(folder, name): texts for name, texts in other.texts.items()}
+        self.skipped |= {join_path(folder, where): why for where, why in other.skipped.items()}
         self.notes += other.notes
 
 

@@ -12,8 +12,8 @@ from saccade.data.files import count_suffixes, escape, natural_key
 from saccade.data.pairs.captions import FoundCaptions
 from saccade.data.split_names import split_role
 from saccade.data.splitting import held_out_names
-from saccade.data.store import Store, join, pictures_in, relative_to
-from saccade.errors import DataError, some_of
+from saccade.data.store import Store, join_path, pictures_in, relative_to
+from saccade.errors import DataError, shorten_list
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def split_by_file(dataset: Dataset, file: Path) -> tuple[Dataset, Dataset]:
     """Without the stems that a file lists, and with those only. Raises DataError as `read_stems` does, and if it lists
     all of them."""
     held_out = read_stems(file, dataset.stems, dataset.label)
-    train, val = parts(dataset, held_out)
+    train, val = split_held_out(dataset, held_out)
     if not len(train):
         raise DataError(f"{escape(file)} lists all names of {dataset.label}: none are left to train on")
     val.notes.append(f"validation: {len(held_out)} names of {escape(file)}")
@@ -78,7 +78,7 @@ def split_by_stem(dataset: Dataset, hold_out: HoldOut) -> tuple[Dataset, Dataset
     if len(dataset) < 2:
         raise DataError(f"{dataset.label} holds one pair; two are needed to hold one out for validation")
     chosen = held_out_names(dataset.stems, hold_out.fraction, hold_out.seed)
-    train, val = parts(dataset, chosen)
+    train, val = split_held_out(dataset, chosen)
     val.notes.append(f"validation: {len(val)} pairs ({hold_out.fraction:.0%}, seed {hold_out.seed}) held out")
     return train, val
 
@@ -103,7 +103,7 @@ def split_by_folder(dataset: Dataset) -> dict[str, Dataset]:
     return {role: dataset.subset([i for i, each in enumerate(roles) if each == role]) for role in found}
 
 
-def parts(dataset: Dataset, held_out: set[str]) -> tuple[Dataset, Dataset]:
+def split_held_out(dataset: Dataset, held_out: set[str]) -> tuple[Dataset, Dataset]:
     """The items without these stems, and with them."""
     train = dataset.subset([i for i, stem in enumerate(dataset.stems) if stem not in held_out])
     val = dataset.subset([i for i, stem in enumerate(dataset.stems) if stem in held_out])
@@ -136,7 +136,7 @@ def stem_of(name: str) -> str:
     """A file name without its suffix, in Unicode normal form C."""
     path = PurePosixPath(unicodedata.normalize("NFC", name))
     parent = "" if str(path.parent) == "." else str(path.parent)
-    return join(parent, path.stem)
+    return join_path(parent, path.stem)
 
 
 def read_stems(file: Path, known: Iterable[str], label: str) -> set[str]:
@@ -156,7 +156,7 @@ def read_stems(file: Path, known: Iterable[str], label: str) -> set[str]:
     if unknown:
         raise DataError(
             f"{escape(file)} lists {len(unknown)} of {len(stems)} names that {label} does not have: "
-            f"{some_of(map(escape, unknown))}; one name without suffix on each line expected"
+            f"{shorten_list(map(escape, unknown))}; one name without suffix on each line expected"
         )
     return stems
 
@@ -169,6 +169,6 @@ def unmatched(parts: Mapping[str, Iterable[str]]) -> list[str]:
     for label, stems, other, others in ((a, first, b, second), (b, second, a, first)):
         alone = [stem for stem in stems if stem not in others]
         if alone:
-            names = some_of(map(escape, alone))
+            names = shorten_list(map(escape, alone))
             phrases.append(f"{len(alone)} of {len(stems)} pictures of {label} have no partner in {other}: {names}")
     return phrases

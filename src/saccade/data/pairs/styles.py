@@ -13,7 +13,7 @@ from saccade.data.dataset import check_on_error
 from saccade.data.files import count_suffixes, escape, is_picture, natural_key
 from saccade.data.images import Picture, read_image
 from saccade.data.pairs.captions import FoundCaptions, Read, captions_in
-from saccade.data.pairs.splits import HoldOut, StemSet, parts, pictures_by_stem, split_by_file
+from saccade.data.pairs.splits import HoldOut, StemSet, pictures_by_stem, split_by_file, split_held_out
 from saccade.data.split_names import split_role
 from saccade.data.splitting import held_out_names
 from saccade.data.store import Store, open_store
@@ -105,7 +105,7 @@ def style_splits(source: Path, hold_out: HoldOut, read: Read, on_error: str = "s
         )
     several = held_out_names(stems, hold_out.fraction, hold_out.seed, least=2)
     single = held_out_names(set(dataset.stems).difference(stems), hold_out.fraction, hold_out.seed, least=0)
-    train, val = parts(dataset, several | single)
+    train, val = split_held_out(dataset, several | single)
     val.notes.append(
         f"validation: {len(several)} names in several styles ({hold_out.fraction:.0%}, seed {hold_out.seed}) held out"
     )

@@ -35,22 +35,26 @@ def _english(names: Sequence[str], colours: Sequence[str], related: dict[int, di
     called = [f"the {phrase}" for phrase in phrases(names, colours)]
     plain = _plain(names, colours)
     first = [f"another {each}" if each in plain[:i] else article(each) for i, each in enumerate(plain)]
-    sentences = [_begun(f"{listed(first)}.")]
+    sentences = [_begun(f"{join_with_and(first)}.")]
     for subject, found in related.items():
-        clauses = [f"{RELATIONS[r]} {listed([called[other] for other in others])}" for r, others in found.items()]
-        sentences.append(_begun(f"{called[subject]} is {listed(clauses, ', and ')}."))
+        clauses = [
+            f"{RELATIONS[r]} {join_with_and([called[other] for other in others])}" for r, others in found.items()
+        ]
+        sentences.append(_begun(f"{called[subject]} is {join_with_and(clauses, ', and ')}."))
     return " ".join(sentences)
 
 
 def _korean(names: Sequence[str], colours: Sequence[str], related: dict[int, dict[int, list[int]]]) -> str:
     called = korean_phrases(names, colours)
-    sentences = [f"{korean.particle(', '.join(called), korean.SUBJECT)} 있다."]
+    sentences = [f"{korean.add_particle(', '.join(called), korean.SUBJECT)} 있다."]
     for subject, found in related.items():
         clauses = []
         for i, (relation, others) in enumerate(found.items()):
             ends = i == len(found) - 1
-            clauses.append(_KOREAN[relation][0 if ends else 1].format(korean.listed([called[o] for o in others])))
-        sentences.append(f"{korean.particle(called[subject], korean.TOPIC)} {' '.join(clauses)}.")
+            clauses.append(
+                _KOREAN[relation][0 if ends else 1].format(korean.join_with_particles([called[o] for o in others]))
+            )
+        sentences.append(f"{korean.add_particle(called[subject], korean.TOPIC)} {' '.join(clauses)}.")
     return " ".join(sentences)
 
 
@@ -84,7 +88,7 @@ def article(phrase: str) -> str:
     return f"{'an' if phrase[:1].lower() in tuple('aeiou') else 'a'} {phrase}"
 
 
-def listed(parts: Sequence[str], last: str = " and ") -> str:
+def join_with_and(parts: Sequence[str], last: str = " and ") -> str:
     """a, b and c; `last` is between the last two."""
     return last.join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
 

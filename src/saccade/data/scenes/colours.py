@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 
 Colour = tuple[float, float, float]  # red, green, blue, 0 to 1
 
@@ -21,14 +21,14 @@ COLOURS: dict[str, Colour] = {
 }
 
 
-def shade(stream: Stream, name: str) -> Colour:
+def jitter_colour(stream: RandomStream, name: str) -> Colour:
     """The colour of that name with small random changes of brightness and hue."""
     light = stream.uniform(0.98 if name == "white" else 0.88, 1.06)  # a darker white is grey
     red, green, blue = (min(1.0, light * (part + stream.uniform(-0.035, 0.035))) for part in COLOURS[name])
     return red, green, blue
 
 
-def second(stream: Stream, colour: Colour) -> Colour:
+def second_tone(stream: RandomStream, colour: Colour) -> Colour:
     """The second tone of a texture: the same colour, clearly lighter or darker."""
     luma = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
     share = stream.uniform(0.28, 0.44) * (0.7 if luma > 0.9 else 1.0)
@@ -37,14 +37,14 @@ def second(stream: Stream, colour: Colour) -> Colour:
     return red, green, blue
 
 
-def index_picture(indices: np.ndarray) -> Image.Image:
+def palette_picture(indices: np.ndarray) -> Image.Image:
     """A palette picture of indices, uint8 (y x), in the colours of Pascal VOC; index 0 is black."""
     picture = Image.fromarray(np.ascontiguousarray(indices, np.uint8), "L")
-    picture.putpalette([part for index in range(256) for part in index_colour(index)])
+    picture.putpalette([part for index in range(256) for part in voc_colour(index)])
     return picture
 
 
-def index_colour(index: int) -> tuple[int, int, int]:
+def voc_colour(index: int) -> tuple[int, int, int]:
     """VOC's colour of an index: its bits, three at a time from the lowest, are the bits of red, green and blue from the
     highest."""
     parts = [0, 0, 0]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from saccade.data.objects import ObjectAnnotations
-from saccade.data.scenes.composition import DEFAULT_OBJECTS, Composition, is_held_out
+from saccade.data.scenes.composition import DEFAULT_OBJECTS, SceneConstraints, is_held_out
 from saccade.data.scenes.description import Relation
 from saccade.data.scenes.place import (
     APART_LARGEST,
@@ -23,9 +23,9 @@ from saccade.data.scenes.place import (
     put_one,
 )
 from saccade.data.scenes.relations import RELATIONS, Triplet, relations
-from saccade.data.scenes.render import Light, hole, paint
+from saccade.data.scenes.render import Light, hole_mask, paint
 from saccade.data.scenes.sprites import Sprite
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.textures import background, noise
 from saccade.errors import DataError
 
@@ -45,18 +45,18 @@ class Backdrop:
     name: str | None = None
 
 
-def draw_backdrop(stream: Stream, height: int, width: int) -> Backdrop:
+def sample_backdrop(stream: RandomStream, height: int, width: int) -> Backdrop:
     canvas, name = background(stream, height, width)
     grain = noise(height, width, (stream.unit(), stream.unit()), fine=True)
     return Backdrop(canvas, grain * stream.uniform(0.0, 7.0) + 0.5, name)
 
 
-def compose(
-    stream: Stream,
+def sample_allowed_layout(
+    stream: RandomStream,
     size: tuple[int, int],
     classes: dict[str, int],
     sprites: Sequence[Sprite] = (),
-    composition: Composition | None = None,
+    composition: SceneConstraints | None = None,
 ) -> Layout:
     """A random layout with combinations that `composition` allows, by rejection sampling.
 
@@ -65,9 +65,9 @@ def compose(
     Raises:
         DataError: none of `ATTEMPTS` layouts is allowed, or the minimum number of objects does not fit.
     """
-    composition = composition or Composition()
+    composition = composition or SceneConstraints()
     for _ in range(ATTEMPTS):
-        layout = draw_layout(stream, *size, sprites, composition)
+        layout = sample_layout(stream, *size, sprites, composition)
         if composition.combinations == "all":
             return layout
         objects, _ = visible_objects(layout, classes)
@@ -128,7 +128,9 @@ def _triplets(layout: Layout, shown: Sequence[int], boxes: Sequence[Sequence[int
     for i in shown:
         item, drawn = layout.items[i], layout.stencils[i]
         hidden.append(_owners(layout, drawn.window, drawn.mask, shown))
-        in_hole.append(_owners(layout, drawn.window, hole(item, drawn), shown) if item.has_hole else [0] * len(shown))
+        in_hole.append(
+            _owners(layout, drawn.window, hole_mask(item, drawn), shown) if item.has_hole else [0] * len(shown)
+        )
     colours = [layout.items[i].colour for i in shown]
     seen, full = [layout.seen[i] for i in shown], [layout.full[i] for i in shown]
     return relations(boxes, colours, seen, full, hidden, in_hole, layout.side)
@@ -148,7 +150,7 @@ def _box(owner: np.ndarray, window: tuple[slice, slice], i: int) -> tuple[int, i
     return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
 
 
-def draw_light(stream: Stream) -> Light:
+def sample_light(stream: RandomStream) -> Light:
     across, down = stream.turn()  # more often from above than from below
     return Light(
         across=-down,
@@ -160,12 +162,12 @@ def draw_light(stream: Stream) -> Light:
     )
 
 
-def draw_layout(
-    stream: Stream,
+def sample_layout(
+    stream: RandomStream,
     height: int,
     width: int,
     sprites: Sequence[Sprite] = (),
-    composition: Composition | None = None,
+    composition: SceneConstraints | None = None,
 ) -> Layout:
     """A random layout with a number of objects in the range of the composition. Objects that do not fit are left out,
     down to the minimum. About half of the objects are sprites, if there are any.
@@ -177,8 +179,8 @@ def draw_layout(
     Raises:
         DataError: the minimum number of objects does not fit.
     """
-    composition = composition or Composition()
-    light = draw_light(stream)
+    composition = composition or SceneConstraints()
+    light = sample_light(stream)
     fewest, most = composition.objects
     count = stream.choice(COUNTS) if (fewest, most) == DEFAULT_OBJECTS else fewest + stream.integer(most - fewest + 1)
     scale = 1.0
@@ -194,7 +196,12 @@ def draw_layout(
 
 
 def _fill(
-    stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition: Composition, count: int, scale: float
+    stream: RandomStream,
+    layout: Layout,
+    sprites: Sequence[Sprite],
+    composition: SceneConstraints,
+    count: int,
+    scale: float,
 ) -> None:
     """Add up to `count` objects, of at most `scale` times the usual size, to an empty layout."""
     if composition.combinations == "held-out":

@@ -68,7 +68,7 @@ HELD_OUT_RELATIONS = tuple(
 
 
 @dataclass(frozen=True)
-class Composition:
+class SceneConstraints:
     """Attributes:
         objects: minimum and maximum number of objects in a scene, 1 to 8.
         apart: objects do not overlap and are not cut by the border.
@@ -116,7 +116,7 @@ def parse_spec(text: str) -> dict[str, Any] | None:
             raise DataError(f"{text!r}: {name} is given twice; once expected")
         found[name] = value
     composition = {key: found[key] for key in ("objects", "apart", "combinations") if key in found}
-    Composition(**composition)  # checks the ranges
+    SceneConstraints(**composition)  # checks the ranges
     return found
 
 

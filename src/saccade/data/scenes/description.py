@@ -4,7 +4,7 @@ before it is put into words."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from saccade.data.scenes.stream import Stream, T
+from saccade.data.scenes.stream import RandomStream, T
 from saccade.data.scenes.vocabulary import BASES, INVERSES
 
 Relation = tuple[int, str, int]  # subject, name, object
@@ -50,7 +50,7 @@ class Description:
 
 
 @dataclass(frozen=True)
-class Outline:
+class CaptionPlan:
     """Attributes:
     links: (subject, relation or its inverse, object). The subject of each is mentioned for the first time; its object
         may have been mentioned.
@@ -67,9 +67,9 @@ class Outline:
         return [(b, BASES[r], a) if r in BASES else (a, r, b) for a, r, b in [*self.links, *self.extra]]
 
 
-def draw_outline(stream: Stream, description: Description, links: int, extra: int) -> Outline:
+def sample_caption_plan(stream: RandomStream, description: Description, links: int, extra: int) -> CaptionPlan:
     """An outline that mentions every object, with at most `links` links and `extra` extra relations."""
-    outline = Outline([], [], [])
+    outline = CaptionPlan([], [], [])
     mentioned: set[int] = set()
     for a, relation, b in shuffled(stream, [each for each in description.relations if each[1] in INVERSES]):
         if stream.bernoulli(0.5):
@@ -85,7 +85,7 @@ def draw_outline(stream: Stream, description: Description, links: int, extra: in
     return outline
 
 
-def shuffled(stream: Stream, values: list[T]) -> list[T]:
+def shuffled(stream: RandomStream, values: list[T]) -> list[T]:
     """The values in a random order (Fisher and Yates), in place."""
     for i in range(len(values) - 1, 0, -1):
         j = stream.integer(i + 1)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from saccade.data.scenes import shapes
-from saccade.data.scenes.colours import COLOURS, second, shade
+from saccade.data.scenes.colours import COLOURS, jitter_colour, second_tone
 from saccade.data.scenes.composition import Combinations, is_held_out
 from saccade.data.scenes.description import Description, Relation, shuffled
 from saccade.data.scenes.place import MAX_SAME_COLOUR, Layout, moved, touches_nothing
 from saccade.data.scenes.render import Item
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import INVERSES
 from saccade.errors import DataError
 
@@ -26,7 +26,7 @@ _EDIT = 2  # stream of random numbers; scenes and films use 0 and 1
 
 def minimal_edit(
     description: Description,
-    stream: Stream,
+    stream: RandomStream,
     kind: Kind,
     *,
     scene: Description | None = None,
@@ -57,7 +57,7 @@ def minimal_edit(
     return None
 
 
-def _object_edits(description: Description, stream: Stream, kind: Kind) -> Iterator[Description]:
+def _object_edits(description: Description, stream: RandomStream, kind: Kind) -> Iterator[Description]:
     """All changes of one colour or one shape, in random order. Sprites and unnamed colours are not changed."""
     for i in shuffled(stream, list(range(len(description.objects)))):
         shape, colour = description.objects[i]
@@ -85,7 +85,7 @@ def _is_false(edit: Description, description: Description, scene: Description) -
     return not colour or [paint for _, paint in edit.objects].count(colour) <= MAX_SAME_COLOUR
 
 
-def _relation_edits(description: Description, stream: Stream) -> Iterator[Description]:
+def _relation_edits(description: Description, stream: RandomStream) -> Iterator[Description]:
     """Changes of one relation. At most one spatial relation holds for a pair, and the other relations are asymmetric,
     so each change is false."""
     for relation in shuffled(stream, [each for each in description.relations if each[1] in INVERSES]):
@@ -95,7 +95,7 @@ def _relation_edits(description: Description, stream: Stream) -> Iterator[Descri
             )
 
 
-def _alternatives(relation: Relation, stream: Stream) -> list[Relation]:
+def _alternatives(relation: Relation, stream: RandomStream) -> list[Relation]:
     a, name, b = relation
     swapped = (b, name, a)
     if name not in ("left of", "above"):
@@ -133,7 +133,7 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
         )
     seed, index = scene.key
     relations = new_relations(scene.description, edit)
-    items = _edited_items(layout, scene.description, edit, relations, Stream(seed, _EDIT, index))
+    items = _edited_items(layout, scene.description, edit, relations, RandomStream(seed, _EDIT, index))
     order = _drawing_order(len(edit.objects), relations)
     changed = _lay(layout, [items[i] for i in order], scenes.composition.apart) if items else None
     if changed is None:
@@ -149,7 +149,7 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
 
 
 def _edited_items(
-    layout: Layout, before: Description, edit: Description, relations: Sequence[Relation], stream: Stream
+    layout: Layout, before: Description, edit: Description, relations: Sequence[Relation], stream: RandomStream
 ) -> list[Item] | None:
     """The items of the scene with the change, but for their order; None for a relation that this cannot change."""
     items, size = layout.items, (layout.width, layout.height)
@@ -160,8 +160,8 @@ def _edited_items(
             grown = replace(item, name=shape, radius=1.0).reach
             item = replace(item, name=shape, radius=min(item.radius, item.reach / grown))
         if colour != old_colour:
-            first = shade(stream, colour)
-            item = replace(item, colour=colour, tones=(first, second(stream, first)))
+            first = jitter_colour(stream, colour)
+            item = replace(item, colour=colour, tones=(first, second_tone(stream, first)))
         edited[i] = item
     for a, relation, b in relations:
         if relation == "inside":

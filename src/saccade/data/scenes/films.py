@@ -11,17 +11,17 @@ from saccade.data.scenes import korean, shapes
 from saccade.data.scenes.captions import korean_phrases, phrases
 from saccade.data.scenes.compose import (
     Backdrop,
-    draw_backdrop,
-    draw_light,
     named_relations,
     paint_scene,
+    sample_backdrop,
+    sample_light,
     visible_objects,
 )
-from saccade.data.scenes.composition import DEFAULT_OBJECTS, HELD_OUT_COLOURS, Composition, is_held_out
-from saccade.data.scenes.place import Layout, draw_item
+from saccade.data.scenes.composition import DEFAULT_OBJECTS, HELD_OUT_COLOURS, SceneConstraints, is_held_out
+from saccade.data.scenes.place import Layout, sample_item
 from saccade.data.scenes.render import Item
 from saccade.data.scenes.sprites import Sprite
-from saccade.data.scenes.stream import Stream, turn
+from saccade.data.scenes.stream import RandomStream, angle_from_tangent
 from saccade.errors import DataError
 
 # Names of the motions, and their direction of translation.
@@ -90,7 +90,9 @@ class Actor:
             across, down = DIRECTIONS[self.motion]
             return replace(item, x=item.x + across * self.distance * moment, y=item.y + down * self.distance * moment)
         if self.motion.startswith("turns"):
-            cosine, sine = turn((2 * moment - 1) * TURNED * (1 if self.motion == "turns clockwise" else -1))
+            cosine, sine = angle_from_tangent(
+                (2 * moment - 1) * TURNED * (1 if self.motion == "turns clockwise" else -1)
+            )
             c, s = item.turn
             return replace(item, turn=(c * cosine - s * sine, s * cosine + c * sine))
         if self.motion in ("grows", "shrinks"):
@@ -99,24 +101,24 @@ class Actor:
         return item
 
 
-def draw_film(
-    stream: Stream,
+def sample_film(
+    stream: RandomStream,
     size: tuple[int, int],
     frames: int,
     classes: dict[str, int],
     sprites: Sequence[Sprite],
-    composition: Composition | None = None,
+    composition: SceneConstraints | None = None,
 ) -> Film:
     """A random film of shapes and `sprites`. classes: name -> index.
 
     It has 2 to 5 objects by default, else the number that the composition sets, but at most 5. Combinations are checked
     at `MOMENTS` times.
     """
-    composition = composition or Composition()
+    composition = composition or SceneConstraints()
     height, width = size
-    light = draw_light(stream)
+    light = sample_light(stream)
     actors = _cast_of(stream, Layout(height, width, light), sprites, composition, classes)
-    backdrop = draw_backdrop(stream, height, width)
+    backdrop = sample_backdrop(stream, height, width)
     pictures, objects, tracks = [], [], []
     for frame in range(frames):
         layout = Layout(height, width, light)
@@ -132,7 +134,11 @@ def draw_film(
 
 
 def _cast_of(
-    stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition: Composition, classes: dict[str, int]
+    stream: RandomStream,
+    layout: Layout,
+    sprites: Sequence[Sprite],
+    composition: SceneConstraints,
+    classes: dict[str, int],
 ) -> list[Actor]:
     """Actors with combinations that the composition allows, by rejection sampling."""
     for _ in range(ATTEMPTS):
@@ -160,7 +166,9 @@ def _has_held_out(actors: Sequence[Actor], layout: Layout, classes: dict[str, in
     return False
 
 
-def _cast(stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition: Composition) -> list[Actor]:
+def _cast(
+    stream: RandomStream, layout: Layout, sprites: Sequence[Sprite], composition: SceneConstraints
+) -> list[Actor]:
     """Random objects whose paths stay in the picture and do not cross, added to an empty layout."""
     fewest, most = (MIN_OBJECTS, MAX_OBJECTS) if composition.objects == DEFAULT_OBJECTS else composition.objects
     fewest, most = min(fewest, MAX_OBJECTS), min(most, MAX_OBJECTS)
@@ -183,11 +191,11 @@ def _cast(stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition
 
 
 def _draw_actor(
-    stream: Stream, layout: Layout, sprites: Sequence[Sprite], kind: tuple[str, str] | None, largest: float
+    stream: RandomStream, layout: Layout, sprites: Sequence[Sprite], kind: tuple[str, str] | None, largest: float
 ) -> Actor:
     """An object with a motion that fits into the picture. kind: required shape and colour, if any."""
     side = layout.side
-    item = draw_item(stream, layout, side * stream.uniform(SMALLEST, largest), sprites, *(kind or ()))
+    item = sample_item(stream, layout, side * stream.uniform(SMALLEST, largest), sprites, *(kind or ()))
     ways = [
         way for way in DIRECTIONS if not (way.startswith("turns") and item.name in shapes.ROUND and not item.sprite)
     ]
@@ -202,7 +210,7 @@ def _draw_actor(
     return Actor(replace(item, x=x, y=y), motion, distance)
 
 
-def _start(stream: Stream, length: int, margin: float, path: float) -> float:
+def _start(stream: RandomStream, length: int, margin: float, path: float) -> float:
     """A random start for a path of `path` pixels that keeps the margin everywhere."""
     return stream.uniform(margin + max(0.0, -path), length - margin - max(0.0, path))
 
@@ -223,7 +231,7 @@ def _captions(names: Sequence[str], colours: Sequence[str], motions: Sequence[st
     in_english = [f"The {phrase} {motion}." for phrase, motion in zip(phrases(names, colours), motions, strict=True)]
     called = korean_phrases(names, colours)
     in_korean = [
-        f"{korean.particle(phrase, korean.SUBJECT)} {_KOREAN[motion]}."
+        f"{korean.add_particle(phrase, korean.SUBJECT)} {_KOREAN[motion]}."
         for phrase, motion in zip(called, motions, strict=True)
     ]
     return {"en": " ".join(in_english), "ko": " ".join(in_korean)}

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from PIL import Image
 
-from saccade.data.scenes.colours import index_colour
+from saccade.data.scenes.colours import voc_colour
 from saccade.data.scenes.scenes import Scene
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.textures import noise
 from saccade.errors import DataError
 
@@ -16,17 +16,17 @@ GuideKind = Literal["sketch", "label map", "grey", "low resolution"]
 GUIDE = 6  # stream of random numbers of guides and holes; scenes to captions use 0 to 4, styles 5
 LARGEST_FACTOR = 8  # of low resolution
 _ENLARGED = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
-_COLOURS = np.array([index_colour(i) for i in range(256)], np.uint8)
+_COLOURS = np.array([voc_colour(i) for i in range(256)], np.uint8)
 
 
-class Guide(NamedTuple):
+class ConditioningImage(NamedTuple):
     """kind: what was made of the scene. pixels: uint8 (y x 3), of the size of the scene."""
 
     kind: GuideKind
     pixels: np.ndarray
 
 
-def draw_guide(scene: Scene, stream: Stream, kind: GuideKind | None = None) -> Guide:
+def sample_conditioning_image(scene: Scene, stream: RandomStream, kind: GuideKind | None = None) -> ConditioningImage:
     """A guide of a random kind, or of `kind`, with random parameters.
 
     Raises:
@@ -35,14 +35,14 @@ def draw_guide(scene: Scene, stream: Stream, kind: GuideKind | None = None) -> G
     kinds = get_args(GuideKind)
     chosen = stream.choice(kinds) if kind is None else kind
     if chosen == "sketch":
-        return Guide(chosen, sketch(scene, 1 + stream.integer(2), ink=stream.integer(80)))
+        return ConditioningImage(chosen, sketch(scene, 1 + stream.integer(2), ink=stream.integer(80)))
     if chosen == "label map":
-        return Guide(chosen, label_map(scene))
+        return ConditioningImage(chosen, label_map(scene))
     if chosen == "grey":
-        return Guide(chosen, grey(scene))
+        return ConditioningImage(chosen, grey(scene))
     if chosen == "low resolution":
         factor = 2 + stream.integer(LARGEST_FACTOR - 1)
-        return Guide(chosen, low_resolution(scene, factor, stream.choice(_ENLARGED)))
+        return ConditioningImage(chosen, low_resolution(scene, factor, stream.choice(_ENLARGED)))
     raise DataError(f"kind={kind!r} was given; one of {', '.join(kinds)} expected")
 
 
@@ -83,7 +83,7 @@ def _rgb(plane: np.ndarray) -> np.ndarray:
     return plane[:, :, None].repeat(3, axis=2)
 
 
-def draw_hole(size: tuple[int, int], stream: Stream, scene: Scene | None = None) -> np.ndarray:
+def sample_inpainting_mask(size: tuple[int, int], stream: RandomStream, scene: Scene | None = None) -> np.ndarray:
     """A random region, bool (y x), true where the picture is painted anew. It is neither empty nor everything.
 
     It is a rectangle, a blob, a strip along one border or all four (outpainting), or, with a scene, the bounding box of
@@ -109,27 +109,27 @@ def draw_hole(size: tuple[int, int], stream: Stream, scene: Scene | None = None)
             return hole
 
 
-def _draw(size: tuple[int, int], stream: Stream, scene: Scene | None) -> np.ndarray:
+def _draw(size: tuple[int, int], stream: RandomStream, scene: Scene | None) -> np.ndarray:
     if scene is not None and len(scene.objects.boxes) and stream.bernoulli(0.4):
         return _object(size, stream, scene)
     return stream.choice((_rectangle, _blob, _strip))(size, stream)
 
 
-def _rectangle(size: tuple[int, int], stream: Stream) -> np.ndarray:
+def _rectangle(size: tuple[int, int], stream: RandomStream) -> np.ndarray:
     hole = np.zeros(size, bool)
     rows, columns = (_span(length, stream) for length in size)
     hole[rows, columns] = True
     return hole
 
 
-def _span(length: int, stream: Stream) -> slice:
+def _span(length: int, stream: RandomStream) -> slice:
     """From a fifth to four fifths of a side, anywhere."""
     covered = max(1, int(length * stream.uniform(0.2, 0.8)))
     start = stream.integer(length - covered + 1)
     return slice(start, start + covered)
 
 
-def _blob(size: tuple[int, int], stream: Stream) -> np.ndarray:
+def _blob(size: tuple[int, int], stream: RandomStream) -> np.ndarray:
     """Discs with a ragged outline, one to four of them, that overlap or not."""
     height, width = size
     side = min(size)
@@ -143,7 +143,7 @@ def _blob(size: tuple[int, int], stream: Stream) -> np.ndarray:
     return hole
 
 
-def _strip(size: tuple[int, int], stream: Stream) -> np.ndarray:
+def _strip(size: tuple[int, int], stream: RandomStream) -> np.ndarray:
     """All that is beyond a line near one border, or a margin along all four."""
     if stream.bernoulli(0.3):
         top, left, bottom, right = (max(1, int(length * stream.uniform(0.05, 0.3))) for length in (*size, *size))
@@ -157,7 +157,7 @@ def _strip(size: tuple[int, int], stream: Stream) -> np.ndarray:
     return hole
 
 
-def _object(size: tuple[int, int], stream: Stream, scene: Scene) -> np.ndarray:
+def _object(size: tuple[int, int], stream: RandomStream, scene: Scene) -> np.ndarray:
     """The bounding box of one object, a tenth to a half larger at each side, by at least two pixels."""
     left, top, right, bottom = stream.choice(scene.objects.boxes.int().tolist())
     wide, tall = (max(2, int(side * stream.uniform(0.1, 0.5))) for side in (right - left, bottom - top))

@@ -11,16 +11,16 @@ from saccade.data.scenes import korean
 from saccade.data.scenes.captions import article
 from saccade.data.scenes.description import shuffled
 from saccade.data.scenes.edits import edited_scene, minimal_edit
-from saccade.data.scenes.phrasing import Caption, draw_caption
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.phrasing import Caption, sample_caption
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import (
     ENGLISH_COLOURS,
     KOREAN_COLOUR_ADVERBS,
     KOREAN_COLOUR_NOUNS,
     KOREAN_COLOURS,
-    draw_word,
     english_noun,
     korean_noun,
+    sample_word,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class EditedPair(NamedTuple):
 
 
 def edited_pair(
-    scenes: "Scenes", scene: "Scene", stream: Stream, language: InstructionLanguage | None = None
+    scenes: "Scenes", scene: "Scene", stream: RandomStream, language: InstructionLanguage | None = None
 ) -> EditedPair | None:
     """The scene with one random change of colour or shape, as an instruction would make it; None if no change is found
     that fits the constraints of `scenes`. Changed scenes of `combinations="seen"` have no held-out combination.
@@ -116,14 +116,14 @@ def edited_pair(
             continue
         old = scene.description.objects
         changed = next(i for i, each in enumerate(old) if each != edit.objects[i])
-        words = draw_instruction(stream, old, changed, edit.objects[changed], chosen)
+        words = sample_instruction(stream, old, changed, edit.objects[changed], chosen)
         if words is not None:
-            return EditedPair(scene, after, kind, changed, words, draw_caption(after.description, stream, chosen))
+            return EditedPair(scene, after, kind, changed, words, sample_caption(after.description, stream, chosen))
     return None
 
 
-def draw_instruction(
-    stream: Stream, objects: tuple[Object, ...], changed: int, new: Object, language: InstructionLanguage
+def sample_instruction(
+    stream: RandomStream, objects: tuple[Object, ...], changed: int, new: Object, language: InstructionLanguage
 ) -> str | None:
     """A random instruction to change one of the objects, in colour or in shape.
 
@@ -157,13 +157,13 @@ def _unambiguous(objects: tuple[Object, ...], i: int) -> list[Object]:
     return names
 
 
-def _english(stream: Stream, old: Object, name: Object, new: Object) -> str:
+def _english(stream: RandomStream, old: Object, name: Object, new: Object) -> str:
     if name[0]:
         noun = english_noun(stream, *name)
     else:
-        noun = f"{draw_word(stream, ENGLISH_COLOURS, name[1])} {stream.choice(('one', 'shape', 'object'))}"
+        noun = f"{sample_word(stream, ENGLISH_COLOURS, name[1])} {stream.choice(('one', 'shape', 'object'))}"
     if old[0] == new[0]:
-        text = stream.choice(_ENGLISH_COLOUR).format(noun=noun, colour=draw_word(stream, ENGLISH_COLOURS, new[1]))
+        text = stream.choice(_ENGLISH_COLOUR).format(noun=noun, colour=sample_word(stream, ENGLISH_COLOURS, new[1]))
     else:
         full = article(english_noun(stream, *new))
         a = full if stream.bernoulli(0.3) else article(english_noun(stream, new[0], ""))
@@ -171,17 +171,17 @@ def _english(stream: Stream, old: Object, name: Object, new: Object) -> str:
     return f"{text[:1].upper()}{text[1:]}." if stream.bernoulli(0.25) else text
 
 
-def _korean(stream: Stream, old: Object, name: Object, new: Object) -> str:
+def _korean(stream: RandomStream, old: Object, name: Object, new: Object) -> str:
     noun = korean_noun(stream, *name)
     if not name[0]:
-        noun = f"{draw_word(stream, KOREAN_COLOURS, name[1])} {stream.choice(_THINGS)}"
+        noun = f"{sample_word(stream, KOREAN_COLOURS, name[1])} {stream.choice(_THINGS)}"
     if old[0] == new[0]:
-        to = korean.particle(draw_word(stream, KOREAN_COLOUR_NOUNS, new[1]), korean.TO)
-        full, so, pattern = "", draw_word(stream, KOREAN_COLOUR_ADVERBS, new[1], to), stream.choice(_KOREAN_COLOUR)
+        to = korean.add_particle(sample_word(stream, KOREAN_COLOUR_NOUNS, new[1]), korean.TO)
+        full, so, pattern = "", sample_word(stream, KOREAN_COLOUR_ADVERBS, new[1], to), stream.choice(_KOREAN_COLOUR)
     else:
         plain, coloured = korean_noun(stream, new[0], ""), korean_noun(stream, *new)
-        to = korean.particle(coloured if stream.bernoulli(0.3) else plain, korean.TO)
-        full, so, pattern = korean.particle(coloured, korean.OBJECT), "", stream.choice(_KOREAN_SHAPE)
+        to = korean.add_particle(coloured if stream.bernoulli(0.3) else plain, korean.TO)
+        full, so, pattern = korean.add_particle(coloured, korean.OBJECT), "", stream.choice(_KOREAN_SHAPE)
     verbs = {name: stream.choice(endings) for name, endings in _VERBS.items()}
-    text = pattern.format(noun=noun, object=korean.particle(noun, korean.OBJECT), to=to, so=so, full=full, **verbs)
+    text = pattern.format(noun=noun, object=korean.add_particle(noun, korean.OBJECT), to=to, so=so, full=full, **verbs)
     return f"{text}." if stream.bernoulli(0.25) else text

@@ -31,7 +31,7 @@ _DIGITS_CLOSED = "013678"  # 영 일 삼 육 칠 팔
 _RIEUL = 8  # the final consonant ㄹ, after which TO is as after a vowel
 
 
-def particle(word: str, kind: tuple[str, str]) -> str:
+def add_particle(word: str, kind: tuple[str, str]) -> str:
     """`word` with the particle: the first of `kind` after a final consonant, else the second; both, "은(는)", if the
     spelling does not show the sound."""
     last = word[-1:]
@@ -43,6 +43,6 @@ def particle(word: str, kind: tuple[str, str]) -> str:
     return f"{word}{kind[0]}({kind[1]})"
 
 
-def listed(words: list[str]) -> str:
+def join_with_particles(words: list[str]) -> str:
     """가와 나와 다"""
-    return " ".join([*(particle(word, WITH) for word in words[:-1]), *words[-1:]])
+    return " ".join([*(add_particle(word, WITH) for word in words[:-1]), *words[-1:]])

@@ -18,17 +18,17 @@ from typing import Literal
 import torch
 
 from saccade.data.scenes import korean, phrasing_english, phrasing_korean
-from saccade.data.scenes.captions import article, captions, listed
-from saccade.data.scenes.description import Description, draw_outline, shuffled
+from saccade.data.scenes.captions import article, captions, join_with_and
+from saccade.data.scenes.description import Description, sample_caption_plan, shuffled
 from saccade.data.scenes.relations import RELATIONS
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import (
     ENGLISH_MOTIONS,
     KOREAN_MOTIONS,
-    draw_word,
     english_noun,
     korean_noun,
     mixed_noun,
+    sample_word,
 )
 from saccade.errors import DataError
 
@@ -57,8 +57,8 @@ class Caption:
     description: Description
 
 
-def draw_caption(
-    description: Description, random: Stream | torch.Generator, language: Language | None = None
+def sample_caption(
+    description: Description, random: RandomStream | torch.Generator, language: Language | None = None
 ) -> Caption:
     """A random caption of the description.
 
@@ -73,7 +73,9 @@ def draw_caption(
         raise DataError(f"language={language!r} was given; one of {', '.join(NOUNS)} expected")
     if not description.objects:
         raise DataError("the description has no objects; 1 or more expected")
-    stream = random if isinstance(random, Stream) else Stream(int(torch.randint(2**62, (), generator=random)))
+    stream = (
+        random if isinstance(random, RandomStream) else RandomStream(int(torch.randint(2**62, (), generator=random)))
+    )
     chosen = stream.choice(LANGUAGES) if language is None else language
     if len(set(description.objects)) < len(description.objects):
         return _numbered(description, chosen)
@@ -81,7 +83,7 @@ def draw_caption(
     return _write(stream, part, chosen, stream.choice(FORMS))
 
 
-def _draw_part(stream: Stream, description: Description) -> Description:
+def _draw_part(stream: RandomStream, description: Description) -> Description:
     """The objects and the background to mention."""
     count = len(description.objects)
     order = shuffled(stream, list(range(count)))
@@ -94,12 +96,12 @@ def _draw_part(stream: Stream, description: Description) -> Description:
     return part if stream.bernoulli(BACKGROUND) else replace(part, background=None)
 
 
-def _write(stream: Stream, part: Description, language: Language, form: Form) -> Caption:
+def _write(stream: RandomStream, part: Description, language: Language, form: Form) -> Caption:
     """Words for the objects and some of the relations of `part`."""
     count = len(part.objects)
     links = 1 + stream.integer(min(max(count - 1, 1), 3)) if form in ("inline", "sentences") else 0
     extra = 1 + stream.integer(count) if form == "full" else stream.integer(3) if form == "sentences" else 0
-    outline = draw_outline(stream, part, links, extra)
+    outline = sample_caption_plan(stream, part, links, extra)
     if form == "inline" and not outline.links:
         form = "list"
     elif form == "full" and not outline.extra:
@@ -145,26 +147,28 @@ class FilmCaption:
     order: tuple[int, ...]
 
 
-def draw_film_caption(
+def sample_film_caption(
     names: Sequence[str],
     colours: Sequence[str],
     motions: Sequence[str],
-    random: Stream | torch.Generator,
+    random: RandomStream | torch.Generator,
     language: Language | None = None,
 ) -> FilmCaption:
     """A caption of a film's objects, as `Film` names them, in a random order.
 
     random: source of random numbers; from a generator, one seed is drawn. language: None samples it.
     """
-    stream = random if isinstance(random, Stream) else Stream(int(torch.randint(2**62, (), generator=random)))
+    stream = (
+        random if isinstance(random, RandomStream) else RandomStream(int(torch.randint(2**62, (), generator=random)))
+    )
     chosen = stream.choice(LANGUAGES) if language is None else language
     order = shuffled(stream, list(range(len(names))))
     nouns = [NOUNS[chosen](stream, names[i], colours[i]) for i in order]
     if chosen == "ko" or (chosen == "mixed" and stream.bernoulli(0.4)):
-        parts = [f"{draw_word(stream, KOREAN_MOTIONS, motions[i])} {n}" for i, n in zip(order, nouns, strict=True)]
-        text = korean.listed(parts) if chosen == "ko" and stream.bernoulli(0.5) else ", ".join(parts)
+        parts = [f"{sample_word(stream, KOREAN_MOTIONS, motions[i])} {n}" for i, n in zip(order, nouns, strict=True)]
+        text = korean.join_with_particles(parts) if chosen == "ko" and stream.bernoulli(0.5) else ", ".join(parts)
     else:
         starts = [article(noun) if noun[:1].isascii() else noun for noun in nouns]
-        parts = [f"{n} {draw_word(stream, ENGLISH_MOTIONS, motions[i])}" for i, n in zip(order, starts, strict=True)]
-        text = listed(parts)
+        parts = [f"{n} {sample_word(stream, ENGLISH_MOTIONS, motions[i])}" for i, n in zip(order, starts, strict=True)]
+        text = join_with_and(parts)
     return FilmCaption(text, chosen, tuple(order))

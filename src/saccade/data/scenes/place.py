@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from saccade.data.scenes import shapes
-from saccade.data.scenes.colours import COLOURS, second, shade
+from saccade.data.scenes.colours import COLOURS, jitter_colour, second_tone
 from saccade.data.scenes.composition import HELD_OUT_COLOURS, HELD_OUT_RELATIONS, is_held_out_colour
 from saccade.data.scenes.render import Item, Light, Stencil, stencil
 from saccade.data.scenes.sprites import Sprite
-from saccade.data.scenes.stream import Stream
-from saccade.data.scenes.textures import Texture, draw_texture
+from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.textures import Texture, sample_texture
 
 SMALLEST, LARGEST = 0.055, 0.225  # radius, as a share of the picture's shorter side
 APART_SMALLEST, APART_LARGEST = 0.07, 0.2  # the same, with apart=True
@@ -78,11 +78,11 @@ class Layout:
         self.seen.append(self.full[-1])
 
 
-def put_one(stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: float = LARGEST) -> bool:
+def put_one(stream: RandomStream, layout: Layout, sprites: Sequence[Sprite], largest: float = LARGEST) -> bool:
     """Add an object; its radius shrinks after every four failed positions. largest: maximum radius."""
     share = stream.unit()
     radius = layout.side * (SMALLEST + (largest - SMALLEST) * share * share)
-    item = draw_item(stream, layout, radius, sprites)
+    item = sample_item(stream, layout, radius, sprites)
     whole = [other for other, seen, full in zip(layout.items, layout.seen, layout.full, strict=True) if seen == full]
     over = bool(whole) and stream.bernoulli(0.3)
     for tries in range(TRIES):
@@ -96,21 +96,21 @@ def put_one(stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: 
     return False
 
 
-def put_inside(stream: Stream, layout: Layout) -> None:
+def put_inside(stream: RandomStream, layout: Layout) -> None:
     """Add a ring or frame with an object in its hole."""
     name = stream.choice(tuple(shapes.HOLES))
     radius = layout.side * stream.uniform(0.15, LARGEST)
-    outer = draw_item(stream, layout, radius, (), name)
+    outer = sample_item(stream, layout, radius, (), name)
     outer = moved(outer, *_anywhere(stream, layout, outer))
     if not layout.put(outer, False):
         return
     room = radius * shapes.HOLES[name] - 1
     for _ in range(4):
-        inner = draw_item(stream, layout, layout.side * SMALLEST, ())
+        inner = sample_item(stream, layout, layout.side * SMALLEST, ())
         largest = room * inner.radius / inner.reach
         if largest < inner.radius:
             continue
-        inner = draw_item(stream, layout, stream.uniform(inner.radius, largest), (), inner.name)
+        inner = sample_item(stream, layout, stream.uniform(inner.radius, largest), (), inner.name)
         slack = (room - inner.reach) * 0.6
         x, y = (part + slack * stream.uniform(-0.7, 0.7) for part in (outer.x, outer.y))
         if layout.put(moved(inner, x, y), False):
@@ -118,12 +118,16 @@ def put_inside(stream: Stream, layout: Layout) -> None:
 
 
 def put_apart(
-    stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: float = APART_LARGEST, name: str | None = None
+    stream: RandomStream,
+    layout: Layout,
+    sprites: Sequence[Sprite],
+    largest: float = APART_LARGEST,
+    name: str | None = None,
 ) -> bool:
     """Add an object that touches no other one and is completely in the picture, usually next to another one.
     largest: maximum radius. name: required shape."""
     radius = layout.side * stream.uniform(APART_SMALLEST, max(APART_SMALLEST, largest))
-    item = draw_item(stream, layout, radius, sprites, name)
+    item = sample_item(stream, layout, radius, sprites, name)
     for tries in range(TRIES):
         if layout.items and stream.bernoulli(0.6):
             x, y = _next_to(stream, layout, item, stream.choice(layout.items), stream.choice(COMPASS))
@@ -137,19 +141,19 @@ def put_apart(
     return False
 
 
-def put_held_out(stream: Stream, layout: Layout, count: int) -> None:
+def put_held_out(stream: RandomStream, layout: Layout, count: int) -> None:
     """Add an object of a held-out shape and colour or, if `count` allows two, possibly a held-out relation."""
     radius = layout.side * stream.uniform(APART_SMALLEST, 0.16)
     if count < 2 or stream.bernoulli(0.5):
-        item = draw_item(stream, layout, radius, (), *stream.choice(HELD_OUT_COLOURS))
+        item = sample_item(stream, layout, radius, (), *stream.choice(HELD_OUT_COLOURS))
         layout.put(moved(item, *_inside_border(stream, layout, item)), False)
         return
     subject, relation, other = stream.choice(HELD_OUT_RELATIONS)
-    first = draw_item(stream, layout, radius, (), subject)
+    first = sample_item(stream, layout, radius, (), subject)
     first = moved(first, *_inside_border(stream, layout, first))
     layout.put(first, False)
     way = (1, 0) if relation == "left of" else (0, 1)
-    item = draw_item(stream, layout, layout.side * stream.uniform(APART_SMALLEST, 0.16), (), other)
+    item = sample_item(stream, layout, layout.side * stream.uniform(APART_SMALLEST, 0.16), (), other)
     for _ in range(TRIES):
         item = moved(item, *_next_to(stream, layout, item, first, way))
         if touches_nothing(layout, item) and layout.put(item, False):
@@ -169,20 +173,22 @@ def touches_nothing(layout: Layout, item: Item) -> bool:
     return True
 
 
-def _next_to(stream: Stream, layout: Layout, item: Item, other: Item, way: tuple[int, int]) -> tuple[float, float]:
+def _next_to(
+    stream: RandomStream, layout: Layout, item: Item, other: Item, way: tuple[int, int]
+) -> tuple[float, float]:
     """A position next to another object, in the direction `way`."""
     along = other.reach + item.reach + layout.side * stream.uniform(0.015, 0.12)
     aside = along * stream.uniform(-0.4, 0.4)
     return other.x + along * way[0] + aside * way[1], other.y + along * way[1] + aside * way[0]
 
 
-def _inside_border(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]:
+def _inside_border(stream: RandomStream, layout: Layout, item: Item) -> tuple[float, float]:
     margin = min(item.reach + 1.01, layout.side / 2)
     return stream.uniform(margin, layout.width - margin), stream.uniform(margin, layout.height - margin)
 
 
-def draw_item(
-    stream: Stream,
+def sample_item(
+    stream: RandomStream,
     layout: Layout,
     radius: float,
     sprites: Sequence[Sprite],
@@ -195,12 +201,12 @@ def draw_item(
         white = (1.0, 1.0, 1.0)
         return Item(sprite.name, sprite.colour, 0, 0, radius, stream.turn(0.2), (white, white), Texture(), sprite)
     shape, colour = (name, colour) if name and colour else _draw_kind(stream, layout, name)
-    first = shade(stream, colour)
+    first = jitter_colour(stream, colour)
     turn = stream.turn(0.15) if stream.bernoulli(0.5) else stream.any_turn()
-    return Item(shape, colour, 0, 0, radius, turn, (first, second(stream, first)), draw_texture(stream, radius))
+    return Item(shape, colour, 0, 0, radius, turn, (first, second_tone(stream, first)), sample_texture(stream, radius))
 
 
-def _draw_kind(stream: Stream, layout: Layout, name: str | None) -> tuple[str, str]:
+def _draw_kind(stream: RandomStream, layout: Layout, name: str | None) -> tuple[str, str]:
     """A combination of shape and colour that is not in the layout yet. name: required shape."""
     taken = {(item.name, item.colour) for item in layout.items}
     used = [item.colour for item in layout.items if item.colour]
@@ -219,14 +225,14 @@ def moved(item: Item, x: float, y: float, radius: float | None = None) -> Item:
     return replace(item, x=x, y=y, radius=radius or item.radius)
 
 
-def _anywhere(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]:
+def _anywhere(stream: RandomStream, layout: Layout, item: Item) -> tuple[float, float]:
     """A position completely in the picture or, one time in six, possibly cut by the border."""
     margin = item.reach + 1 if stream.bernoulli(0.83) else item.radius * 0.55
     margin = min(margin, layout.side / 2)
     return stream.uniform(margin, layout.width - margin), stream.uniform(margin, layout.height - margin)
 
 
-def _beside(stream: Stream, layout: Layout, item: Item, whole: Sequence[Item]) -> tuple[float, float]:
+def _beside(stream: RandomStream, layout: Layout, item: Item, whole: Sequence[Item]) -> tuple[float, float]:
     """A position that covers part of an object that is not covered yet, so that stacks stay low."""
     other = stream.choice(whole)
     away = (item.radius + other.radius) * stream.uniform(0.5, 0.95)

@@ -9,7 +9,7 @@ from saccade.data.scenes import shapes
 from saccade.data.scenes.colours import Colour
 from saccade.data.scenes.sprites import Sprite
 from saccade.data.scenes.stream import Turn
-from saccade.data.scenes.textures import Texture, clip_unit, weave
+from saccade.data.scenes.textures import Texture, clip_unit, texture_blend
 
 Window = tuple[slice, slice]  # rows, columns
 
@@ -98,24 +98,24 @@ def stencil(item: Item, height: int, width: int, light: Light) -> Stencil:
     return Stencil(window, u, v, distance, clip_unit(0.5 - distance), distance <= 0)
 
 
-def hole(item: Item, drawn: Stencil) -> np.ndarray:
+def hole_mask(item: Item, drawn: Stencil) -> np.ndarray:
     """Mask of the pixels of the window in the hole of a ring or frame."""
-    return shapes.hole(item.name, drawn.u, drawn.v) <= 0
+    return shapes.hole_distance(item.name, drawn.u, drawn.v) <= 0
 
 
 def paint(canvas: np.ndarray, item: Item, drawn: Stencil, light: Light) -> None:
     """Composite the object and its shadow onto the canvas, float32 (3 y x)."""
     under = canvas[:, drawn.window[0], drawn.window[1]]
     under *= 1 - light.shadow * _shadow(item, drawn.distance, light)
-    blend(under, fill(item, drawn) * _shading(item, drawn, light), drawn.alpha)
+    blend(under, unshaded_colours(item, drawn) * _shading(item, drawn, light), drawn.alpha)
 
 
-def fill(item: Item, drawn: Stencil) -> np.ndarray:
+def unshaded_colours(item: Item, drawn: Stencil) -> np.ndarray:
     """The object's colours without shading, (3 y x), or (3 1 1) for a plain texture."""
     if drawn.colours is not None:
         return drawn.colours
     first, second = (np.array(tone, np.float32)[:, None, None] for tone in item.tones)
-    woven = weave(item.texture, drawn.u, drawn.v, item.radius)
+    woven = texture_blend(item.texture, drawn.u, drawn.v, item.radius)
     return first if woven is None else first + woven * (second - first)
 
 

@@ -17,14 +17,21 @@ from saccade.data.images import Picture
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import shapes
 from saccade.data.scenes.captions import captions
-from saccade.data.scenes.compose import Backdrop, compose, draw_backdrop, named_relations, paint_scene, visible_objects
-from saccade.data.scenes.composition import DEFAULT_OBJECTS, Combinations, Composition
+from saccade.data.scenes.compose import (
+    Backdrop,
+    named_relations,
+    paint_scene,
+    sample_allowed_layout,
+    sample_backdrop,
+    visible_objects,
+)
+from saccade.data.scenes.composition import DEFAULT_OBJECTS, Combinations, SceneConstraints
 from saccade.data.scenes.description import Description
-from saccade.data.scenes.films import Film, draw_film
+from saccade.data.scenes.films import Film, sample_film
 from saccade.data.scenes.place import Layout
 from saccade.data.scenes.relations import RELATIONS
 from saccade.data.scenes.sprites import Sprite, read_sprites
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.errors import DataError
 
 MIN_SIDE, MAX_SIDE = 32, 8192  # pixels of a side
@@ -93,7 +100,7 @@ class Scenes:
         self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         _check_world(self.size, seed)
         self.n, self.seed = n, seed
-        self.composition = Composition((int(objects[0]), int(objects[1])), apart, combinations)
+        self.composition = SceneConstraints((int(objects[0]), int(objects[1])), apart, combinations)
         self.sprites: list[Sprite] = read_sprites(sprites) if sprites is not None else []
         self.label = f"scenes of seed {seed}"
         self.classes = list(dict.fromkeys([*shapes.SHAPES, *(sprite.name for sprite in self.sprites)]))
@@ -196,15 +203,15 @@ class Scenes:
 
     def _plan(self, seed: int, index: int, size: tuple[int, int]) -> tuple[Layout, Backdrop]:
         height, width = size
-        stream = Stream(seed, _SCENE, index, height, width)
-        layout = compose(stream, size, self._indices, self.sprites, self.composition)
-        return layout, draw_backdrop(stream, height, width)
+        stream = RandomStream(seed, _SCENE, index, height, width)
+        layout = sample_allowed_layout(stream, size, self._indices, self.sprites, self.composition)
+        return layout, sample_backdrop(stream, height, width)
 
     def _film(self, seed: int, index: int, size: tuple[int, int], frames: int) -> Film:
         if frames < 2:
             raise DataError(f"a film of {frames} frames was requested; 2 or more expected")
-        stream = Stream(seed, _FILM, index, *size)
-        return draw_film(stream, size, frames, self._indices, self.sprites, self.composition)
+        stream = RandomStream(seed, _FILM, index, *size)
+        return sample_film(stream, size, frames, self._indices, self.sprites, self.composition)
 
     def _draw(self, seed: int, index: int, size: tuple[int, int]) -> Scene:
         return self.finish(*self._plan(seed, index, size), (seed, index))

@@ -46,7 +46,7 @@ def ring(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.abs(_round(u, v) - (1 + RING_HOLE) / 2) - (1 - RING_HOLE) / 2
 
 
-def frame(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def square_frame(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     far = np.maximum(np.abs(u), np.abs(v))
     return np.abs(far - (FRAME + FRAME_HOLE) / 2) - (FRAME - FRAME_HOLE) / 2
 
@@ -83,7 +83,7 @@ SHAPES: dict[str, Distance] = {
     "triangle": triangle,
     "star": star,
     "ring": ring,
-    "frame": frame,
+    "frame": square_frame,
     "cross": cross,
     "heart": heart,
     "crescent": crescent,
@@ -96,7 +96,7 @@ HOLES = {"ring": RING_HOLE, "frame": FRAME_HOLE}
 ROUND = ("disc", "ring")  # rotation does not change these
 
 
-def hole(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def hole_distance(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Signed distance to the outline of the hole of a ring or frame."""
     if name == "ring":
         return _round(u, v) - RING_HOLE

@@ -16,7 +16,7 @@ Turn = tuple[float, float]  # cosine and sine of an angle; y grows downwards, so
 _BLOCK = 192
 
 
-class Stream:
+class RandomStream:
     """Draws from the stream that belongs to `seed` and `key`."""
 
     def __init__(self, seed: int, *key: int):
@@ -44,7 +44,7 @@ class Stream:
 
     def turn(self, widest: float = 1.0) -> Turn:
         """An angle between -90 and 90 degrees times `widest`, approximately uniform."""
-        return turn(self.uniform(-widest, widest))
+        return angle_from_tangent(self.uniform(-widest, widest))
 
     def any_turn(self) -> Turn:
         """An angle between -180 and 180 degrees."""
@@ -52,7 +52,7 @@ class Stream:
         return (cosine, sine) if self.bernoulli(0.5) else (-cosine, -sine)
 
 
-def turn(tangent: float) -> Turn:
+def angle_from_tangent(tangent: float) -> Turn:
     """The angle of which `tangent` is the tangent of the half."""
     square = tangent * tangent
     return (1 - square) / (1 + square), 2 * tangent / (1 + square)

@@ -10,9 +10,9 @@ import numpy as np
 
 from saccade.data.scenes.compose import Backdrop, as_pixels, illuminated
 from saccade.data.scenes.place import Layout
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.style_drawings import DRAWINGS, Drawing, Hatching
-from saccade.data.scenes.style_palettes import PALETTES, Duotone, Natural, Rotation
+from saccade.data.scenes.style_palettes import PALETTES, Duotone, HueRotation, NaturalPalette
 from saccade.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Style(NamedTuple):
     """
 
     drawing: Drawing = Drawing()
-    palette: Natural = Natural()
+    palette: NaturalPalette = NaturalPalette()
 
     @property
     def family(self) -> str:
@@ -48,11 +48,11 @@ class Style(NamedTuple):
         return self.palette.keeps_colours
 
 
-def draw_style(stream: Stream, held_out: bool = False) -> Style:
+def sample_style(stream: RandomStream, held_out: bool = False) -> Style:
     """A random style, with `held_out` only those for which `is_held_out_style` is true, otherwise none of them."""
     while True:
         drawing = Drawing if stream.bernoulli(PLAIN) else stream.choice(DRAWINGS[1:])
-        palette = Natural if stream.bernoulli(NATURAL) else stream.choice(PALETTES[1:])
+        palette = NaturalPalette if stream.bernoulli(NATURAL) else stream.choice(PALETTES[1:])
         style = Style(drawing.draw(stream), palette.draw(stream))
         if is_held_out_style(style) == held_out:
             return style
@@ -70,7 +70,7 @@ def is_held_out_style(style: Style) -> bool:
         return True
     if isinstance(palette, Duotone) and 0.5 <= palette.dark_hue < 0.67:
         return True
-    if isinstance(palette, Rotation) and 0.73 <= palette.tangent < 1.19:
+    if isinstance(palette, HueRotation) and 0.73 <= palette.tangent < 1.19:
         return True
     return (drawing.name, palette.name) in _PAIRS
 

@@ -11,8 +11,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from saccade.data.scenes.render import Item, Light, Stencil, blend, fill, paint
-from saccade.data.scenes.stream import Stream, turn
+from saccade.data.scenes.render import Item, Light, Stencil, blend, paint, unshaded_colours
+from saccade.data.scenes.stream import RandomStream, angle_from_tangent
 from saccade.data.scenes.textures import Texture, clip_unit, noise
 
 PAPER = np.array((0.97, 0.95, 0.90), np.float32)[:, None, None]
@@ -31,7 +31,7 @@ class Drawing:
     ranges: ClassVar[Sequence[tuple[float, float]]] = ()  # of the parameters
 
     @classmethod
-    def draw(cls, stream: Stream) -> Self:
+    def draw(cls, stream: RandomStream) -> Self:
         """One with random parameters."""
         return cls(*(stream.uniform(low, high) for low, high in cls.ranges))
 
@@ -56,13 +56,13 @@ class Outline(Drawing):
     textured: bool
 
     @classmethod
-    def draw(cls, stream: Stream) -> Self:
+    def draw(cls, stream: RandomStream) -> Self:
         ink = stream.uniform(0.0, 0.22) if stream.bernoulli(0.7) else stream.uniform(0.9, 1.0)
         return cls(ink, stream.uniform(1.0, 2.4), stream.bernoulli(0.5))
 
     def paint(self, canvas: np.ndarray, item: Item, drawn: Stencil, light: Light, unit: float) -> None:
         under = canvas[:, drawn.window[0], drawn.window[1]]
-        blend(under, fill(item if self.textured else _untextured(item), drawn), drawn.alpha)
+        blend(under, unshaded_colours(item if self.textured else _untextured(item), drawn), drawn.alpha)
         thickness = min(self.thickness * unit, 0.3 * item.radius)
         inner = min(thickness / 2, 0.07 * item.radius)  # more would hide the colour of a ring
         outer = min(thickness - inner, 0.06 * item.radius + 2)  # the room of a stencil
@@ -86,12 +86,12 @@ class Gloss(Drawing):
     tangent: float
 
     def paint(self, canvas: np.ndarray, item: Item, drawn: Stencil, light: Light, unit: float) -> None:
-        up, across = turn(self.tangent)
+        up, across = angle_from_tangent(self.tangent)
         slope = _slope_to(drawn.distance, across, -up)
         deepest = max(1.0, float(-drawn.distance.min()))
         depth = clip_unit(-drawn.distance * (1 / min(deepest, max(2.0, self.bevel * item.radius))))
         lit = slope * (1 - depth * depth)
-        colour = fill(_untextured(item), drawn) * (1.05 + self.shading * lit)
+        colour = unshaded_colours(_untextured(item), drawn) * (1.05 + self.shading * lit)
         bright = clip_unit((lit - 0.4) * 2.5) * clip_unit(depth * 3)
         colour = colour + (bright * self.shine) * (1 - colour)
         under = canvas[:, drawn.window[0], drawn.window[1]]
@@ -116,16 +116,16 @@ class Hatching(Drawing):
     crossed: bool
 
     @classmethod
-    def draw(cls, stream: Stream) -> Self:
+    def draw(cls, stream: RandomStream) -> Self:
         ink = -stream.uniform(0.4, 0.65) if stream.bernoulli(0.6) else stream.uniform(0.3, 0.5)
         tangent, spacing, share = stream.uniform(-1, 1), stream.uniform(2.5, 4.5), stream.uniform(0.3, 0.5)
         return cls(tangent, spacing, share, ink, stream.bernoulli(0.3))
 
     def paint(self, canvas: np.ndarray, item: Item, drawn: Stencil, light: Light, unit: float) -> None:
-        colour = fill(_untextured(item), drawn)
+        colour = unshaded_colours(_untextured(item), drawn)
         ink = -abs(self.ink) if self.ink > 0 and colour.min() > 0.8 else self.ink  # white on white would not be seen
         stroke = colour * (1 + ink) if ink < 0 else colour + ink * (1 - colour)
-        cosine, sine = turn(self.tangent)
+        cosine, sine = angle_from_tangent(self.tangent)
         lines = self._lines(drawn, cosine, sine, unit)
         if self.crossed:
             lines = np.maximum(lines, self._lines(drawn, -sine, cosine, unit))
@@ -146,7 +146,7 @@ class Hatching(Drawing):
 
 
 @dataclass(frozen=True)
-class Pixels(Drawing):
+class Mosaic(Drawing):
     """A mosaic of square cells of one colour. cell: 2 to 3.4. levels: of each channel, 8 to 20."""
 
     name: ClassVar[str] = "pixels"
@@ -167,7 +167,7 @@ class Pixels(Drawing):
 
 
 @dataclass(frozen=True)
-class Wash(Drawing):
+class Watercolour(Drawing):
     """Watercolour: soft edges, thin paint with darker rims, the grain of paper.
 
     softness: width of edges, 1 to 2.5. paleness: how much paper shows through, 0.1 to 0.35. grain: 0.06 to 0.2.
@@ -181,7 +181,7 @@ class Wash(Drawing):
     place: tuple[float, float]
 
     @classmethod
-    def draw(cls, stream: Stream) -> Self:
+    def draw(cls, stream: RandomStream) -> Self:
         softness, paleness = stream.uniform(1, 2.5), stream.uniform(0.1, 0.35)
         return cls(softness, paleness, stream.uniform(0.06, 0.2), (stream.unit(), stream.unit()))
 
@@ -194,7 +194,7 @@ class Wash(Drawing):
         height, width = drawn.distance.shape
         cloud = noise(height, width, self.place)
         thin = clip_unit(self.paleness * (1.2 + 1.5 * cloud) - 0.25 * rim)
-        colour = fill(_untextured(item), drawn)
+        colour = unshaded_colours(_untextured(item), drawn)
         colour = (colour + thin * (PAPER - colour)) * (1 - 0.2 * rim)
         blend(canvas[:, drawn.window[0], drawn.window[1]], colour, clip_unit(0.5 - drawn.distance * (1 / softness)))
 
@@ -204,7 +204,7 @@ class Wash(Drawing):
         canvas *= np.minimum(1 - self.grain * (0.5 * fine + 0.5 * soft + 0.2), 1)
 
 
-DRAWINGS: tuple[type[Drawing], ...] = (Drawing, Outline, Gloss, Hatching, Pixels, Wash)
+DRAWINGS: tuple[type[Drawing], ...] = (Drawing, Outline, Gloss, Hatching, Mosaic, Watercolour)
 
 
 def _untextured(item: Item) -> Item:

@@ -1,7 +1,7 @@
 """Colours of a whole picture: the palette part of a style.
 
-`keeps_colours` says whether the colour names of objects stay true. `Natural` and `Temperature` keep them; `Pastel`
-makes red resemble pink; `Night`, `Sepia`, `Duotone` and `Rotation` replace hues.
+`keeps_colours` says whether the colour names of objects stay true. `NaturalPalette` and `Temperature` keep them;
+`Pastel` makes red resemble pink; `Night`, `Sepia`, `Duotone` and `HueRotation` replace hues.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from typing import ClassVar, Self
 import numpy as np
 
 from saccade.data.scenes.colours import Colour
-from saccade.data.scenes.stream import Stream, turn
+from saccade.data.scenes.stream import RandomStream, angle_from_tangent
 from saccade.data.scenes.textures import clip_unit
 
 
 @dataclass(frozen=True)
-class Natural:
+class NaturalPalette:
     """The colours as they are, and the interface of the others. apply: changes a picture, float32 (3 y x), 0 to 255, in
     place; values may exceed the range."""
 
@@ -25,7 +25,7 @@ class Natural:
     ranges: ClassVar[Sequence[tuple[float, float]]] = ()  # of the parameters
 
     @classmethod
-    def draw(cls, stream: Stream) -> Self:
+    def draw(cls, stream: RandomStream) -> Self:
         """One with random parameters."""
         return cls(*(stream.uniform(low, high) for low, high in cls.ranges))
 
@@ -33,14 +33,14 @@ class Natural:
 
 
 @dataclass(frozen=True)
-class Temperature(Natural):
+class Temperature(NaturalPalette):
     """Coloured light. warmth: -1 (bluish) to 1 (reddish)."""
 
     name: ClassVar[str] = "temperature"
     warmth: float
 
     @classmethod
-    def draw(cls, stream: Stream) -> Self:
+    def draw(cls, stream: RandomStream) -> Self:
         warmth = stream.uniform(0.5, 1)
         return cls(warmth if stream.bernoulli(0.5) else -warmth)
 
@@ -49,7 +49,7 @@ class Temperature(Natural):
 
 
 @dataclass(frozen=True)
-class Pastel(Natural):
+class Pastel(NaturalPalette):
     """Pale colours. amount: of white, 0.35 to 0.6."""
 
     name: ClassVar[str] = "pastel"
@@ -62,7 +62,7 @@ class Pastel(Natural):
 
 
 @dataclass(frozen=True)
-class Night(Natural):
+class Night(NaturalPalette):
     """Dark and bluish. light: what is left of it, 0.45 to 0.7. moon: how much hues give way to blue, 0.3 to 0.7."""
 
     name: ClassVar[str] = "night"
@@ -78,7 +78,7 @@ class Night(Natural):
 
 
 @dataclass(frozen=True)
-class Sepia(Natural):
+class Sepia(NaturalPalette):
     """Brown tones. warmth: saturation of the brown, 0.5 to 1.1. contrast: 1 to 1.5."""
 
     name: ClassVar[str] = "sepia"
@@ -93,7 +93,7 @@ class Sepia(Natural):
 
 
 @dataclass(frozen=True)
-class Duotone(Natural):
+class Duotone(NaturalPalette):
     """Two colours: dark tones of one hue, light tones of another. Hues: 0 to 1 around the circle from red.
 
     depth: brightness of the darkest tone, 0 to 0.35.
@@ -106,7 +106,7 @@ class Duotone(Natural):
     depth: float
 
     @classmethod
-    def draw(cls, stream: Stream) -> Self:
+    def draw(cls, stream: RandomStream) -> Self:
         dark = stream.unit()
         light = dark + stream.uniform(0.25, 0.75)  # apart from one another
         return cls(dark, light - (light >= 1), stream.uniform(0.0, 0.35))
@@ -119,7 +119,7 @@ class Duotone(Natural):
 
 
 @dataclass(frozen=True)
-class Rotation(Natural):
+class HueRotation(NaturalPalette):
     """Every hue turned around the axis of greys. tangent: tangent of half the angle, 0.45 to 2.2, which is 48 to 131
     degrees, or its negative."""
 
@@ -128,12 +128,12 @@ class Rotation(Natural):
     tangent: float
 
     @classmethod
-    def draw(cls, stream: Stream) -> Self:
+    def draw(cls, stream: RandomStream) -> Self:
         tangent = stream.uniform(0.45, 2.2)
         return cls(tangent if stream.bernoulli(0.5) else -tangent)
 
     def apply(self, canvas: np.ndarray) -> None:
-        cosine, sine = turn(self.tangent)
+        cosine, sine = angle_from_tangent(self.tangent)
         same, third = cosine + (1 - cosine) / 3, 0.5773502691896258 * sine  # Rodrigues around (1, 1, 1) / sqrt(3)
         after, before = (1 - cosine) / 3 - third, (1 - cosine) / 3 + third
         red, green, blue = (plane.copy() for plane in canvas)
@@ -142,7 +142,7 @@ class Rotation(Natural):
         canvas[2] = after * red + before * green + same * blue
 
 
-PALETTES: tuple[type[Natural], ...] = (Natural, Temperature, Pastel, Night, Sepia, Duotone, Rotation)
+PALETTES: tuple[type[NaturalPalette], ...] = (NaturalPalette, Temperature, Pastel, Night, Sepia, Duotone, HueRotation)
 
 
 def _column(colour: Colour) -> np.ndarray:

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from saccade.data.scenes.stream import Stream, uniform_array
+from saccade.data.scenes.stream import RandomStream, uniform_array
 
 TEXTURES = ("plain", "stripes", "checks", "dots", "noise")
 TILE = 512  # period of the tables in pixels
@@ -24,7 +24,7 @@ class Texture:
     shift: tuple[float, float] = (0.0, 0.0)
 
 
-def draw_texture(stream: Stream, radius: float) -> Texture:
+def sample_texture(stream: RandomStream, radius: float) -> Texture:
     """A random texture that is visible on an object of `radius` pixels: its period is at least five pixels."""
     kind = stream.choice(TEXTURES)
     finest = radius / 5
@@ -34,7 +34,7 @@ def draw_texture(stream: Stream, radius: float) -> Texture:
     return Texture(kind, pitch, (stream.unit(), stream.unit()))
 
 
-def weave(texture: Texture, u: np.ndarray, v: np.ndarray, radius: float) -> np.ndarray | None:
+def texture_blend(texture: Texture, u: np.ndarray, v: np.ndarray, radius: float) -> np.ndarray | None:
     """The fraction of the second tone, float32 (y x), 0 to 1; None for a plain texture.
 
     u, v: coordinates in radii. radius: in pixels, to antialias edges over about one pixel.
@@ -104,7 +104,7 @@ def _stretch(knots: np.ndarray, cell: int) -> np.ndarray:
     return rows.reshape(-1, knots.shape[1])
 
 
-def background(stream: Stream, height: int, width: int) -> tuple[np.ndarray, str | None]:
+def background(stream: RandomStream, height: int, width: int) -> tuple[np.ndarray, str | None]:
     """A muted background, float32 (3 y x), 0 to 1, and its name: one of BACKGROUNDS, or None."""
     side = min(height, width)
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) * (1 / side)
@@ -127,14 +127,14 @@ def background(stream: Stream, height: int, width: int) -> tuple[np.ndarray, str
     return canvas, name
 
 
-def muted(stream: Stream) -> np.ndarray:
+def muted(stream: RandomStream) -> np.ndarray:
     """A greyish colour, (3 1 1)."""
     light = stream.uniform(0.34, 0.76)
     tint = [light + stream.uniform(-0.09, 0.09) for _ in range(3)]
     return np.array(tint, np.float32)[:, None, None]
 
 
-def _blob(canvas: np.ndarray, stream: Stream, side: int) -> None:
+def _blob(canvas: np.ndarray, stream: RandomStream, side: int) -> None:
     """Draw a soft round patch of another colour."""
     _, height, width = canvas.shape
     radius = side * stream.uniform(0.12, 0.4)
@@ -148,7 +148,7 @@ def _blob(canvas: np.ndarray, stream: Stream, side: int) -> None:
     under += (inner * inner * stream.uniform(0.4, 0.9)) * (muted(stream) - under)
 
 
-def _line(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side: int) -> None:
+def _line(canvas: np.ndarray, stream: RandomStream, x: np.ndarray, y: np.ndarray, side: int) -> None:
     """Draw a thin, faint straight line across the canvas."""
     across, down = stream.any_turn()
     distance = np.abs(x * across + y * down - stream.uniform(-0.45, 0.45)) * side
@@ -156,12 +156,12 @@ def _line(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side
     canvas *= 1 + drawn * (stream.uniform(0.1, 0.25) * (1 if stream.bernoulli(0.5) else -1))
 
 
-def _pattern(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side: int) -> str:
+def _pattern(canvas: np.ndarray, stream: RandomStream, x: np.ndarray, y: np.ndarray, side: int) -> str:
     """Draw stripes, checks or dots of low contrast. Returns the name of the background."""
     cosine, sine = stream.turn(0.5)
     pitch = stream.uniform(4, 9) * min(1.0, side / 64)
     texture = Texture(stream.choice(tuple(PATTERNS)), pitch, (stream.unit(), stream.unit()))
-    woven = weave(texture, x * cosine + y * sine, y * cosine - x * sine, side)
+    woven = texture_blend(texture, x * cosine + y * sine, y * cosine - x * sine, side)
     assert woven is not None  # none of the three is plain
     canvas *= 1 + woven * (stream.uniform(0.06, 0.16) * (1 if stream.bernoulli(0.5) else -1))
     return PATTERNS[texture.kind]

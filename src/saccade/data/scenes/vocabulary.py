@@ -6,7 +6,7 @@ The first word of each entry is the most frequent one.
 from collections.abc import Mapping, Sequence
 
 from saccade.data.scenes import korean
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 
 Words = Mapping[str, Sequence[str]]
 
@@ -130,7 +130,7 @@ KOREAN_MOTIONS: Words = {
 }
 
 
-def draw_word(stream: Stream, words: Words, key: str, default: str | None = None) -> str:
+def sample_word(stream: RandomStream, words: Words, key: str, default: str | None = None) -> str:
     """A random word for `key`: the first with probability 0.6, else any of its words; `default`, or the key itself, if
     it has none."""
     choices = words.get(key)
@@ -139,22 +139,22 @@ def draw_word(stream: Stream, words: Words, key: str, default: str | None = None
     return choices[0] if stream.bernoulli(0.6) else stream.choice(choices)
 
 
-def english_noun(stream: Stream, shape: str, colour: str) -> str:
+def english_noun(stream: RandomStream, shape: str, colour: str) -> str:
     """ "red star"; without a colour, "star"."""
-    noun = draw_word(stream, ENGLISH_SHAPES, shape)
-    return f"{draw_word(stream, ENGLISH_COLOURS, colour)} {noun}" if colour else noun
+    noun = sample_word(stream, ENGLISH_SHAPES, shape)
+    return f"{sample_word(stream, ENGLISH_COLOURS, colour)} {noun}" if colour else noun
 
 
-def korean_noun(stream: Stream, shape: str, colour: str) -> str:
+def korean_noun(stream: RandomStream, shape: str, colour: str) -> str:
     """ "빨간 별"; without a colour, "별"."""
-    noun = draw_word(stream, KOREAN_SHAPES, shape, korean.SHAPES.get(shape, shape))
-    return f"{draw_word(stream, KOREAN_COLOURS, colour)} {noun}" if colour else noun
+    noun = sample_word(stream, KOREAN_SHAPES, shape, korean.SHAPES.get(shape, shape))
+    return f"{sample_word(stream, KOREAN_COLOURS, colour)} {noun}" if colour else noun
 
 
-def mixed_noun(stream: Stream, shape: str, colour: str) -> str:
+def mixed_noun(stream: RandomStream, shape: str, colour: str) -> str:
     """One of the two words in English and the other in Korean: "빨간 star", "red 별"; a lone shape in either."""
     if not colour:
         return korean_noun(stream, shape, "") if stream.bernoulli(0.5) else english_noun(stream, shape, "")
     if stream.bernoulli(0.5):
-        return f"{draw_word(stream, KOREAN_COLOURS, colour)} {draw_word(stream, ENGLISH_SHAPES, shape)}"
-    return f"{draw_word(stream, ENGLISH_COLOURS, colour)} {korean_noun(stream, shape, '')}"
+        return f"{sample_word(stream, KOREAN_COLOURS, colour)} {sample_word(stream, ENGLISH_SHAPES, shape)}"
+    return f"{sample_word(stream, ENGLISH_COLOURS, colour)} {korean_noun(stream, shape, '')}"

@@ -10,10 +10,10 @@ from PIL import Image
 
 from saccade.data.files import escape
 from saccade.data.output import new_folder
-from saccade.data.scenes.colours import index_picture
-from saccade.data.scenes.phrasing import draw_caption, draw_film_caption
+from saccade.data.scenes.colours import palette_picture
+from saccade.data.scenes.phrasing import sample_caption, sample_film_caption
 from saccade.data.scenes.scenes import Scenes
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.write_boxes import write_coco, write_voc, write_yolo
 from saccade.errors import DataError
 
@@ -86,8 +86,8 @@ def _masks(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
     for i in indices:
         scene, name = scenes.scene(i), f"{scenes.names[i]}.png"
         Image.fromarray(scene.pixels).save(out / "images" / name)
-        index_picture(scene.semantic).save(out / "masks" / name)
-        index_picture(scene.instances).save(out / "instances" / name)
+        palette_picture(scene.semantic).save(out / "masks" / name)
+        palette_picture(scene.instances).save(out / "instances" / name)
         objects += len(scene.objects)
     return objects
 
@@ -100,7 +100,7 @@ def _captions(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
             scene, name = scenes.scene(i), f"images/{scenes.names[i]}.png"
             Image.fromarray(scene.pixels).save(out / name)
             full({"file_name": name, **scene.captions})
-            caption = draw_caption(scene.description, Stream(scenes.seed, CAPTION, i))
+            caption = sample_caption(scene.description, RandomStream(scenes.seed, CAPTION, i))
             content = json.dumps(caption.description.as_json(), ensure_ascii=False)  # its lists are of mixed types
             line = {"file_name": name, "text": caption.text, "language": caption.language, "form": caption.form}
             drawn({**line, "description": content})
@@ -133,7 +133,7 @@ def _films(scenes: Scenes, out: Path, frames: int, indices: Iterator[int]) -> in
                     boxes[track][t] = box
             cast = zip(film.names, film.colours, film.motions, boxes, strict=True)
             cast_lines = [{"class": n, "colour": c, "motion": m, "boxes": b} for n, c, m, b in cast]
-            short = draw_film_caption(film.names, film.colours, film.motions, Stream(scenes.seed, CAPTION, i))
+            short = sample_film_caption(film.names, film.colours, film.motions, RandomStream(scenes.seed, CAPTION, i))
             text = {"text": short.text, "language": short.language}
             line = {"file_name": folder, "folder": folder, "frames": frames}
             full({**line, **text, **film.captions, "objects": cast_lines})

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 import numpy as np
 from PIL import Image
 
-from saccade.data.scenes.colours import index_colour, index_picture
+from saccade.data.scenes.colours import palette_picture, voc_colour
 from saccade.data.scenes.scenes import Scene, Scenes
 
 FILE = "annotations/instances_default.json"  # the name by which other tools find it
@@ -96,8 +96,8 @@ def write_voc(scenes: Scenes, out: Path, indices: Iterable[int], validation: int
     for i in indices:
         scene, name = scenes.scene(i), scenes.names[i]
         Image.fromarray(scene.pixels).save(out / "JPEGImages" / f"{name}.jpg", quality=QUALITY, subsampling=0)
-        index_picture(scene.semantic).save(out / "SegmentationClass" / f"{name}.png")
-        index_picture(scene.instances).save(out / "SegmentationObject" / f"{name}.png")
+        palette_picture(scene.semantic).save(out / "SegmentationClass" / f"{name}.png")
+        palette_picture(scene.instances).save(out / "SegmentationObject" / f"{name}.png")
         _annotation(scene, name, scenes.classes).write(out / "Annotations" / f"{name}.xml", encoding="utf-8")
         objects += len(scene.objects)
     return objects
@@ -105,7 +105,7 @@ def write_voc(scenes: Scenes, out: Path, indices: Iterable[int], validation: int
 
 def _label_map(names: list[str]) -> str:
     """CVAT's and datumaro's list of classes, with the colours of the masks."""
-    lines = [f"{name}:{','.join(map(str, index_colour(i)))}::\n" for i, name in enumerate(names)]
+    lines = [f"{name}:{','.join(map(str, voc_colour(i)))}::\n" for i, name in enumerate(names)]
     return "".join(["# label:color_rgb:parts:actions\n", *lines])
 
 

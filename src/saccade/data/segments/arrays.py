@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data.cache import MEMORY_BUDGET, Arrays, Memory, Streamed, read_all_readable
+from saccade.data.cache import MEMORY_BUDGET, InMemoryDataset, MemoryCache, StreamedDataset, read_all_readable
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
@@ -11,7 +11,9 @@ from saccade.data.segments.plausibility import MaskCensus, check_census
 from saccade.errors import DataError
 
 
-def to_segment_arrays(dataset: SegmentSet, preprocess: Preprocess, budget: int = MEMORY_BUDGET) -> Arrays | Streamed:
+def to_segment_arrays(
+    dataset: SegmentSet, preprocess: Preprocess, budget: int = MEMORY_BUDGET
+) -> InMemoryDataset | StreamedDataset:
     """A set at the model's input size, not normalized: as much of it as takes at most `budget` bytes is decoded into
     memory, the rest batch by batch. Targets are masks, uint8 (y x).
 
@@ -23,21 +25,23 @@ def to_segment_arrays(dataset: SegmentSet, preprocess: Preprocess, budget: int =
         DataError: an unreadable picture or mask with on_error="fail"; no readable one at all; masks of one class only.
     """
     shape = (len(preprocess.mean), *preprocess.size)
-    memory = Memory(len(dataset), [shape, preprocess.size], budget)
+    memory = MemoryCache(len(dataset), [shape, preprocess.size], budget)
     census = MaskCensus(dataset.classes)
     kept = read_all_readable(
-        dataset, dataset.label, lambda index: memory.put(index, *decode(dataset, index, preprocess, census))
+        dataset,
+        dataset.label,
+        lambda index: memory.put(index, *load_picture_and_mask(dataset, index, preprocess, census)),
     )
     check_census(census, dataset)
     names = [dataset.names[i] for i in kept]
     pictures, masks = memory.take(kept)
-    held = Arrays(pictures, masks, names)
+    held = InMemoryDataset(pictures, masks, names)
     if len(held) == len(kept):
         return held
-    return Streamed(names, lambda index: decode(dataset, kept[index], preprocess), held)
+    return StreamedDataset(names, lambda index: load_picture_and_mask(dataset, kept[index], preprocess), held)
 
 
-def decode(
+def load_picture_and_mask(
     dataset: SegmentSet, index: int, preprocess: Preprocess, census: MaskCensus | None = None
 ) -> tuple[UInt8[np.ndarray, "c y x"], UInt8[np.ndarray, "y x"]]:
     """A picture and its mask at the model's input size. census: counts the mask. Raises DataError if their sizes

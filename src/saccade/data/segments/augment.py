@@ -65,7 +65,7 @@ class SegmentAugment:
         x = resample(pictures, source, self.size, target, mirrored, mean_color(pictures))
         if self.color_jitter:
             x = jitter_colors(x, self.color_jitter, generator)
-        return x, nearest(masks, source, self.size, target, mirrored)
+        return x, resample_masks(masks, source, self.size, target, mirrored)
 
     def _windows(
         self, b: int, height: int, width: int, generator: Generator
@@ -83,7 +83,7 @@ class SegmentAugment:
         )
 
 
-def nearest(
+def resample_masks(
     masks: UInt8[Tensor, "b y x"],
     source: Int64[Tensor, "b 4"],
     size: tuple[int, int],

@@ -10,7 +10,7 @@ import numpy as np
 
 from saccade.data.files import escape, natural_key, parse_json
 from saccade.data.objects.annotations import check_names
-from saccade.data.scenes.colours import index_picture
+from saccade.data.scenes.colours import palette_picture
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.known_sets import COCO_STUFF, Colour
 from saccade.data.store import Store, parent_folder, read_text, relative_to
@@ -51,7 +51,7 @@ VOID = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class ClassEntry:
     """A class in a list. value: its number in masks. colour: None if the list has none."""
 
     name: str
@@ -65,14 +65,14 @@ class ClassList:
 
     where: str
     file: str
-    entries: tuple[Entry, ...]
+    entries: tuple[ClassEntry, ...]
 
     @property
     def coloured(self) -> bool:
         return all(each.colour is not None for each in self.entries)
 
 
-def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
+def find_class_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
     """The lists in `root`, or if it has none in `folders`, best match first. Raises DataError for an invalid one."""
     found: dict[str, list[tuple[int, tuple, str]]] = {}
     for name in store.files:
@@ -145,22 +145,22 @@ def read_list(store: Store, name: str, root: str) -> ClassList | None:
 Row = dict[str, object]
 
 
-def _entry(row: Row, number: int, display: str) -> Entry:
+def _entry(row: Row, number: int, display: str) -> ClassEntry:
     value = number if row.get("value") is None else row["value"]
     name, colour = str(row.get("name") or "").strip(" \t,;\"'"), row.get("colour")
     if not isinstance(value, int) or not 0 <= value <= 65535:
         raise DataError(f"{display} gives '{escape(name)}' the number {escape(value)}; a whole number from 0 expected")
     if colour is None:
-        return Entry(name, value)
+        return ClassEntry(name, value)
     parts = list(colour) if isinstance(colour, list | tuple) else []
     if len(parts) < 3 or not all(type(part) is int and 0 <= part <= 255 for part in parts):
         raise DataError(
             f"{display} gives '{escape(name)}' the colour {escape(colour)}; red, green, blue 0..255 expected"
         )
-    return Entry(name, value, (parts[0], parts[1], parts[2]))
+    return ClassEntry(name, value, (parts[0], parts[1], parts[2]))
 
 
-def check_entries(entries: list[Entry], display: str) -> None:
+def check_entries(entries: list[ClassEntry], display: str) -> None:
     """Raises DataError if a number or a colour has several classes. A class may have several colours."""
     by_value, by_colour = dict[int, str](), dict[Colour, str]()
     for each in entries:
@@ -276,6 +276,6 @@ def is_background(name: str) -> bool:
 @cache
 def voc_palette() -> tuple[Colour, ...]:
     """VOC's colour for each index 0..255."""
-    flat = index_picture(np.zeros((1, 1), np.uint8)).getpalette()
+    flat = palette_picture(np.zeros((1, 1), np.uint8)).getpalette()
     assert flat is not None
     return tuple((flat[i], flat[i + 1], flat[i + 2]) for i in range(0, 768, 3))

@@ -85,7 +85,7 @@ def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> Deco
         raise decode_error(error, display) from error
 
 
-def read_fitting(
+def read_mask_for_picture(
     store: Store, mask: str, picture: str, size: tuple[int, int], root: str = "", two_levels: bool = False
 ) -> DecodedMask:
     """Decode the mask of a picture of (height, width), upright or as stored. root: folder that names in messages are
@@ -146,13 +146,13 @@ def _pixels(image: Image.Image, orientation: int, display: str) -> DecodedMask:
         image = image.convert("RGB" if image.mode in ("RGBA", "PA", "RGBa") else "L")
     if image.mode == "RGB":
         rgb = np.asarray(image)
-        return DecodedMask(None, pack(rgb), orientation=orientation)
+        return DecodedMask(None, pack_colours(rgb), orientation=orientation)
     if image.mode == "1":
         return DecodedMask(np.asarray(image).astype(np.uint8), orientation=orientation)
     if image.mode in ("P", "L"):
         palette = None
         if image.mode == "P" and image.palette is not None:
-            palette = pack(np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3))
+            palette = pack_colours(np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3))
         return DecodedMask(np.asarray(image), None, palette, orientation)
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image)
@@ -167,7 +167,7 @@ def _pixels(image: Image.Image, orientation: int, display: str) -> DecodedMask:
     raise DataError(f"{display} is a picture of mode {image.mode}; a mask has one whole number, or RGB, a pixel")
 
 
-def pack(rgb: UInt8[np.ndarray, "*n 3"]) -> Int32[np.ndarray, "*n"]:
+def pack_colours(rgb: UInt8[np.ndarray, "*n 3"]) -> Int32[np.ndarray, "*n"]:
     """Encode each colour as one integer, red x 65536 + green x 256 + blue."""
     codes = np.empty(rgb.shape[:-1], np.int32)
     for rows in strips(rgb):
@@ -182,7 +182,7 @@ def strips(values: np.ndarray) -> Iterator[slice]:
     return (slice(start, start + rows) for start in range(0, len(values), rows))
 
 
-def unpack(code: int) -> tuple[int, int, int]:
+def unpack_colour(code: int) -> tuple[int, int, int]:
     return code >> 16, (code >> 8) & 255, code & 255
 
 
@@ -193,7 +193,7 @@ def grey_values(colours: Int32[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n"] | N
     return blue if same else None
 
 
-def by_palette(pixels: DecodedMask) -> DecodedMask:
+def apply_palette(pixels: DecodedMask) -> DecodedMask:
     """A mask with a palette as one in the colours of the palette; others unchanged."""
     if pixels.palette is None or pixels.values is None:
         return pixels
@@ -201,17 +201,17 @@ def by_palette(pixels: DecodedMask) -> DecodedMask:
     return replace(pixels, values=grey_values(colours), colours=colours, palette=None)
 
 
-def counted(codes: np.ndarray) -> dict[int, int]:
+def count_values(codes: np.ndarray) -> dict[int, int]:
     """Value -> number of pixels, most frequent first."""
     values, counts = np.unique(codes, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return {int(values[i]): int(counts[i]) for i in order}
 
 
-def named_counts(codes: np.ndarray, colours: bool) -> str:
+def describe_values(codes: np.ndarray, colours: bool) -> str:
     """Description of values or colours: "the value 73 (412 pixels) and 2 more"."""
-    found = counted(codes)
-    some = [f"{unpack(code) if colours else code} ({n} pixels)" for code, n in list(found.items())[:MAX_LISTED]]
+    found = count_values(codes)
+    some = [f"{unpack_colour(code) if colours else code} ({n} pixels)" for code, n in list(found.items())[:MAX_LISTED]]
     what = ("colour" if colours else "value") + "s" * (len(found) > 1)
     more = f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
     return f"the {what} {', '.join(some)}{more}"

@@ -21,12 +21,12 @@ from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.decode_mask import size_error
 from saccade.data.segments.files import Mask, MaskedPicture, MaskedSet
 from saccade.data.segments.label_map import BACKGROUND, LabelMap
-from saccade.data.splitting import OtherReading
+from saccade.data.splitting import LayoutAdapter
 from saccade.data.store import relative_to
 from saccade.errors import DataError
 
 
-class DrawnMasks(OtherReading):
+class DrawnMasks(LayoutAdapter):
     """An annotated set whose objects are drawn as masks."""
 
     layout: Layout

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from saccade.data.dataset import AnnotatedFiles, ParsedSet
-from saccade.data.exif import ExifPolicy, Turn
+from saccade.data.exif import ExifPolicy, ExifTurn
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import AnnotatedPicture
 from saccade.data.objects.files import EXIF_TRANSFORMS
@@ -104,7 +104,7 @@ class SegmentFiles(AnnotatedFiles):
 
 def read_upright(
     masked: MaskedSet, raw: MaskedPicture, stored: tuple[int, int], orientation: int, exif: ExifPolicy
-) -> tuple[UInt8[np.ndarray, "y x"], Turn, str]:
+) -> tuple[UInt8[np.ndarray, "y x"], ExifTurn, str]:
     """The upright mask of a picture with the size `stored` (height, width) in its file and the EXIF `orientation` 1..8;
     whether it was turned with its picture; and a note on assumptions, "" for none.
 
@@ -116,7 +116,7 @@ def read_upright(
         mask_file = raw.mask or (raw.drawn.where if raw.drawn else raw.name)
         own_size = indices.shape[0], indices.shape[1]
         raise size_error(relative_to(masked.root, mask_file), own_size, relative_to(masked.root, raw.name), upright)
-    turn = Turn(False) if own else exif.turn(orientation, stored, indices.shape)
+    turn = ExifTurn(False) if own else exif.turn(orientation, stored, indices.shape)
     return (_turned(indices, orientation) if turn.turned else indices), turn, mask.note
 
 

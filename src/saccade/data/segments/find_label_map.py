@@ -11,10 +11,10 @@ from saccade.data.files import escape
 from saccade.data.formats import OBJECT_NUMBERS
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import resolve_classes
-from saccade.data.recognise import recognise
+from saccade.data.recognise import recognise_formats
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
-from saccade.data.segments.class_lists import ClassList, Entry, is_void, voc_palette
-from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_fitting
+from saccade.data.segments.class_lists import ClassEntry, ClassList, is_void, voc_palette
+from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack_colours, read_mask_for_picture
 from saccade.data.segments.known_sets import (
     CAMVID,
     CAMVID_NAME,
@@ -27,10 +27,10 @@ from saccade.data.segments.known_sets import (
 )  # fmt: skip
 from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
 from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
-from saccade.data.segments.survey import survey
-from saccade.data.segments.values import fit_list, read_values
+from saccade.data.segments.survey import count_mask_values
+from saccade.data.segments.values import fit_class_list, interpret_values
 from saccade.data.store import Store
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 PEEKED = 5  # masks decoded to detect their type
 PHOTO = 1024  # colours of a mask at most
@@ -63,7 +63,7 @@ class LabelMapChoice:
     notes: tuple[str, ...] = ()
     coloured: bool = False
     listed: bool = True
-    void: tuple[Entry, ...] = ()
+    void: tuple[ClassEntry, ...] = ()
     where: str = ""
     objects: bool = False
     doubt: str = ""
@@ -120,7 +120,7 @@ class _Peek:
 
     @property
     def voc_palette(self) -> bool:
-        known = pack(np.array(voc_palette(), np.uint8))
+        known = pack_colours(np.array(voc_palette(), np.uint8))
         palettes = [each.palette for each in self.some if each.palette is not None]
         return bool(palettes) and all((p[:21] == known[: len(p[:21])]).all() for p in palettes)
 
@@ -147,7 +147,7 @@ def object_label_map(store: Store, objects: ObjectMasks, lists: list[ClassList])
     check_overlap(store, objects, store.label)
     names = [BACKGROUND, *objects.classes]
     what = "an object" if objects.per_object else "a class"
-    of = "" if objects.classes == [OBJECT] else f" ({some_of(map(escape, objects.classes))})"
+    of = "" if objects.classes == [OBJECT] else f" ({shorten_list(map(escape, objects.classes))})"
     notes = [f"each mask file is of {what}{of}; what none covers is background"]
     if len(names) > 2:
         notes.append("where masks of a picture overlap, the smaller one is on top")
@@ -168,10 +168,10 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
                 f"{store.label} has coloured masks and {chosen.where} lists no colours; a line name,r,g,b for each "
                 "class expected"
             )
-        entries = [Entry(each.name, each.value, voc_palette()[each.value]) for each in entries]
+        entries = [ClassEntry(each.name, each.value, voc_palette()[each.value]) for each in entries]
         notes.append("the colours of the masks were taken to be those of VOC's palette")
     elif chosen.coloured and not peek.coloured and _only_grey(peek, entries):
-        entries = [Entry(each.name, each.value) for each in entries]
+        entries = [ClassEntry(each.name, each.value) for each in entries]
     void = [each for each in entries if is_void(each.name)]
     if len({each.name for each in entries}) - len({each.name for each in void}) < 2:
         void = []
@@ -189,21 +189,21 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
     names, objects = label_map.classes, False
     if not void and not peek.coloured and (len(label_map.classes) < 3 or peek.values - set(label_map.values)):
         greys = {c[0]: names.index(e.name) for e in chosen.entries if (c := e.colour) and c[0] == c[1] == c[2]}
-        found = survey(store, known.pairs[:: max(1, len(known.pairs) // SCANNED)])
-        fitted = fit_list(found, label_map, greys if len(greys) == len(chosen.entries) else {})
+        found = count_mask_values(store, known.pairs[:: max(1, len(known.pairs) // SCANNED)])
+        fitted = fit_class_list(found, label_map, greys if len(greys) == len(chosen.entries) else {})
         label_map, objects = fitted.label_map, fitted.objects
         notes += [fitted.note] * bool(fitted.note)
     return LabelMapChoice(label_map, tuple(notes), peek.coloured, True, tuple(void), chosen.where, objects)
 
 
-def _only_grey(peek: _Peek, entries: list[Entry]) -> bool:
+def _only_grey(peek: _Peek, entries: list[ClassEntry]) -> bool:
     """Whether RGB masks are greyscale with class indices, instead of colours of the list."""
-    listed = pack(np.array([each.colour for each in entries], np.uint8))
+    listed = pack_colours(np.array([each.colour for each in entries], np.uint8))
     rgb = [each.colours for each in peek.some if each.colours is not None]
     return bool(rgb) and not all(np.isin(each, listed).all() for each in rgb)
 
 
-def _coded(entries: Iterable[Entry], before: LabelMap, void: Sequence[Entry] = ()) -> LabelMap:
+def _coded(entries: Iterable[ClassEntry], before: LabelMap, void: Sequence[ClassEntry] = ()) -> LabelMap:
     """`before` with more classes, numbered in order, without void ones."""
     names = list(before.classes)
     values, colours = dict(before.values), dict[Colour, int](before.colours)
@@ -222,7 +222,7 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
     if known.kind == "gtfine":
         return _cityscapes(known)
     if known.kind == "segmentationclass" and (peek.coloured or peek.voc_palette):
-        entries = [Entry(name, i, voc_palette()[i]) for i, name in enumerate(VOC)]
+        entries = [ClassEntry(name, i, voc_palette()[i]) for i, name in enumerate(VOC)]
         label_map = _coded(entries, LabelMap([], {}, {VOC_BORDER: IGNORE_INDEX}))
         if not peek.coloured:
             label_map = LabelMap(label_map.classes, label_map.values)
@@ -239,7 +239,7 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
             f"{store.label} has coloured masks (such as {escape(name)}) and no file that says which colour is which "
             "class; a class_dict.csv with a line name,r,g,b for each class expected"
         )
-    found = survey(store, known.pairs)
+    found = count_mask_values(store, known.pairs)
     if not found.files:
         raise DataError(f"no mask of {store.label} can be read: {_why(store, known.pairs)}")
     numbers = sorted(set(found.values) - {255, IGNORE_16_BIT})
@@ -247,7 +247,9 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
         return _camvid(CAMVID)
     if known.kind == "annot" and numbers and numbers[-1] == len(CAMVID):
         return _camvid([f"class {i}" for i in range(len(CAMVID))])
-    reading = read_values(found, store.label, any(each.format in OBJECT_NUMBERS for each in recognise(store)))
+    reading = interpret_values(
+        found, store.label, any(each.format in OBJECT_NUMBERS for each in recognise_formats(store))
+    )
     return LabelMapChoice(
         reading.label_map, (reading.note,), listed=False, objects=reading.objects, doubt=reading.doubt
     )
@@ -288,7 +290,7 @@ def _unlisted(label_map: LabelMap, how: str, coloured: bool = False) -> LabelMap
 
 def _read(store: Store, picture: str, mask: str) -> DecodedMask:
     size, _ = read_size(store.read(picture), picture)
-    return read_fitting(store, mask, picture, size, two_levels=True)
+    return read_mask_for_picture(store, mask, picture, size, two_levels=True)
 
 
 def _why(store: Store, pairs: Sequence[tuple[str, str]]) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.class_lists import Colour
-from saccade.data.segments.decode_mask import DecodedMask, by_palette, grey_values, named_counts, pack
+from saccade.data.segments.decode_mask import DecodedMask, apply_palette, describe_values, grey_values, pack_colours
 from saccade.errors import DataError
 
 BACKGROUND = "background"
@@ -41,7 +41,7 @@ class LabelMap:
 
         Raises UnknownClassError with the values or colours that are not a class, and their number of pixels."""
         if self.by_palette:
-            pixels = by_palette(pixels)
+            pixels = apply_palette(pixels)
         values, note = pixels.values, ""
         if values is None:
             assert pixels.colours is not None
@@ -59,7 +59,7 @@ class LabelMap:
         table = self._sixteen if pixels.is_16_bit else self._table
         found = table[values]
         if int(found.min()) == UNKNOWN:
-            strange = named_counts(values[found == UNKNOWN], colours=False)
+            strange = describe_values(values[found == UNKNOWN], colours=False)
             raise UnknownClassError(f"{display} has {strange}, of no class; {self._expected()} expected")
         return found.astype(np.uint8), note
 
@@ -88,7 +88,7 @@ class LabelMap:
 
     @cached_property
     def _colours(self) -> tuple[np.ndarray, np.ndarray]:
-        codes = pack(np.array(list(self.colours), np.uint8).reshape(-1, 3))
+        codes = pack_colours(np.array(list(self.colours), np.uint8).reshape(-1, 3))
         order = np.argsort(codes)
         return codes[order], np.array(list(self.colours.values()), np.int16)[order]
 
@@ -124,7 +124,7 @@ class LabelMap:
                 f"{display} is coloured, and nothing says which colour is which class; "
                 "a class_dict.csv with a line name,r,g,b for each expected beside the folders"
             )
-        strange = named_counts(colours[self._look_up(colours) == UNKNOWN], colours=True)
+        strange = describe_values(colours[self._look_up(colours) == UNKNOWN], colours=True)
         return f"{display} has {strange}, of no class; one of the {len(self.colours)} colours listed expected"
 
     def _expected(self) -> str:

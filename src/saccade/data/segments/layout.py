@@ -9,15 +9,14 @@ from pathlib import Path, PurePosixPath
 
 from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.segments.class_lists import ClassList
-from saccade.data.segments.class_lists import find_lists as find_class_lists
-from saccade.data.segments.decode_mask import DecodedMask, read_fitting, read_mask
+from saccade.data.segments.class_lists import ClassList, find_class_lists
+from saccade.data.segments.decode_mask import DecodedMask, read_mask, read_mask_for_picture
 from saccade.data.segments.files import Mask, MaskedPicture, MaskedSet
 from saccade.data.segments.find_label_map import LabelMapChoice, MaskFiles, find_label_map, object_label_map
 from saccade.data.segments.label_map import LabelMap
-from saccade.data.segments.object_masks import read_part, united
+from saccade.data.segments.object_masks import merge_masks, read_object_mask
 from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
-from saccade.data.segments.set_lists import check_readable, check_versions, find_set_lists
+from saccade.data.segments.set_lists import check_vistas_versions, find_public_class_lists, refuse_full_ade20k
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 from saccade.errors import DataError
@@ -59,12 +58,14 @@ class MaskLayout:
         """The files that list its classes, best match first."""
         masks = [mask for mask in self.paired.mask_of.values() if mask]
         folders = {above for mask in masks for above in _above(mask, self.root)}
-        return find_class_lists(self.store, self.root, folders) or find_set_lists(self.store, self.root, folders)
+        return find_class_lists(self.store, self.root, folders) or find_public_class_lists(
+            self.store, self.root, folders
+        )
 
     @cached_property
     def decision(self) -> LabelMapChoice:
         """How masks are read, the same for all splits. Raises DataError where that is not certain."""
-        check_readable(self.store)
+        refuse_full_ade20k(self.store)
         if self.paired.conflict:
             raise DataError(f"{self.store.label}: {self.paired.conflict}")
         if self.paired.objects is not None:
@@ -128,9 +129,9 @@ class MaskLayout:
                 names = [name for name in names if self.paired.mask_of[name]]
             return [MaskedPicture(name, self.paired.mask_of[name]) for name in names], []
         if split not in self._listed:
-            masks = Finder(mask for mask in [*self.paired.mask_of.values(), *self.paired.masks] if mask)
-            pictures = Finder(self.paired.mask_of)
-            found, problems = listed(self.store, self.root, split, self.lists[split], pictures, masks)
+            masks = FileFinder(mask for mask in [*self.paired.mask_of.values(), *self.paired.masks] if mask)
+            pictures = FileFinder(self.paired.mask_of)
+            found, problems = read_split_lists(self.store, self.root, split, self.lists[split], pictures, masks)
             found = [replace(each, mask=each.mask or self.paired.mask_of[each.name]) for each in found]
             self._listed[split] = found, problems
         return self._listed[split]
@@ -138,21 +139,25 @@ class MaskLayout:
     def _read(self, picture: MaskedPicture, size: tuple[int, int], label_map: LabelMap) -> Mask:
         display = escape(relative_to(self.root, picture.mask))
         if picture.parts:
-            masks = [(p.label, read_part(self.store, p.file, (picture.name, size, self.root))) for p in picture.parts]
-            return Mask(label_map.indices(DecodedMask(united(masks)), display)[0])
-        pixels = read_fitting(self.store, picture.mask, picture.name, size, self.root, two_levels=label_map.lossy)
+            masks = [
+                (p.label, read_object_mask(self.store, p.file, (picture.name, size, self.root))) for p in picture.parts
+            ]
+            return Mask(label_map.indices(DecodedMask(merge_masks(masks)), display)[0])
+        pixels = read_mask_for_picture(
+            self.store, picture.mask, picture.name, size, self.root, two_levels=label_map.lossy
+        )
         indices, note = label_map.indices(pixels, display)
         return Mask(indices, pixels.orientation, note)
 
 
-def find(store: Store) -> MaskLayout | None:
+def find_mask_layout(store: Store) -> MaskLayout | None:
     """Detect the set in a store; None if no picture has a mask. Raises DataError for masks of several versions."""
-    check_versions(store)
+    check_vistas_versions(store)
     paired = pair(store)
     if paired is None:
         return None
     root = root_of(paired)
-    lists = find_lists(store, root, Finder(paired.mask_of))
+    lists = find_split_lists(store, root, FileFinder(paired.mask_of))
     folders: dict[str, list[str]] = {}
     for name in paired.mask_of:
         folders.setdefault(split_of(root, name), []).append(name)
@@ -196,7 +201,7 @@ def _above(name: str, root: str) -> list[str]:
     return found
 
 
-class Finder:
+class FileFinder:
     """Look up files by names in a list: with or without folders and suffix, or by paths on another machine."""
 
     def __init__(self, files: Iterable[str]):
@@ -226,7 +231,7 @@ class Finder:
         return self._by_folder.get(folder, [])
 
 
-def find_lists(store: Store, root: str, find: Finder) -> dict[str, list[str]]:
+def find_split_lists(store: Store, root: str, find: FileFinder) -> dict[str, list[str]]:
     """Split -> the files that list it: those in VOC's ImageSets/Segmentation, else those named like a split that list
     pictures."""
     inside = [n for n in store.files if not root or n.startswith(f"{root}/")]
@@ -235,16 +240,18 @@ def find_lists(store: Store, root: str, find: Finder) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in voc or [n for n in texts if split_role(n)]:
         lines = [each for each in lines_of(store, name)[:TRIED] if each]
-        if any(resolve(line, find, find, "") for line in lines) or (voc and not lines):
+        if any(resolve_line(line, find, find, "") for line in lines) or (voc and not lines):
             found.setdefault(PurePosixPath(name).stem, []).append(name)
     return {split: _without_parts(store, names, find) for split, names in found.items()}
 
 
-def _without_parts(store: Store, names: list[str], find: Finder) -> list[str]:
+def _without_parts(store: Store, names: list[str], find: FileFinder) -> list[str]:
     """Lists of one split without those whose pictures are all in another: ImageSets/2016 beside 2017."""
     if len(names) < 2:
         return names
-    listed = {n: {both for line in lines_of(store, n) if line for both in resolve(line, find, find, "")} for n in names}
+    listed = {
+        n: {both for line in lines_of(store, n) if line for both in resolve_line(line, find, find, "")} for n in names
+    }
     kept = sorted(names, key=lambda name: -len(listed[name]))
     kept = [name for i, name in enumerate(kept) if not any(listed[name] <= listed[other] for other in kept[:i])]
     return [name for name in names if name in kept]
@@ -254,7 +261,7 @@ def lines_of(store: Store, name: str) -> list[str]:
     return [line.strip() for line in read_text(store, name).splitlines()]
 
 
-def resolve(line: str, pictures: Finder, masks: Finder, near: str) -> list[tuple[str, str]]:
+def resolve_line(line: str, pictures: FileFinder, masks: FileFinder, near: str) -> list[tuple[str, str]]:
     """The picture of a line and its mask, "" if not given, or those in the folder of its name; empty if there are none.
 
     near: the split."""
@@ -269,8 +276,8 @@ def resolve(line: str, pictures: Finder, masks: Finder, near: str) -> list[tuple
     return [(name, "") for name in pictures.inside(line)]
 
 
-def listed(
-    store: Store, root: str, split: str, files: list[str], pictures: Finder, masks: Finder
+def read_split_lists(
+    store: Store, root: str, split: str, files: list[str], pictures: FileFinder, masks: FileFinder
 ) -> tuple[list[MaskedPicture], list[Problem]]:
     """The pictures in the lists of a split, without repeats, and problems in the lists."""
     found: dict[str, MaskedPicture] = {}
@@ -281,7 +288,7 @@ def listed(
             if not line:
                 continue
             where = f"{display}, line {i}"
-            pairs = resolve(line, pictures, masks, split)
+            pairs = resolve_line(line, pictures, masks, split)
             if not pairs:
                 text = f"{where} names {escape(line)}, which is not a picture of the set; add or remove it"
                 problems.append(Problem("picture missing", where, text))

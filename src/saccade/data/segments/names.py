@@ -87,7 +87,7 @@ class NamedFile:
         return self.key[-1]
 
 
-def parse(name: str) -> NamedFile:
+def parse_file_name(name: str) -> NamedFile:
     """A file with its key."""
     path = PurePosixPath(name)
     key, kind, worded = [], "", False
@@ -113,7 +113,7 @@ def is_companion(name: str) -> bool:
     return any(COMPANION_FOLDER.fullmatch(part) for part in PurePosixPath(name).parts[:-1])
 
 
-def stems(file: NamedFile) -> list[str]:
+def picture_stems(file: NamedFile) -> list[str]:
     """The stem of a picture, without its suffix, without its prefix, and in lower case."""
     matches = (PICTURE_MARK.fullmatch(file.stem), PICTURE_PREFIX.fullmatch(file.stem))
     return [file.stem, *(match[1] for match in matches if match), file.stem.lower()]
@@ -121,10 +121,10 @@ def stems(file: NamedFile) -> list[str]:
 
 def mask_stems(file: NamedFile) -> list[str]:
     """Likewise of a mask."""
-    return [file.stem, *unmarked(file.stem), file.stem.lower()]
+    return [file.stem, *strip_mask_suffixes(file.stem), file.stem.lower()]
 
 
-def unmarked(stem: str, marks: tuple[re.Pattern, ...] = MARKS) -> list[str]:
+def strip_mask_suffixes(stem: str, marks: tuple[re.Pattern, ...] = MARKS) -> list[str]:
     """The stem of a mask without the suffixes that it may have."""
     return [match[1] for form in marks if (match := form.fullmatch(stem)) is not None]
 

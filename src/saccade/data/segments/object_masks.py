@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from saccade.data.files import escape
-from saccade.data.segments.decode_mask import DecodedMask, grey_values, read_fitting, read_mask
-from saccade.data.segments.names import Key, NamedFile, mask_stems, stems
+from saccade.data.segments.decode_mask import DecodedMask, grey_values, read_mask, read_mask_for_picture
+from saccade.data.segments.names import Key, NamedFile, mask_stems, picture_stems
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, relative_to
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 OBJECT = "object"
 MARK_WORDS = {"mask", "masks", "obj", "object", "inst", "instance", "label", "seg", "segmentation", "gt", "annotation"}
@@ -49,7 +49,7 @@ class ObjectMasks:
 
 
 @dataclass(frozen=True)
-class Claim:
+class MaskMatch:
     """A mask of a picture. label: words in its name beyond that of the picture. way: how it was matched."""
 
     picture: str
@@ -58,9 +58,9 @@ class Claim:
     way: str
 
 
-def group(pictures: Sequence[NamedFile], masks: Sequence[NamedFile]) -> ObjectMasks | None:
+def group_masks(pictures: Sequence[NamedFile], masks: Sequence[NamedFile]) -> ObjectMasks | None:
     """The masks of each picture, if pictures have several; None if each has one, or it is unclear which are whose."""
-    index = Index(pictures)
+    index = MaskMatcher(pictures)
     claims = [claim for mask in masks if (claim := index.claim(mask)) is not None]
     ways = Counter(claim.way for claim in claims)
     whole = {claim.picture for claim in claims if claim.way == "whole"}
@@ -73,7 +73,7 @@ def group(pictures: Sequence[NamedFile], masks: Sequence[NamedFile]) -> ObjectMa
     return _grouped(claims)
 
 
-def _grouped(claims: Sequence[Claim]) -> ObjectMasks | None:
+def _grouped(claims: Sequence[MaskMatch]) -> ObjectMasks | None:
     shared = set.intersection(*(set(claim.label) for claim in claims))
     label_of = {claim.mask: " ".join(word for word in claim.label if word not in shared) for claim in claims}
     named = sorted({label for label in label_of.values() if label}, key=str.lower)
@@ -89,7 +89,7 @@ def _grouped(claims: Sequence[Claim]) -> ObjectMasks | None:
     return ObjectMasks({name: tuple(each) for name, each in parts.items()}, classes, per_object)
 
 
-class Index:
+class MaskMatcher:
     """Pictures by the keys, stems and folders of their masks."""
 
     def __init__(self, pictures: Iterable[NamedFile]):
@@ -98,26 +98,26 @@ class Index:
         self.by_folder: dict[Key, list[NamedFile]] = {}
         self.folded: dict[Key, NamedFile] = {}  # folders are in lower case
         for each in pictures:
-            for stem in stems(each):
+            for stem in picture_stems(each):
                 self.by_key.setdefault((*each.folder, stem), each)
                 self.folded.setdefault((*each.folder, stem.lower()), each)
                 self.by_stem.setdefault(stem, {})[each.name] = each
             self.by_folder.setdefault(each.folder, []).append(each)
 
-    def claim(self, mask: NamedFile) -> Claim | None:
+    def claim(self, mask: NamedFile) -> MaskMatch | None:
         """The picture of a mask, by the first rule that finds one."""
         for stem in mask_stems(mask):
             found = self.by_key.get((*mask.folder, stem))
             if found is not None:
-                return Claim(found.name, mask.name, (), "whole")
+                return MaskMatch(found.name, mask.name, (), "whole")
         return self._in_folder(mask) or self._marked(mask) or self._in_class(mask) or self._near(mask)
 
-    def _in_folder(self, mask: NamedFile) -> Claim | None:
+    def _in_folder(self, mask: NamedFile) -> MaskMatch | None:
         """masks/a/1.png of images/a.png"""
         found = self.folded.get(mask.folder)
-        return None if found is None else Claim(found.name, mask.name, (), "folder")
+        return None if found is None else MaskMatch(found.name, mask.name, (), "folder")
 
-    def _marked(self, mask: NamedFile) -> Claim | None:
+    def _marked(self, mask: NamedFile) -> MaskMatch | None:
         """masks/a_1.png, a_mask_1.png or a_road.png of a.png"""
         for cut in range(len(mask.stem) - 1, 0, -1):
             base = mask.stem[:cut]
@@ -127,24 +127,24 @@ class Index:
                 continue
             if suffix["mark"] or (suffix["number"] and suffix["word"].lower() in MARK_WORDS):
                 words = [word for word in re.split(r"[-_. ]+", suffix["word"]) if word.lower() not in MARK_WORDS]
-                return Claim(found.name, mask.name, tuple(words), "numbered" if suffix["number"] else "class")
+                return MaskMatch(found.name, mask.name, tuple(words), "numbered" if suffix["number"] else "class")
         return None
 
-    def _in_class(self, mask: NamedFile) -> Claim | None:
+    def _in_class(self, mask: NamedFile) -> MaskMatch | None:
         """masks/road/a.png of images/a.png, and left_masks/a.png"""
         for stem in mask_stems(mask):
             found = self._only(stem)
             if found is not None:
                 label = tuple(each for each in mask.folder if each not in found.folder and split_role(each) is None)
-                return Claim(found.name, mask.name, label, "class" if label else "whole")
+                return MaskMatch(found.name, mask.name, label, "class" if label else "whole")
         return None
 
-    def _near(self, mask: NamedFile) -> Claim | None:
+    def _near(self, mask: NamedFile) -> MaskMatch | None:
         """a/masks/x.png of a/images/a.png, the only picture of the folder"""
         near = self.by_folder.get(mask.folder, [])
         if len(near) != 1 or not mask.folder or split_role(mask.folder[-1]) is not None:
             return None
-        return Claim(near[0].name, mask.name, (), "near")
+        return MaskMatch(near[0].name, mask.name, (), "near")
 
     def _only(self, stem: str) -> NamedFile | None:
         """The picture of that stem, if there is one only."""
@@ -152,7 +152,9 @@ class Index:
         return next(iter(found.values())) if len(found) == 1 else None
 
 
-def read_part(store: Store, file: str, of: tuple[str, tuple[int, int], str] | None = None) -> Bool[np.ndarray, "y x"]:
+def read_object_mask(
+    store: Store, file: str, of: tuple[str, tuple[int, int], str] | None = None
+) -> Bool[np.ndarray, "y x"]:
     """Where the object of a mask file is. of: name of its picture, (height, width) that are expected, and the folder
     that names in messages are relative to.
 
@@ -160,7 +162,9 @@ def read_part(store: Store, file: str, of: tuple[str, tuple[int, int], str] | No
     if of is None:
         return object_pixels(read_mask(store.read(file), store.full_name(file), two_levels=True), file)
     picture, size, root = of
-    return object_pixels(read_fitting(store, file, picture, size, root, two_levels=True), relative_to(root, file))
+    return object_pixels(
+        read_mask_for_picture(store, file, picture, size, root, two_levels=True), relative_to(root, file)
+    )
 
 
 def object_pixels(pixels: DecodedMask, file: str) -> Bool[np.ndarray, "y x"]:
@@ -177,8 +181,8 @@ def object_pixels(pixels: DecodedMask, file: str) -> Bool[np.ndarray, "y x"]:
     top = 65535 if pixels.is_16_bit and int(found[-1]) > 255 else 255
     if int(found[-1]) > top or not _two_levels(codes, top):
         raise DataError(
-            f"{escape(file)} has {len(found)} values ({some_of(map(str, found.tolist()))}); a mask of one object has "
-            "two, 0 and another"
+            f"{escape(file)} has {len(found)} values ({shorten_list(map(str, found.tolist()))}); a mask of one object "
+            "has two, 0 and another"
         )
     return codes > top // 2
 
@@ -189,7 +193,7 @@ def _two_levels(codes: np.ndarray, top: int) -> bool:
     return int(codes.max()) > top - top // 4 and float(middle.mean()) < 0.1
 
 
-def united(masks: Sequence[tuple[int, Bool[np.ndarray, "y x"]]]) -> UInt8[np.ndarray, "y x"]:
+def merge_masks(masks: Sequence[tuple[int, Bool[np.ndarray, "y x"]]]) -> UInt8[np.ndarray, "y x"]:
     """0 where no mask is, else 1 + its label; smaller masks lie on larger ones. masks: (label, mask).
 
     Raises DataError for masks of different sizes."""
@@ -209,7 +213,7 @@ def check_overlap(store: Store, objects: ObjectMasks, label: str) -> None:
     read = covered = 0
     for each in several[:: max(1, len(several) // 16)]:
         try:
-            one, other = (read_part(store, part.file) for part in each[:2])
+            one, other = (read_object_mask(store, part.file) for part in each[:2])
         except DataError:  # reported when the data set is read
             continue
         if one.shape == other.shape:

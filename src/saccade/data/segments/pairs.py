@@ -8,11 +8,19 @@ from pathlib import PurePosixPath
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.images import read_image
 from saccade.data.segments import names
-from saccade.data.segments.names import MARKS, Key, NamedFile, mask_stems, parse, stems, unmarked
-from saccade.data.segments.object_masks import Index, ObjectMasks, group
+from saccade.data.segments.names import (
+    MARKS,
+    Key,
+    NamedFile,
+    mask_stems,
+    parse_file_name,
+    picture_stems,
+    strip_mask_suffixes,
+)
+from saccade.data.segments.object_masks import MaskMatcher, ObjectMasks, group_masks
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, relative_to
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 NUMBERED = re.compile(r"^(.+?)[-_. ]?\(?\d+\)?$")  # a_mask_1
 
@@ -43,7 +51,7 @@ def pair(store: Store) -> Pairs | None:
     pictures, masks = list[NamedFile](), list[NamedFile]()
     for name in found:
         if not names.is_companion(name):
-            file = parse(name)
+            file = parse_file_name(name)
             (masks if file.kind else pictures).append(file)
     if not masks:
         pictures, masks = _beside_pictures(pictures)
@@ -51,7 +59,7 @@ def pair(store: Store) -> Pairs | None:
     best = _best(pictures, masks)
     for other in ("colou?r|rgb", "instance") if best is None else ():  # where there are no other masks
         of_kind = [name for name in left if re.search(other, parent_folder(name), re.IGNORECASE)]
-        best = _best(pictures, [replace(parse(name), kind="mask") for name in of_kind])
+        best = _best(pictures, [replace(parse_file_name(name), kind="mask") for name in of_kind])
         if best is not None:
             left = [name for name in left if name not in of_kind]
             break
@@ -60,7 +68,7 @@ def pair(store: Store) -> Pairs | None:
     left += _drop_companions(store, best, pictures)
     if left:
         folders = Counter(parent_folder(name) for name in left)
-        some = some_of([f"{escape(folder) or 'the folder'} ({n})" for folder, n in folders.items()])
+        some = shorten_list([f"{escape(folder) or 'the folder'} ({n})" for folder, n in folders.items()])
         best.notes.append(f"picture files that belong to other pictures were left out: {some}")
     return best
 
@@ -71,7 +79,7 @@ def _best(pictures: list[NamedFile], masks: list[NamedFile]) -> Pairs | None:
     others: list[str] = []
     for kind, _ in Counter(each.kind for each in masks).most_common():
         of_kind = [each for each in masks if each.kind == kind]
-        objects = group(pictures, of_kind)
+        objects = group_masks(pictures, of_kind)
         found = _matched(pictures, of_kind, kind) if objects is None else _united(pictures, of_kind, kind, objects)
         if any(found.mask_of.values()):
             others += [parent_folder(mask) for mask in found.mask_of.values() if mask]
@@ -81,7 +89,7 @@ def _best(pictures: list[NamedFile], masks: list[NamedFile]) -> Pairs | None:
     used = {parent_folder(mask) for mask in best.mask_of.values()}
     unused = [escape(folder) for folder in dict.fromkeys(others) if folder not in used]
     if unused:
-        best.notes.append(f"other masks of the same pictures were left out: {some_of(unused)}")
+        best.notes.append(f"other masks of the same pictures were left out: {shorten_list(unused)}")
     worded = {each.name for each in pictures if each.worded}
     best.certain = best.kind in ("", "annot", "segmentationclass") or any(
         mask and (name in worded or names.names_split_and_mask(mask)) for name, mask in best.mask_of.items()
@@ -98,11 +106,11 @@ def _beside_pictures(pictures: list[NamedFile]) -> tuple[list[NamedFile], list[N
     own = _in_own_folders(pictures)
     if own:
         return [each for each in own if not each.kind], [each for each in own if each.kind]
-    there = {(*each.folder, stem) for each in pictures for stem in stems(each)}
+    there = {(*each.folder, stem) for each in pictures for stem in picture_stems(each)}
     masks = []
     for each in pictures:
         ends = [each.stem, *NUMBERED.findall(each.stem)]
-        if any((*each.folder, stem) in there for end in ends for stem in unmarked(end, MARKS[:5])):
+        if any((*each.folder, stem) in there for end in ends for stem in strip_mask_suffixes(end, MARKS[:5])):
             masks.append(each)
     taken = {each.name for each in masks}
     pictures = [each for each in pictures if each.name not in taken]
@@ -132,16 +140,16 @@ def _united(pictures: list[NamedFile], masks: list[NamedFile], kind: str, object
 def _matched(pictures: list[NamedFile], masks: list[NamedFile], kind: str) -> Pairs:
     by_key, by_stem = _index(masks)
     claims: dict[str, list[str]] = {}
-    index = Index(pictures)
+    index = MaskMatcher(pictures)
     for mask in masks:
         claim = index.claim(mask)
         if claim is not None:
             claims.setdefault(claim.picture, []).append(mask.name)
     mask_of: dict[str, str] = {}
     for each in pictures:
-        found = next((by_key[k] for stem in stems(each) if (k := (*each.folder, stem)) in by_key), None)
+        found = next((by_key[k] for stem in picture_stems(each) if (k := (*each.folder, stem)) in by_key), None)
         if found is None:  # all masks in one folder, pictures in one for each split
-            near = [by_stem[stem] for stem in stems(each) if len(by_stem.get(stem, ())) == 1]
+            near = [by_stem[stem] for stem in picture_stems(each) if len(by_stem.get(stem, ())) == 1]
             found = next(iter(near[0])) if near else None
         if found is None and len(claims.get(each.name, ())) == 1:  # masks with a suffix of their own
             found = claims[each.name][0]
@@ -182,7 +190,7 @@ def _drop_companions(store: Store, best: Pairs, pictures: list[NamedFile]) -> li
             of_mask.setdefault(best.mask_of[each.name], []).append(each)
     folders, left = set[str](), list[str]()
     for mask, rivals in of_mask.items():
-        key = parse(mask).folder
+        key = parse_file_name(mask).folder
         rivals = [each for each in rivals if parent_folder(each.name) not in folders]
         first = min(rivals, key=lambda each: (not each.worded, each.folder != key), default=None)
         if first is None:
@@ -205,9 +213,9 @@ def _drop_companions(store: Store, best: Pairs, pictures: list[NamedFile]) -> li
     return left
 
 
-def unmatched(store: Store) -> str:
+def unmatched_note(store: Store) -> str:
     """What is found where no picture has a mask, and the names of folders say that there are both; "" elsewhere."""
-    files = [parse(name) for name in sorted(filter(is_picture, store.files), key=natural_key)]
+    files = [parse_file_name(name) for name in sorted(filter(is_picture, store.files), key=natural_key)]
     picture = next((each.name for each in files if each.worded), "")
     mask = next((each.name for each in files if each.kind), "")
     if not picture or not mask:
@@ -242,4 +250,4 @@ def root_of(paired: Pairs) -> str:
 
 def split_of(root: str, name: str) -> str:
     """The split in the names of a picture's folders below `root`, "" for none."""
-    return next((word for word in parse(relative_to(root, name)).folder if split_role(word)), "")
+    return next((word for word in parse_file_name(relative_to(root, name)).folder if split_role(word)), "")

@@ -11,8 +11,8 @@ from PIL import Image
 from saccade.data.files import escape
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
 from saccade.data.segments.class_lists import is_background
-from saccade.data.segments.decode_mask import pack
-from saccade.errors import DataError, some_of
+from saccade.data.segments.decode_mask import pack_colours
+from saccade.errors import DataError, shorten_list
 
 DRAWN_COLOURS = 64  # of a drawing at most
 SAMPLED = 8  # pictures compared with their masks
@@ -65,7 +65,7 @@ class MaskCensus:
         found = []
         absent = [escape(name) for name in self.classes if name not in self.present]
         if absent:
-            found.append(f"no pixel is of {some_of(absent, 9)} ({len(absent)} of {len(self.classes)} classes)")
+            found.append(f"no pixel is of {shorten_list(absent, 9)} ({len(absent)} of {len(self.classes)} classes)")
         if self.ignored:
             found.append(f"{self.ignored} of {self.masks} masks have ignored pixels only")
         share = self.pixels[IGNORE_INDEX] / max(1, self.pixels.sum())
@@ -87,12 +87,12 @@ def is_drawing(picture: Image.Image, mask: UInt8[np.ndarray, "y x"]) -> bool:
     """Whether a picture has one colour for each class of its mask: it shows the mask, and no scene."""
     if picture.size != mask.shape[::-1] or picture.getcolors(DRAWN_COLOURS) is None or len(np.unique(mask)) < 2:
         return False
-    colours = pack(np.asarray(picture.convert("RGB"))).ravel()
+    colours = pack_colours(np.asarray(picture.convert("RGB"))).ravel()
     both = np.unique(np.stack([colours, mask.ravel().astype(np.int32)]), axis=1)
     return len(both[0]) == len(np.unique(both[0])) == len(np.unique(both[1]))
 
 
-def drawings(dataset: SegmentSet) -> list[str]:
+def find_drawn_pictures(dataset: SegmentSet) -> list[str]:
     """Names of pictures that show their masks, of a sample; empty unless all of the sample do."""
     found = []
     for index in range(0, len(dataset), max(1, -(-len(dataset) // SAMPLED))):
@@ -112,7 +112,7 @@ def check_census(census: MaskCensus, dataset: SegmentSet) -> None:
     if problem:
         raise DataError(problem)
     dataset.notes += [f"{dataset.label}: {doubt}" for doubt in census.doubts]
-    drawn = drawings(dataset)
+    drawn = find_drawn_pictures(dataset)
     if drawn:
         dataset.notes.append(
             f"{dataset.label}: pictures such as {escape(drawn[0])} have one colour for each class: they show masks, "

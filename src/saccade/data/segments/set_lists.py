@@ -8,9 +8,9 @@ import re
 from pathlib import PurePosixPath
 
 from saccade.data.files import escape, parse_json
-from saccade.data.segments.class_lists import LARGEST, ClassList, Entry, check_entries
+from saccade.data.segments.class_lists import LARGEST, ClassEntry, ClassList, check_entries
 from saccade.data.store import Store, parent_folder, read_text, relative_to
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 
 ADE = re.compile(r"objectinfo150\.(txt|csv)", re.IGNORECASE)
 ADE_COLUMNS = ("idx", "ratio", "train", "val", "stuff", "name")
@@ -20,7 +20,7 @@ ADE_FULL = re.compile(r"ADE_[a-z]+_\d+_(seg|parts_\d+)\.png", re.IGNORECASE)
 OTHER = "unlabelled"  # what 0 is in ADE20K's masks, and is not scored
 
 
-def find_set_lists(store: Store, root: str, masks: set[str]) -> list[ClassList]:
+def find_public_class_lists(store: Store, root: str, masks: set[str]) -> list[ClassList]:
     """The list in `root`, or in the closest folder above it; empty without one. masks: folders of the masks.
 
     Raises DataError for one that cannot be read."""
@@ -38,7 +38,7 @@ def find_set_lists(store: Store, root: str, masks: set[str]) -> list[ClassList]:
     return [each for _, each in sorted(found, key=lambda pair: pair[0])][:1]
 
 
-def check_versions(store: Store) -> None:
+def check_vistas_versions(store: Store) -> None:
     """Raises DataError for Mapillary Vistas with the masks of two versions, which number other classes."""
     folders: dict[str, list[str]] = {}
     for folder in sorted(store.folders):
@@ -47,7 +47,7 @@ def check_versions(store: Store) -> None:
             folders.setdefault(path.name, []).append(folder)
     if len(folders) > 1:
         first, *others = sorted(folders)
-        moved = some_of(escape(folder) for other in others for folder in folders[other])
+        moved = shorten_list(escape(folder) for other in others for folder in folders[other])
         raise DataError(
             f"{store.label} holds masks of {len(folders)} versions of Mapillary Vistas ({', '.join(sorted(folders))}), "
             f"which number other classes: keep one. To train on {first}, move {moved} out of it, and give "
@@ -55,7 +55,7 @@ def check_versions(store: Store) -> None:
         )
 
 
-def check_readable(store: Store) -> None:
+def refuse_full_ade20k(store: Store) -> None:
     """Raises DataError for ADE20K's full set, whose masks hold two numbers a pixel and may look grey."""
     if any(ADE_FULL.fullmatch(PurePosixPath(name).name) for name in store.files):
         raise DataError(
@@ -65,7 +65,7 @@ def check_readable(store: Store) -> None:
         )
 
 
-def _entries(store: Store, name: str, versions: set[str]) -> list[Entry]:
+def _entries(store: Store, name: str, versions: set[str]) -> list[ClassEntry]:
     """The classes that a file lists; none for any other file."""
     base = PurePosixPath(name).name
     if ADE.fullmatch(base):
@@ -86,16 +86,16 @@ def _text(store: Store, name: str) -> str:
     return text
 
 
-def _of_ade(text: str) -> list[Entry]:
+def _of_ade(text: str) -> list[ClassEntry]:
     lines = [[field.strip() for field in line.split("\t")] for line in text.splitlines() if line.strip()]
     if not lines or tuple(map(str.lower, lines[0])) != ADE_COLUMNS:
         return []
     if not all(len(line) == len(ADE_COLUMNS) and re.fullmatch(r"[1-9]\d{0,3}", line[0]) for line in lines[1:]):
         return []
-    return [Entry(OTHER, 0), *(Entry(line[-1], int(line[0])) for line in lines[1:])]
+    return [ClassEntry(OTHER, 0), *(ClassEntry(line[-1], int(line[0])) for line in lines[1:])]
 
 
-def _of_nnunet(data: object) -> list[Entry]:
+def _of_nnunet(data: object) -> list[ClassEntry]:
     """`{"liver": 1}` of version 2, `{"1": "liver"}` of version 1; none where numbers mean regions of several classes
     (`{"tumour": [1, 2]}`)."""
     labels = data.get("labels") if isinstance(data, dict) else None
@@ -105,12 +105,12 @@ def _of_nnunet(data: object) -> list[Entry]:
     pairs = [(value, int(key)) if numbered else (key, value) for key, value in labels.items()]
     if not all(isinstance(name, str) and type(value) is int and 0 <= value <= 65535 for name, value in pairs):
         return []
-    return [Entry(str(name).strip(), value) for name, value in pairs]
+    return [ClassEntry(str(name).strip(), value) for name, value in pairs]
 
 
-def _of_mapillary(data: object) -> list[Entry]:
+def _of_mapillary(data: object) -> list[ClassEntry]:
     """Labels in the order of their numbers; their masks hold these, with the colours as palette."""
     labels = data.get("labels") if isinstance(data, dict) else None
     if not isinstance(labels, list) or not all(isinstance(each, dict) and "readable" in each for each in labels):
         return []
-    return [Entry(str(each.get("name")), i) for i, each in enumerate(labels)]
+    return [ClassEntry(str(each.get("name")), i) for i, each in enumerate(labels)]

@@ -28,10 +28,10 @@ from saccade.data.segments.drawn import DrawnMasks
 from saccade.data.segments.files import SegmentFiles
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.layout import MaskLayout
-from saccade.data.segments.pairs import unmatched
+from saccade.data.segments.pairs import unmatched_note
 from saccade.data.splitting import nothing_found, select_split, split_train_val, split_videos
 from saccade.data.store import open_store
-from saccade.errors import DataError, counted
+from saccade.errors import DataError, pluralize
 from saccade.options import ExifPixels
 
 Layout = MaskLayout | DrawnMasks  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
@@ -45,10 +45,10 @@ def find_segments(source: str | os.PathLike[str]) -> Layout | None:
         found = find_layout(source)
         return None if found is None else DrawnMasks(found)
     store = open_store(source)
-    masks = segment_layout.find(store)
+    masks = segment_layout.find_mask_layout(store)
     if masks is not None:
         return masks
-    found = coco.find(store) or find_layout(source)
+    found = coco.find_dataset(store) or find_layout(source)
     return None if found is None else DrawnMasks(found)
 
 
@@ -102,7 +102,9 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
     expected = "images/ beside masks/, VOC's SegmentationClass/, or outlines in a COCO .json or in YOLO's labels"
     layout = find_segments(source)
     if layout is None:
-        names = unmatched(open_store(source)) if Path(source).suffix.lower() not in (".json", ".yaml", ".yml") else ""
+        names = (
+            unmatched_note(open_store(source)) if Path(source).suffix.lower() not in (".json", ".yaml", ".yml") else ""
+        )
         if names:
             raise DataError(names)
         raise nothing_found(source, "masks", expected)
@@ -121,6 +123,6 @@ def _open_split(
     found = layout.read(split, None if classes is None else list(classes), label_map)
     dataset = SegmentFiles(found, on_error, exif)
     listed = f" of {found.listed}" if found.listed else ""
-    summary = f"{counted(len(dataset), 'picture')}, {counted(len(dataset.classes), 'class')}{listed}"
+    summary = f"{pluralize(len(dataset), 'picture')}, {pluralize(len(dataset.classes), 'class')}{listed}"
     dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {summary}")
     return dataset

@@ -10,7 +10,7 @@ from jaxtyping import Bool, UInt
 
 from saccade.data.files import escape
 from saccade.data.images import read_size
-from saccade.data.segments.decode_mask import DecodedMask, by_palette, grey_values, read_fitting
+from saccade.data.segments.decode_mask import DecodedMask, apply_palette, grey_values, read_mask_for_picture
 from saccade.data.store import Store
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
@@ -56,7 +56,7 @@ def _single(values: np.ndarray, numbers: np.ndarray) -> int:
     return single
 
 
-def numbers_objects(masks: Sequence[RegionCount]) -> tuple[bool, bool]:
+def are_instance_ids(masks: Sequence[RegionCount]) -> tuple[bool, bool]:
     """(whether the values certainly number objects, whether they seem to).
 
     Certain: nearly every value is one region, values are 1, 2, 3, ... in every mask, and different masks have different
@@ -79,7 +79,7 @@ def numbers_objects(masks: Sequence[RegionCount]) -> tuple[bool, bool]:
 
 
 @dataclass
-class Survey:
+class MaskStatistics:
     """Values of masks.
 
     Attributes:
@@ -119,13 +119,13 @@ class _Scan:
     palette: dict[int, int]
 
 
-def survey(store: Store, pairs: Sequence[tuple[str, str]], by_colour: bool = False) -> Survey:
+def count_mask_values(store: Store, pairs: Sequence[tuple[str, str]], by_colour: bool = False) -> MaskStatistics:
     """Decode masks, in threads; unreadable ones and those of another size than their picture are left out.
 
     pairs: (picture, mask). by_colour: whether masks with palettes are read by colour.
 
     Raises DataError for a mask in colour: masks of a set are of one kind."""
-    found = Survey(by_colour=by_colour)
+    found = MaskStatistics(by_colour=by_colour)
     colours: dict[int, int] = {}
     step = max(1, len(pairs) // COUNTED)
     places = range(len(pairs))
@@ -133,7 +133,7 @@ def survey(store: Store, pairs: Sequence[tuple[str, str]], by_colour: bool = Fal
         if scan is None:
             continue
         if any(colours.setdefault(value, colour) != colour for value, colour in scan.palette.items()):
-            return survey(store, pairs, by_colour=True)
+            return count_mask_values(store, pairs, by_colour=True)
         found.files.append(scan.values)
         found.pixels[scan.values] += scan.pixels
         found.inside[scan.values] += scan.inside
@@ -147,11 +147,11 @@ def survey(store: Store, pairs: Sequence[tuple[str, str]], by_colour: bool = Fal
 def _scan(store: Store, picture: str, name: str, by_colour: bool, regions: bool) -> _Scan | None:
     try:
         size, _ = read_size(store.read(picture), picture)
-        pixels = read_fitting(store, name, picture, size, two_levels=True)
+        pixels = read_mask_for_picture(store, name, picture, size, two_levels=True)
     except DataError:  # reported when the data set is read
         return None
     if by_colour:
-        pixels = by_palette(pixels)
+        pixels = apply_palette(pixels)
     values = pixels.values
     if values is None:
         assert pixels.colours is not None

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from saccade.errors import SaccadeError, some_of
+from saccade.errors import SaccadeError, shorten_list
 from saccade.lens.editing.refusals import UNAPPLIED
 from saccade.lens.modules.stack import OUTSIDE, matches
 
@@ -44,5 +44,5 @@ def check_patterns(
             if matches(name, pattern):
                 raise SaccadeError(f"edits of {pattern!r} changed nothing: {name!r} cannot be edited: {why}")
         there = OUTSIDE.format("edit") if outside else "the model made none that can be edited"
-        there = f"there are {some_of(calls)}" if calls else there
+        there = f"there are {shorten_list(calls)}" if calls else there
         raise SaccadeError(f"edits of {pattern!r} changed nothing: no attention call has such a name; {there}")

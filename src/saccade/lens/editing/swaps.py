@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade import ops
-from saccade.errors import SaccadeError, some_of
+from saccade.errors import SaccadeError, shorten_list
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.base import Edit, Site, checked_indices, repeat_kv_heads, whole_mask
 from saccade.lens.editing.edits import Heads
@@ -112,7 +112,7 @@ class _Recorded:
             raise SaccadeError(f"{where}: the recorded run could not be seen there: {self.missed[site.name]}")
         if not calls:
             raise SaccadeError(
-                f"{where}: the trace holds no call of that name; there are {some_of(self.calls) or 'none'}"
+                f"{where}: the trace holds no call of that name; there are {shorten_list(self.calls) or 'none'}"
             )
         nth = site.nth
         if self.runs > 1:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from saccade.displays import to_html
-from saccade.errors import SaccadeError, printable, some_of
+from saccade.errors import SaccadeError, printable, shorten_list
 from saccade.lens.attention.heads import without_heads
 from saccade.lens.explaining import flow, relevance, rollout, words
 from saccade.lens.explaining.rollout import AttentionSummary, Start, starting_row
@@ -83,7 +83,7 @@ class Trace(Sequence[Call]):
             found = [call for call in self._calls if matches(call.name, key)]
             missed = {name: why for name, why in self.missed.items() if matches(name, key)}
             skipped = {name: runs for name, runs in self.skipped.items() if matches(name, key)}
-            of = f"of what attended no name matches {key!r}; there are {some_of(c.name for c in self._calls)}"
+            of = f"of what attended no name matches {key!r}; there are {shorten_list(c.name for c in self._calls)}"
             part = self._part(found, missed, "" if missed else of)
             part.skipped = skipped
             return part
@@ -269,7 +269,7 @@ class Trace(Sequence[Call]):
         lacking = [name for name, runs in self.skipped.items() if run in runs]
         if lacking:
             raise SaccadeError(
-                f"{what} needs all layers; in run {run} there is no call of {some_of(lacking)}, which attended in "
+                f"{what} needs all layers; in run {run} there is no call of {shorten_list(lacking)}, which attended in "
                 "others: they were skipped or answered from a cache. Choose another run, or watch without the cache."
             )
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from saccade.errors import SaccadeError, some_of
+from saccade.errors import SaccadeError, shorten_list
 from saccade.lens.modes import Mode, modes_removed
 from saccade.lens.modules.stack import matches
 from saccade.lens.trace.call import Call
@@ -88,7 +88,7 @@ class ViewStream:
         if self.views is not None and any(self.seen.values()):
             return "The trace holds no calls: views were computed as they passed, see trace.seen."
         if self._passed and not any(map(self._named, missed)):
-            there = some_of(self._passed)
+            there = shorten_list(self._passed)
             return f"The trace is empty: of what attended no name matches only={self._only}; there are {there}."
         if not self.ran and not missed:
             return "The trace is empty: the model did not run inside the block."

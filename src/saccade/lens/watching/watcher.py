@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saccade.errors import GraphError, SaccadeError, some_of
+from saccade.errors import GraphError, SaccadeError, shorten_list
 from saccade.lens.attention.args import ATTENTION_FUNCTIONS, TRANSFORMED, AttentionArgs, inside_vmap, is_named_attention
 from saccade.lens.attention.call_context import CallContext, call_context, current_call
 from saccade.lens.attention.kernels import KernelCall, KernelRecorder
@@ -110,7 +110,7 @@ class Watcher(Mode):
         why = "What a trace tells is part of none unless it is asked for: saccade.watch(model, differentiable=True)"
         if self._graph:
             lacking = [f"{call.name} ({call.note})" for call in self.trace if not call.q.requires_grad]
-            why = f"So are the calls of {some_of(lacking)}"
+            why = f"So are the calls of {shorten_list(lacking)}"
         raise GraphError(f"a backward pass began at numbers that are part of no graph. {why}")
 
     def _made(self, recogniser: Recogniser, op: Operation) -> list[tuple[Product, UnfusedCall]]:

@@ -70,7 +70,7 @@ class FilmLayout:
 
 
 @dataclass(frozen=True)
-class FilmCall:
+class FilmAttentionCall:
     """One attention call over the tokens of a film.
 
     name: module path. layer: its layer, from 1. reach: "film", every token attends to every one; "time", each place
@@ -96,7 +96,9 @@ class FilmCall:
         """What the targets attend to; they sum to 1, to 0 for one that takes no part."""
         targets = torch.as_tensor(idx)
         k = self.k[0].repeat_interleave(self.q.shape[1] // self.k.shape[1], 0)
-        return weights(self.q[0][:, targets] @ k.transpose(1, 2) * self.scale, self.layout, self.reach, targets)[None]
+        return masked_softmax(self.q[0][:, targets] @ k.transpose(1, 2) * self.scale, self.layout, self.reach, targets)[
+            None
+        ]
 
     def distances(self) -> tuple[Float[Tensor, "h"], Float[Tensor, "h"]]:
         """How far each head looks: in time, in frames, and in space, in patches. Means over all patches of the distance
@@ -110,7 +112,7 @@ class FilmCall:
         k = self.k[0].repeat_interleave(self.q.shape[1] // self.k.shape[1], 0)
         if self.reach != "film":
             first = 0 if self.reach == "time" else len(layout.prefix)
-            rows = divided_scores(self.q[0], k, layout, self.reach).mul(self.scale).softmax(-1)[..., first:]
+            rows = divided_attention_scores(self.q[0], k, layout, self.reach).mul(self.scale).softmax(-1)[..., first:]
             far = (rows * (in_time if self.reach == "time" else in_space)).sum(-1) / rows.sum(-1).clamp_min(1e-30)
             found = far.mean(dim=(0, 2))
             return (found, torch.zeros_like(found)) if self.reach == "time" else (torch.zeros_like(found), found)
@@ -125,7 +127,7 @@ class FilmCall:
         return total[0], total[1]
 
 
-def divided_scores(
+def divided_attention_scores(
     q: Float[Tensor, "h n k"], k: Float[Tensor, "h n k"], layout: FilmLayout, reach: Literal["time", "space"]
 ) -> Float[Tensor, "b h i m"]:
     """q·k of divided attention, without the products that it has no use for. Over time, b counts the places, and i and
@@ -138,16 +140,17 @@ def divided_scores(
     return targets.transpose(0, 1) @ torch.cat([prefix, sources], dim=2).permute(1, 0, 3, 2)
 
 
-def log_sums(
+def patch_logsumexp(
     scores: Float[Tensor, "b h i m"], layout: FilmLayout, reach: Literal["time", "space"]
 ) -> Float[Tensor, "h n"]:
-    """Log of the sum of exp(score) of each patch, of `divided_scores`; 0 for the prefix, which has none or several."""
+    """Log of the sum of exp(score) of each patch, of `divided_attention_scores`; 0 for the prefix, which has none or
+    several."""
     sums = scores.logsumexp(-1)  # (p h t) or (t h p)
     patches = (sums.permute(1, 2, 0) if reach == "time" else sums.transpose(0, 1)).flatten(1)
     return torch.cat([patches.new_zeros(len(patches), len(layout.prefix)), patches], dim=1)
 
 
-def weights(
+def masked_softmax(
     scores: Float[Tensor, "h i n"], layout: FilmLayout, reach: Reach, targets: Int[Tensor, "i"]
 ) -> Float[Tensor, "h i n"]:
     """Softmax of scores over what each target may attend to, 0 elsewhere."""
@@ -171,26 +174,26 @@ def _mean_over_groups(scores: Float[Tensor, "h n"], layout: FilmLayout) -> Float
 
 def film_calls(
     trace: Trace, layout: FilmLayout, order: Int[Tensor, "n"] | None = None
-) -> tuple[list[FilmCall], list[str]]:
+) -> tuple[list[FilmAttentionCall], list[str]]:
     """The self-attention calls over all tokens of a film, and notes on the others.
 
     order: index in the model's tokens of each token of the layout, where the model has them in another order.
 
     Raises SaccadeError if there are none.
     """
-    calls, notes = list[FilmCall](), missed_notes(trace)
+    calls, notes = list[FilmAttentionCall](), missed_notes(trace)
     for call in trace:
-        if why := misfit(call, (1, layout.tokens)):
+        if why := misfit_reason(call, (1, layout.tokens)):
             notes.append(f"Not shown: {call.name}: {why}.")
             continue
         q, k = call.q.cpu().float(), call.k.cpu().float()
         if order is not None:
             q, k = q[:, :, order], k[:, :, order]
-        calls.append(FilmCall(call.name, len(calls) + 1, layout, q, k, call.scale))
+        calls.append(FilmAttentionCall(call.name, len(calls) + 1, layout, q, k, call.scale))
     return at_least_one(calls, notes, layout), notes
 
 
-def misfit(call: Call, expected: tuple[int, int]) -> str:
+def misfit_reason(call: Call, expected: tuple[int, int]) -> str:
     """Why a call is not self-attention of this many sequences of tokens; "" if it is."""
     b, _, n, m = call.shape
     if call.kind != "self" or (n, m) != (expected[1], expected[1]) or b != expected[0]:
@@ -200,7 +203,7 @@ def misfit(call: Call, expected: tuple[int, int]) -> str:
     return "" if bool(call.q.isfinite().all() and call.k.isfinite().all()) else "its queries or keys are not all finite"
 
 
-def at_least_one(calls: list[FilmCall], notes: list[str], layout: FilmLayout) -> list[FilmCall]:
+def at_least_one(calls: list[FilmAttentionCall], notes: list[str], layout: FilmLayout) -> list[FilmAttentionCall]:
     """These calls. Raises SaccadeError if there are none."""
     if not calls:
         found = " ".join(notes[:3])

@@ -8,9 +8,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.studio.film.attention import FilmCall, FilmLayout, divided_scores, log_sums, weights
-from saccade.studio.page.budget import Attention, Fitted, fit
-from saccade.studio.page.pack import Rounded
+from saccade.studio.film.attention import (
+    FilmAttentionCall,
+    FilmLayout,
+    divided_attention_scores,
+    masked_softmax,
+    patch_logsumexp,
+)
+from saccade.studio.page.budget import PackingResult, PageAttention, pack_to_budget
+from saccade.studio.page.pack import QuantizedQueriesKeys
 from saccade.studio.page.page import TARGETS_SHARE, data_url
 from saccade.studio.page.queries import rounded
 from saccade.studio.page.targets import Targets
@@ -19,31 +25,31 @@ FILL = 0.9  # of the bytes of a page, for attention and frames
 
 
 @dataclass(frozen=True)
-class FilmAttention(Attention):
+class FilmAttention(PageAttention):
     """The calls of a film, for packing: the film is one tall picture, group under group."""
 
     calls: Sequence[Any]  # FilmCall, of which a page needs what `Call` has too
 
-    def weights(self, layer: int, rounded: Rounded, rows: Sequence[int]) -> Float[Tensor, "h i m"]:
+    def weights(self, layer: int, rounded: QuantizedQueriesKeys, rows: Sequence[int]) -> Float[Tensor, "h i m"]:
         call = self.calls[layer]
-        return weights(rounded.scores(rows).double(), call.layout, call.reach, torch.as_tensor(rows))
+        return masked_softmax(rounded.scores(rows).double(), call.layout, call.reach, torch.as_tensor(rows))
 
-    def sums(self, layer: int) -> Callable[[Rounded, int], tuple[Tensor, Tensor]]:
+    def sums(self, layer: int) -> Callable[[QuantizedQueriesKeys, int], tuple[Tensor, Tensor]]:
         call = self.calls[layer]
         if call.reach == "film":
-            return Rounded.sums
+            return QuantizedQueriesKeys.sums
 
-        def within(rounded: Rounded, first: int) -> tuple[Tensor, Tensor]:
+        def within(rounded: QuantizedQueriesKeys, first: int) -> tuple[Tensor, Tensor]:
             group = rounded.q.shape[0] // rounded.k.shape[0]
             q = rounded.q * (rounded.gain * rounded.scale).repeat_interleave(group, 0)[:, None]
-            products = divided_scores(q, rounded.k.repeat_interleave(group, 0), call.layout, call.reach)
-            return log_sums(products, call.layout, call.reach), torch.zeros(0)
+            products = divided_attention_scores(q, rounded.k.repeat_interleave(group, 0), call.layout, call.reach)
+            return patch_logsumexp(products, call.layout, call.reach), torch.zeros(0)
 
         return within
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film(Targets):
+class FilmPageData(Targets):
     """The frames of a film and the attention between all of its places, for the viewer's scene "film".
 
     layers: calls in order. start: the token that is selected first. speaker: name of the prefix token, or "mean" of all
@@ -52,35 +58,35 @@ class Film(Targets):
 
     kind = "film"
 
-    layers: Sequence[FilmCall]
+    layers: Sequence[FilmAttentionCall]
     layout: FilmLayout
     start: int
     speaker: str = ""
-    packed: Fitted | None = None
+    packed: PackingResult | None = None
 
     def __len__(self) -> int:
         return self.layout.tokens
 
     @property
     def names(self) -> list[str]:
-        return [group_name(group) for group in self.layout.groups]
+        return [frame_range_label(group) for group in self.layout.groups]
 
     @property
-    def fitted(self) -> Fitted | None:
+    def fitted(self) -> PackingResult | None:
         return self.packed
 
-    def first(self, n: int) -> "Film":
+    def first(self, n: int) -> "FilmPageData":
         return self  # nothing is left out of a film but whole layers, by `fitting`
 
     def truncation_note(self, n: int) -> str:
         return ""
 
-    def fitting(self, budget: float) -> "Film":
+    def fitting(self, budget: float) -> "FilmPageData":
         """Packed into what a page has besides its frames: it shows nothing else."""
         rows, columns = self.layout.grid
         attention = FilmAttention(self.layers, (len(self.layout.groups) * rows, columns))
         frames = sum(len(data_url(frame)) for frame in self.layout.frames)
-        return replace(self, packed=fit(attention, int(budget / TARGETS_SHARE * FILL) - frames))
+        return replace(self, packed=pack_to_budget(attention, int(budget / TARGETS_SHARE * FILL) - frames))
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         assert self.packed is not None
@@ -116,6 +122,6 @@ class Film(Targets):
         }, {str(i): layer.data for i, layer in enumerate(self.packed.layers) if layer}
 
 
-def group_name(group: Sequence[int]) -> str:
+def frame_range_label(group: Sequence[int]) -> str:
     """The frames of a group, from 1: "3", or "3–4"."""
     return str(group[0] + 1) if len(group) == 1 else f"{group[0] + 1}–{group[-1] + 1}"

@@ -10,14 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.studio.film.attention import FilmLayout, Reach
-from saccade.studio.film.film import FILL, Film, FilmAttention, group_name
-from saccade.studio.page.budget import fit
+from saccade.studio.film.film import FILL, FilmAttention, FilmPageData, frame_range_label
+from saccade.studio.page.budget import pack_to_budget
 from saccade.studio.page.page import TARGETS_SHARE, data_url
-from saccade.studio.views.painting import PaintedWords
+from saccade.studio.views.painting import GenerationPageData
 
 
 @dataclass(frozen=True)
-class PaintedLayout(FilmLayout):
+class GeneratedFilmLayout(FilmLayout):
     """The same with groups of frames that are known: their patches are attended to, and attend to nothing.
 
     numbers: of the frames in the film, from 0. known: groups.
@@ -40,7 +40,7 @@ class PaintedLayout(FilmLayout):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaintedFilm(Film):
+class GeneratedFilmPageData(FilmPageData):
     """The frames of a window of a film at some sampling steps.
 
     layers: of each step in turn. words: where they act on the groups that are painted, at the same steps. predictions:
@@ -49,23 +49,23 @@ class PaintedFilm(Film):
 
     kind = "painted-film"
 
-    layout: PaintedLayout
-    words: PaintedWords
+    layout: GeneratedFilmLayout
+    words: GenerationPageData
     predictions: Sequence[Sequence[Image.Image]]
     window: int = 0
     windows: int = 1
 
     @property
     def names(self) -> list[str]:
-        return [group_name([self.layout.numbers[frame] for frame in group]) for group in self.layout.groups]
+        return [frame_range_label([self.layout.numbers[frame] for frame in group]) for group in self.layout.groups]
 
-    def fitting(self, budget: float) -> "PaintedFilm":
+    def fitting(self, budget: float) -> "GeneratedFilmPageData":
         """The places' attention, packed into what a page has besides words and frames."""
         rows, columns = self.layout.grid
         attention = FilmAttention(self.layers, (len(self.layout.groups) * rows, columns))
         pictures = [*self.layout.frames, *(frame for step in self.predictions for frame in step)]
         others = sum(len(data_url(picture)) for picture in pictures) + self.words.packed_size() * 4 // 3
-        return replace(self, packed=fit(attention, int(budget / TARGETS_SHARE * FILL) - others))
+        return replace(self, packed=pack_to_budget(attention, int(budget / TARGETS_SHARE * FILL) - others))
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         content, data = super().content()

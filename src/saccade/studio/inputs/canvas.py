@@ -16,7 +16,7 @@ _SMOOTH = 512  # and at least of the classes of its pixels
 
 
 @dataclass(frozen=True)
-class Canvas:
+class PaddedImage:
     """An image, resized and normalized, in the upper left corner of a canvas that a network sees at once.
 
     pixels: of the image. padded: (height, width) of the canvas, whole patches. patch: its side in pixels. shown: the
@@ -52,7 +52,9 @@ class Canvas:
         return F.pad(self.pixels, (0, width - columns, 0, height - rows))[None]
 
 
-def lay_out(preprocess: Preprocess, patch: int, picture: Image.Image, least: tuple[int, int] = (0, 0)) -> Canvas:
+def resize_and_pad(
+    preprocess: Preprocess, patch: int, picture: Image.Image, least: tuple[int, int] = (0, 0)
+) -> PaddedImage:
     """The whole image at the size at which a segmenter sees it. least: minimum (height, width) of the canvas, whole
     patches."""
     image = preprocess.resize_shortest(picture)
@@ -67,7 +69,7 @@ def lay_out(preprocess: Preprocess, patch: int, picture: Image.Image, least: tup
     shown = Image.new(mode, _times(padded, factor)[::-1], fill if mode == "RGB" else fill[0])
     inner = _times((image.height, image.width), factor)
     shown.paste(picture.convert(mode).resize(inner[::-1], Image.Resampling.LANCZOS), (0, 0))
-    return Canvas(preprocess.normalize(pixels), padded, patch, shown)
+    return PaddedImage(preprocess.normalize(pixels), padded, patch, shown)
 
 
 def _times(size: tuple[int, int], factor: float) -> tuple[int, int]:

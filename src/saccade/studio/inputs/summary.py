@@ -9,7 +9,7 @@ from rich.console import Console
 
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
-from saccade.tasks.classify.describe import describe_classes, describe_confidence, missing_score
+from saccade.tasks.classify.describe import describe_classes, describe_confidence, missing_ood_reason
 from saccade.tasks.classify.result import Classification
 
 _SHOWN = 240  # longest side in pixels of the photograph on the page
@@ -63,10 +63,10 @@ class InputSummary:
 
 def input_summary(task: Any, preprocess: Preprocess, photo: Image.Image, prediction: Classification) -> InputSummary:
     """preprocess: as it was used."""
-    how, frame = described(preprocess, photo.size)
+    how, frame = describe_crop(preprocess, photo.size)
     doubts = describe_confidence(prediction, len(task.labels))
     knows = describe_classes(task)
-    return InputSummary(knows, how, doubts, missing_score(task), photo, frame, preprocess.resize_and_crop(photo))
+    return InputSummary(knows, how, doubts, missing_ood_reason(task), photo, frame, preprocess.resize_and_crop(photo))
 
 
 def described_input(
@@ -95,10 +95,10 @@ def public_input_summary(
     if prediction is None:
         return InputSummary("", how, [], "", photo, None, small)
     doubts = describe_confidence(prediction, len(task.labels))
-    return InputSummary(describe_classes(task), how, doubts, missing_score(task), photo, None, small)
+    return InputSummary(describe_classes(task), how, doubts, missing_ood_reason(task), photo, None, small)
 
 
-def described(preprocess: Preprocess, size: tuple[int, int]) -> tuple[str, tuple[float, float, float, float]]:
+def describe_crop(preprocess: Preprocess, size: tuple[int, int]) -> tuple[str, tuple[float, float, float, float]]:
     """What a model sees of a picture of (width, height), in words, and that part as fractions of the picture."""
     width, height = size
     rows, columns = preprocess.size
@@ -120,10 +120,10 @@ def _resized(preprocess: Preprocess, width: float, height: float) -> str:
     detail = preprocess.detail
     if detail is not None and detail < min(width, height, rows, columns):
         return f"reduced to {detail} x {detail} and enlarged to {columns} x {rows} pixels"
-    return resized_to(preprocess.size, width * height)
+    return describe_resize(preprocess.size, width * height)
 
 
-def resized_to(size: tuple[int, int], pixels: float) -> str:
+def describe_resize(size: tuple[int, int], pixels: float) -> str:
     """How so many pixels became an input of (height, width)."""
     rows, columns = size
     return f"{'reduced' if pixels > rows * columns else 'enlarged'} to {columns} x {rows} pixels"

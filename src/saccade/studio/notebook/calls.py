@@ -9,8 +9,8 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace
-from saccade.studio.notebook.frame import frame
-from saccade.studio.page.document import document
+from saccade.studio.notebook.frame import iframe_html
+from saccade.studio.page.document import render_document
 
 BYTES = 1_500_000  # of all rows together, before they are compressed
 MOST_CALLS = 300  # with rows; a trace of a denoiser has thousands
@@ -18,12 +18,12 @@ MOST_ROWS = 256  # a call
 HEIGHT = 560
 
 
-def calls_html(trace: Trace) -> str:
+def trace_html(trace: Trace) -> str:
     """A trace as the output of a notebook's cell."""
-    return frame(calls_page(trace).decode("utf-8"), "Attention calls", HEIGHT)
+    return iframe_html(trace_page(trace).decode("utf-8"), "Attention calls", HEIGHT)
 
 
-def calls_page(trace: Trace) -> bytes:
+def trace_page(trace: Trace) -> bytes:
     """A page of at most about `BYTES`: every call by name, kind and shape, and of each the weights of some targets.
 
     Weights are of the first picture of a batch. Where not all fit, targets are left out evenly, then heads (their mean
@@ -44,7 +44,7 @@ def calls_page(trace: Trace) -> bytes:
         "missed": list(trace.missed.items()),
         "empty": "" if len(trace) else repr(trace).splitlines()[-1],
     }
-    return document("calls", content, data)
+    return render_document("calls", content, data)
 
 
 def _entry(call: Call, share: int) -> tuple[dict[str, Any], bytes]:

@@ -7,7 +7,7 @@ BUDGET = 4_000_000
 HEIGHT = 820  # pixels; a reader can drag the lower edge
 
 
-def frame(document: str, title: str, height: int = HEIGHT) -> str:
+def iframe_html(document: str, title: str, height: int = HEIGHT) -> str:
     """An `<iframe>` that holds a whole page, for Jupyter, VS Code, Colab and marimo.
 
     The frame is sandboxed with scripts, and the downloads of "Save the map", alone: the page has an origin of its own,

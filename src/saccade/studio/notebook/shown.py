@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from saccade.errors import SaccadeError, install_hint
-from saccade.studio.notebook.frame import BUDGET, frame
+from saccade.studio.notebook.frame import BUDGET, iframe_html
 from saccade.studio.page.page import PageInput, render_page
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class ShownInNotebook(ABC):
 
     def _repr_html_(self) -> str:
         page = self.page_input()
-        return frame(render_page(page, BUDGET).html.decode("utf-8"), page.title)
+        return iframe_html(render_page(page, BUDGET).html.decode("utf-8"), page.title)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))  # beside the page, where a notebook shows text alone

@@ -10,8 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import Call
-from saccade.studio.page.pack import Balanced, Packed, Rounded, balance, encode
-from saccade.studio.progress import step, track
+from saccade.studio.page.pack import (
+    PackedAttentionLayer,
+    QuantizedQueriesKeys,
+    RotatedQueriesKeys,
+    pack_attention_call,
+    rotate_queries_keys,
+)
+from saccade.studio.progress import report_step, track_progress
 
 FINEST, COARSEST = 0.01, 0.25  # error of a score, which is that of a weight as a fraction of itself
 FEW_VALUES = 8
@@ -19,7 +25,7 @@ SAMPLED_ROWS = 16  # a head, to measure errors
 
 
 @dataclass(frozen=True)
-class Attention:
+class PageAttention:
     """The self-attention calls of one picture, and the grid of its patches."""
 
     calls: Sequence[Call]
@@ -35,20 +41,20 @@ class Attention:
         return self.tokens - self.grid[0] * self.grid[1]
 
     @cached_property
-    def balanced(self) -> list[Balanced]:
-        return [balance(call.q[0].cpu(), call.k[0].cpu(), call.scale, self.prefix) for call in self.calls]
+    def balanced(self) -> list[RotatedQueriesKeys]:
+        return [rotate_queries_keys(call.q[0].cpu(), call.k[0].cpu(), call.scale, self.prefix) for call in self.calls]
 
     def values(self, layer: int, components: int) -> Tensor | None:
         v = self.calls[layer].v
         return None if v is None else v[0, :, :, :components].cpu()
 
-    def weights(self, layer: int, rounded: Rounded, rows: Sequence[int]) -> Float[Tensor, "h i m"]:
+    def weights(self, layer: int, rounded: QuantizedQueriesKeys, rows: Sequence[int]) -> Float[Tensor, "h i m"]:
         """Of some targets, as a page computes them."""
         return rounded.scores(rows).double().softmax(-1)
 
-    def sums(self, layer: int) -> Callable[[Rounded, int], tuple[Tensor, Tensor]]:
+    def sums(self, layer: int) -> Callable[[QuantizedQueriesKeys, int], tuple[Tensor, Tensor]]:
         """What computes the log-sum-exp of each row, and the mean row, of a packed call."""
-        return Rounded.sums
+        return QuantizedQueriesKeys.sums
 
     def weighting(self, target: int | Literal["mean"]) -> int | Float[Tensor, "n"]:
         if target != "mean":
@@ -57,17 +63,17 @@ class Attention:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class PackingResult:
     """Packed calls (None: left out), what was chosen and measured, and the facts for the page to say in words."""
 
-    layers: list[Packed | None]
+    layers: list[PackedAttentionLayer | None]
     bits: float
     error_typical: float
     error_largest: float
     words: dict[str, Any]
 
 
-def fit(look: Attention, budget: int) -> Fitted:
+def pack_to_budget(look: PageAttention, budget: int) -> PackingResult:
     """Pack the calls into at most `budget` bytes of a page.
 
     First choice: all numbers of the values and the finest error. Then a coarser error and few numbers of the values.
@@ -92,7 +98,7 @@ def fit(look: Attention, budget: int) -> Fitted:
     return _measured(look, packed, values, width)
 
 
-def _coarser(look: Attention, budget: int, values: int) -> float:
+def _coarser(look: PageAttention, budget: int, values: int) -> float:
     """The smallest error that fits, to about 6 %; the coarsest if none does."""
     low, high = FINEST, COARSEST
     while high / low > 1.06:
@@ -101,20 +107,24 @@ def _coarser(look: Attention, budget: int, values: int) -> float:
     return high
 
 
-def _estimate(look: Attention, error: float, values: int) -> float:
+def _estimate(look: PageAttention, error: float, values: int) -> float:
     """Bytes of all layers, from three of them."""
     count = len(look.calls)
     sample = sorted({0, count // 2, count - 1})
-    step("measuring how small queries and keys can be")
-    drafts = (encode(look.balanced[i], error, look.grid, look.values(i, values), draft=True)[0] for i in sample)
+    report_step("measuring how small queries and keys can be")
+    drafts = (
+        pack_attention_call(look.balanced[i], error, look.grid, look.values(i, values), draft=True)[0] for i in sample
+    )
     rows = look.tokens * sum(call.shape[1] for call in look.calls)  # lse and mean row: about a byte a number
     return sum(draft.size for draft in drafts) / len(sample) * count + rows * (1 + look.mean) * 4 / 3
 
 
-def _pack(look: Attention, kept: Sequence[int], error: float, values: int) -> dict[int, tuple[Packed, Rounded]]:
+def _pack(
+    look: PageAttention, kept: Sequence[int], error: float, values: int
+) -> dict[int, tuple[PackedAttentionLayer, QuantizedQueriesKeys]]:
     return {
-        i: encode(look.balanced[i], error, look.grid, look.values(i, values), look.mean, sums=look.sums(i))
-        for i in track(kept, "packing queries and keys")
+        i: pack_attention_call(look.balanced[i], error, look.grid, look.values(i, values), look.mean, sums=look.sums(i))
+        for i in track_progress(kept, "packing queries and keys")
     }
 
 
@@ -125,7 +135,9 @@ def _spread(count: int, keep: int) -> list[int]:
     return sorted({round(i * (count - 1) / (keep - 1)) for i in range(keep)})
 
 
-def _measured(look: Attention, packed: dict[int, tuple[Packed, Rounded]], values: int, width: int) -> Fitted:
+def _measured(
+    look: PageAttention, packed: dict[int, tuple[PackedAttentionLayer, QuantizedQueriesKeys]], values: int, width: int
+) -> PackingResult:
     rows = torch.linspace(0, look.tokens - 1, min(SAMPLED_ROWS, look.tokens)).long().tolist()
     relative, largest = [], 0.0
     for i, (_, rounded) in packed.items():
@@ -136,7 +148,7 @@ def _measured(look: Attention, packed: dict[int, tuple[Packed, Rounded]], values
         relative.append((wrong / exact)[exact > 1 / look.tokens])
     bits = sum(p.bits for p, _ in packed.values()) / len(packed)
     typical = torch.cat(relative).median().item() if sum(map(len, relative)) else 0.0
-    return Fitted(
+    return PackingResult(
         layers=[packed[i][0] if i in packed else None for i in range(len(look.calls))],
         bits=bits,
         error_typical=typical,

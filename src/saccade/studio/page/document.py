@@ -14,7 +14,7 @@ from typing import Any
 from saccade.language import current_language
 
 
-def document(name: str, content: dict[str, Any], data: Mapping[str, bytes], kind: str | None = None) -> bytes:
+def render_document(name: str, content: dict[str, Any], data: Mapping[str, bytes], kind: str | None = None) -> bytes:
     """The document of a template and a module of this name, in UTF-8; half characters, as undecodable file names have
     them, become question marks.
 

@@ -32,7 +32,7 @@ LARGEST = 32000  # whole numbers are read as 16 bits
 
 
 @dataclass(frozen=True)
-class Balanced:
+class RotatedQueriesKeys:
     """Queries (h n r) and keys (g m r) of one call in coordinates sorted by importance.
 
     q·k is unchanged but for a constant in each row, `shift` (h n) = q·(mean of k), which changes no weight. power_q and
@@ -49,7 +49,7 @@ class Balanced:
 
 
 @dataclass(frozen=True)
-class Rounded:
+class QuantizedQueriesKeys:
     """Whole numbers q (h n r), k (g m r) and the worth of each direction: q·k = Σ gain·q·k (gain 0: left out)."""
 
     q: Float[Tensor, "h n r"]
@@ -79,7 +79,7 @@ class Rounded:
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedAttentionLayer:
     """One call, packed: deflated planes of whole numbers and what is needed to read them (plain, for JSON)."""
 
     data: bytes
@@ -92,7 +92,9 @@ class Packed:
         return (len(self.data) + 2) // 3 * 4 + len(json.dumps(self.meta, separators=(",", ":")))
 
 
-def balance(q: Float[Tensor, "h n k"], k: Float[Tensor, "g m k"], scale: float, prefix: int = 0) -> Balanced:
+def rotate_queries_keys(
+    q: Float[Tensor, "h n k"], k: Float[Tensor, "g m k"], scale: float, prefix: int = 0
+) -> RotatedQueriesKeys:
     """Rotate queries and keys together so that q·k is unchanged and its directions come most important first.
 
     prefix: how many tokens come before the patches.
@@ -110,7 +112,7 @@ def balance(q: Float[Tensor, "h n k"], k: Float[Tensor, "g m k"], scale: float, 
     root = s.sqrt()[:, None]
     turned_q = stacked @ (whiten_q @ u * root)
     turned_k = (k - mean) @ (whiten_k @ vt.transpose(1, 2) * root)
-    return Balanced(
+    return RotatedQueriesKeys(
         q=turned_q.reshape(*q.shape[:2], -1).float(),
         k=turned_k.float(),
         power_q=(turned_q * weight_q).square().sum(1).float(),
@@ -129,7 +131,7 @@ def _square_root(x: Float[Tensor, "g n k"]) -> tuple[Float[Tensor, "g k k"], Flo
     return (axes * size * present).transpose(1, 2), axes * torch.where(present, 1 / size, 0.0)
 
 
-def round_to(call: Balanced, error: float) -> Rounded:
+def quantize_queries_keys(call: RotatedQueriesKeys, error: float) -> QuantizedQueriesKeys:
     """Round so that the root mean square error of a score is about `error` (weights: that fraction of themselves)."""
     groups = call.k.shape[0]
     stacked = call.q.reshape(groups, -1, call.q.shape[-1])
@@ -141,7 +143,7 @@ def round_to(call: Balanced, error: float) -> Rounded:
     step_q = torch.maximum((level / call.power_k.clamp_min(floor)).sqrt(), stacked.abs().amax(1) / LARGEST)
     step_k = torch.maximum((level / call.power_q.clamp_min(floor)).sqrt(), call.k.abs().amax(1) / LARGEST)
     per_head = (kept / step_q).repeat_interleave(call.q.shape[0] // groups, 0)
-    return Rounded(
+    return QuantizedQueriesKeys(
         q=(call.q * per_head[:, None]).round(),
         k=(call.k * (kept / step_k)[:, None]).round(),
         gain=torch.where(kept, step_q * step_k, 0.0),
@@ -149,22 +151,23 @@ def round_to(call: Balanced, error: float) -> Rounded:
     )
 
 
-def encode(
-    call: Balanced,
+def pack_attention_call(
+    call: RotatedQueriesKeys,
     error: float,
     grid: tuple[int, int],
     values: Float[Tensor, "g m c"] | None = None,
     mean_row: bool = False,
     draft: bool = False,
-    sums: Callable[[Rounded, int], tuple[Tensor, Tensor]] = Rounded.sums,
-) -> tuple[Packed, Rounded]:
+    sums: Callable[[QuantizedQueriesKeys, int], tuple[Tensor, Tensor]] = QuantizedQueriesKeys.sums,
+) -> tuple[PackedAttentionLayer, QuantizedQueriesKeys]:
     """Pack one call with about `error` on its scores.
 
     Planes, in order: each head's kept directions of q; each group's of k; each head's shift, lse, and if `mean_row` the
     log of the patches' mean row; each group's components of `values`. draft=True leaves out lse and the mean row,
-    which take the longest (to estimate a size). sums: as `Rounded.sums`, of what the targets may attend to.
+    which take the longest (to estimate a size). sums: as `QuantizedQueriesKeys.sums`, of what the targets may attend
+    to.
     """
-    rounded = round_to(call, error)
+    rounded = quantize_queries_keys(call, error)
     group = call.q.shape[0] // call.k.shape[0]
     kept = (rounded.gain > 0).numpy()
     q, k = _whole(rounded.q).swapaxes(1, 2), _whole(rounded.k).swapaxes(1, 2)
@@ -192,7 +195,7 @@ def encode(
         "valueStep": [[_short(x) for x in row] for row in steps.tolist()],
         "planes": kinds,
     }
-    return Packed(
+    return PackedAttentionLayer(
         data, meta, bits=8 * ends[packed - 1] / (call.width * (q.shape[0] * q.shape[2] + k[:, 0].size))
     ), rounded
 

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from saccade.data import output
-from saccade.errors import DataError, some_of
+from saccade.errors import DataError, shorten_list
 from saccade.lens import AttentionSummary, Call, Trace
 from saccade.studio.inputs.summary import InputSummary
-from saccade.studio.page.budget import Attention, Fitted, fit
-from saccade.studio.page.document import document
+from saccade.studio.page.budget import PackingResult, PageAttention, pack_to_budget
+from saccade.studio.page.document import render_document
 from saccade.studio.page.korean import korean_texts
 from saccade.studio.page.queries import rounded
 from saccade.studio.page.targets import Targets
@@ -82,7 +82,7 @@ class RenderedPage:
 
     html: bytes
     content: dict[str, Any]
-    packed: Fitted
+    packed: PackingResult
 
 
 def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageReport:
@@ -114,7 +114,7 @@ def render_page(page: PageInput, budget: int = BUDGET) -> RenderedPage:
     """
     calls, notes = _fitting(page)
     notes = [*page.notes, *notes]
-    attention = Attention(calls, page.grid, page.target == "mean")
+    attention = PageAttention(calls, page.grid, page.target == "mean")
     content = _content(page, attention, notes)
     data, packed = _add_targets(content, page.targets, budget)
     more, planes = page.extras.content(calls, page.grid)
@@ -126,17 +126,17 @@ def render_page(page: PageInput, budget: int = BUDGET) -> RenderedPage:
     content, data = content | more, data | planes
     content["korean"] = korean_texts(content, page.labels)
     kind = (content.get("targets") or {}).get("kind", "")
-    rest = len(document("viewer", content, data, kind)) + 1000  # and a few words on how it was packed
-    chosen = fit(attention, budget - rest) if calls else Fitted([], 0.0, 0.0, 0.0, {})
+    rest = len(render_document("viewer", content, data, kind)) + 1000  # and a few words on how it was packed
+    chosen = pack_to_budget(attention, budget - rest) if calls else PackingResult([], 0.0, 0.0, 0.0, {})
     content["precision"] = chosen.words
     for shown, layer in zip(content["layers"], chosen.layers, strict=True):
         shown.update(layer.meta if layer else {})
     packed = chosen if calls or packed is None else packed
     data |= {f"layer-{i}": layer.data for i, layer in enumerate(chosen.layers) if layer}
-    return RenderedPage(document("viewer", content, data, kind), content, packed)
+    return RenderedPage(render_document("viewer", content, data, kind), content, packed)
 
 
-def _add_targets(content: dict, targets: Targets | None, budget: int) -> tuple[dict[str, bytes], Fitted | None]:
+def _add_targets(content: dict, targets: Targets | None, budget: int) -> tuple[dict[str, bytes], PackingResult | None]:
     """Add the targets to the content. Returns their maps as bytes, by name, and how they were packed."""
     if targets is None:
         return {}, None
@@ -184,7 +184,7 @@ def call_notes(calls: Sequence[Call]) -> list[str]:
     for call in calls:
         if call.note:
             named.setdefault(call.note, []).append(call.name)
-    return [f"{some_of(names)}: {note}." for note, names in named.items()]
+    return [f"{shorten_list(names)}: {note}." for note, names in named.items()]
 
 
 def missed_notes(trace: Trace) -> list[str]:
@@ -192,7 +192,7 @@ def missed_notes(trace: Trace) -> list[str]:
     return [f"Not recorded: {name}: {why}." for name, why in trace.missed.items()]
 
 
-def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
+def _content(page: PageInput, attention: PageAttention, notes: list[str]) -> dict:
     """JSON for the viewer: everything but packed bytes."""
     summary = page.summary
     if not attention.calls:

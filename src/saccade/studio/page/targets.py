@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import Trace
-from saccade.studio.page.budget import Fitted
+from saccade.studio.page.budget import PackingResult
 from saccade.studio.page.queries import QueryLayer, rounded
 
 
@@ -45,7 +45,7 @@ class Targets(ABC):
         """Unique names."""
 
     @property
-    def fitted(self) -> Fitted | None:
+    def fitted(self) -> PackingResult | None:
         """How their layers were packed by `fitting`, where they are queries and keys."""
         return None
 

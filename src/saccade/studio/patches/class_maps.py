@@ -15,7 +15,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, watch
 from saccade.lens.scores import Perturbation, deletion, insertion
 from saccade.studio.page.pack import deflate
-from saccade.studio.progress import track
+from saccade.studio.progress import track_progress
 
 PREDICTED = 5  # classes with a map, the most likely first
 MOST_TOKENS = 5000  # a backward pass keeps every layer's activations
@@ -123,7 +123,7 @@ def class_maps(
     probabilities = logits(pixels)[0].float().softmax(dim=0).cpu()
     forward = 2 * len(tokens) * sum(each.numel() for each in model.parameters())  # operations of a pass, roughly
     found, sources = list[ClassMap](), set[str]()
-    for index, label in track(list(classes.items()), "finding the evidence for classes"):
+    for index, label in track_progress(list(classes.items()), "finding the evidence for classes"):
         try:
             relevance, source = _relevance(model, logits, pixels, tokens, index)
         except SaccadeError as error:

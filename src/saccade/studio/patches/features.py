@@ -62,20 +62,22 @@ class FeatureRecorder:
         """Of the blocks that hold these self-attention calls; None without that of the last one."""
         tokens = calls[-1].shape[2] if calls else 0
         known = {name: out for name, out in self.known().items() if out.ndim == 3 and out.shape[:2] == (1, tokens)}
-        blocks = {call.name: block_around(call, known) for call in calls}
+        blocks = {call.name: enclosing_block(call, known) for call in calls}
         last = known.get(blocks[calls[-1].name]) if calls else None
         if last is None:
             return None
         norm = self.reader(last)
-        return Features({call: normed(known[name], norm)[0] for call, name in blocks.items() if name}, norm is not None)
+        return Features(
+            {call: apply_norm(known[name], norm)[0] for call, name in blocks.items() if name}, norm is not None
+        )
 
 
-def block_around(call: Call, blocks: Iterable[str]) -> str:
+def enclosing_block(call: Call, blocks: Iterable[str]) -> str:
     """The name of the innermost block that holds a call; "" if none does."""
     return max((name for name in blocks if call.name.startswith(f"{name}.")), key=len, default="")
 
 
-def normed(out: Float[Tensor, "*shape"], norm: nn.Module | None) -> Float[Tensor, "*shape"]:
+def apply_norm(out: Float[Tensor, "*shape"], norm: nn.Module | None) -> Float[Tensor, "*shape"]:
     """An output after a normalization, on the CPU."""
     with torch.no_grad():
         return (out if norm is None else norm(out)).detach().cpu()
@@ -147,7 +149,7 @@ def pack_layers(
     numbers = sum(max(one.numel() for one in layer) for layer in layers.values()) / len(layers)
     kept = _spread(there, max(1, int(MOST_NUMBERS // numbers)))
     budget = MOST_BYTES * images
-    rotated = {i: rotate(layers[i], grids[i]) for i in kept}
+    rotated = {i: rotate_features(layers[i], grids[i]) for i in kept}
     for step in STEPS:
         if step != STEPS[-1] and sum(_estimate(each, step) for each in rotated.values()) > budget:
             continue
@@ -167,7 +169,7 @@ def _spread(layers: list[int], keep: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Rotated:
+class RotatedFeatures:
     """Unit features of each image on the axes of the principal components of all, and the first of these.
 
     shares: of the variance of the patches that each component explains.
@@ -178,7 +180,7 @@ class Rotated:
     shares: list[float]
 
 
-def rotate(images: Sequence[Float[Tensor, "n d"]], grids: Sequence[tuple[int, int]]) -> Rotated:
+def rotate_features(images: Sequence[Float[Tensor, "n d"]], grids: Sequence[tuple[int, int]]) -> RotatedFeatures:
     """Rotate features scaled to length 1, so that cosines are unchanged and few axes hold most of what differs: the
     axes of the principal components of the patches."""
     patches = [one[len(one) - rows * columns :] for one, (rows, columns) in zip(images, grids, strict=True)]
@@ -188,7 +190,7 @@ def rotate(images: Sequence[Float[Tensor, "n d"]], grids: Sequence[tuple[int, in
     basis = torch.linalg.qr(every.T).Q if few else None
     components, shares, axes = principal_components(torch.cat(patches), basis)
     units = [one / one.norm(dim=1, keepdim=True).clamp_min(1e-12) @ axes.float() for one in given]
-    return Rotated(units, list(components.split([len(one) for one in patches])), shares)
+    return RotatedFeatures(units, list(components.split([len(one) for one in patches])), shares)
 
 
 def principal_components(
@@ -208,14 +210,14 @@ def principal_components(
     return scores, [*shares.tolist(), *[0.0] * missing], axes
 
 
-def _estimate(layer: Rotated, step: float) -> float:
+def _estimate(layer: RotatedFeatures, step: float) -> float:
     """Bytes on a page, about: the entropy of normal numbers rounded to steps."""
     spread = torch.cat(layer.units).var(dim=0, correction=0) / step**2
     bits = (0.5 * (2 * math.pi * math.e * (spread + 1 / 12)).log2()).clamp_min(1)[spread > 1 / 12].sum()
     return float(bits) * sum(map(len, layer.units)) / 8 * 4 / 3
 
 
-def _pack(layer: Rotated, grids: Sequence[tuple[int, int]], step: float) -> PackedLayer:
+def _pack(layer: RotatedFeatures, grids: Sequence[tuple[int, int]], step: float) -> PackedLayer:
     """Axes of less power than rounding has are left out."""
     power = torch.cat(layer.units).square().mean(dim=0)
     kept = power > step**2 / 12

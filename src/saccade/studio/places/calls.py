@@ -8,14 +8,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from saccade.lens import Call, Trace
-from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, constant
+from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, is_constant
 from saccade.studio.places.table import PlaceTable, Side
 
 Grid = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Tokens:
+class TokenLocations:
     """Where the tokens of one side of a call lie.
 
     grid: (rows, columns) of its cells over the picture; None if none of the tokens has a place. cells: of each window
@@ -32,15 +32,15 @@ class Tokens:
 
 
 @dataclass(frozen=True, eq=False)
-class PlacedCall:
+class PlacedAttentionCall:
     """One attention call of one picture. slices: of each window, the (batch, head) of each of its heads in the call;
     a call over the whole picture has one window. targets, sources: where the tokens lie."""
 
     call: Call
     name: str
     slices: Sequence[Sequence[tuple[int, int]]]
-    targets: Tokens
-    sources: Tokens
+    targets: TokenLocations
+    sources: TokenLocations
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -76,12 +76,12 @@ def _row_by_row(cells: Int[Tensor, "n"], grid: Grid | None) -> bool:
     return prefix >= 0 and bool((cells[:prefix] == NOWHERE).all()) and torch.equal(cells[prefix:], torch.arange(count))
 
 
-def placed_calls(trace: Trace, table: PlaceTable) -> tuple[list[PlacedCall], dict[str, str]]:
+def placed_calls(trace: Trace, table: PlaceTable) -> tuple[list[PlacedAttentionCall], dict[str, str]]:
     """The calls of a pass over one picture that can be shown on it, and the reason for each of the others, by name."""
-    placed, left = list[PlacedCall](), dict[str, str]()
+    placed, left = list[PlacedAttentionCall](), dict[str, str]()
     for call, name in zip(trace, _unique([call.name for call in trace]), strict=True):
         found = _place(call, name, table)
-        if isinstance(found, PlacedCall):
+        if isinstance(found, PlacedAttentionCall):
             placed.append(found)
         else:
             left[name] = found
@@ -97,7 +97,7 @@ def _unique(names: Sequence[str]) -> list[str]:
     return unique
 
 
-def _place(call: Call, name: str, table: PlaceTable) -> PlacedCall | str:
+def _place(call: Call, name: str, table: PlaceTable) -> PlacedAttentionCall | str:
     if call.kind == "channels":
         return "its tokens are channels, not places of the picture"
     if not bool(call.q.isfinite().all() and call.k.isfinite().all()):
@@ -123,7 +123,7 @@ def _place(call: Call, name: str, table: PlaceTable) -> PlacedCall | str:
         if side is None:
             return "its tokens lie on several grids at once"
         sides.append(side)
-    found = PlacedCall(call, name, windows, *sides)
+    found = PlacedAttentionCall(call, name, windows, *sides)
     return _doubt(found) or found
 
 
@@ -162,7 +162,7 @@ def _both(call: Call, table: PlaceTable) -> tuple[Int[Tensor, "b h n"], Int[Tens
 def _rows(call: Call, table: PlaceTable) -> Int[Tensor, "b h n"] | None:
     """The places of the targets of a call that is kept by its scores."""
     places = None if call.mask is None else table.places(call.mask)
-    if places is None or places.shape != call.shape or not constant(places, [3]):
+    if places is None or places.shape != call.shape or not is_constant(places, [3]):
         return None
     return places[..., 0]
 
@@ -187,14 +187,14 @@ def _one_place(places: Int[Tensor, "... k"]) -> Int[Tensor, "..."]:
     return torch.where(one, codes, NOWHERE)
 
 
-def in_order(t: Float[Tensor, "1 n d"], grid: Grid, table: PlaceTable) -> bool:
+def is_raster_order(t: Float[Tensor, "1 n d"], grid: Grid, table: PlaceTable) -> bool:
     """Whether the tokens of a tensor are known to be the cells of a grid, row by row after the other tokens."""
     codes = _codes(t, table)
     side = None if codes is None else _tokens(codes, table.grids)
     return side is not None and side.grid == grid and _row_by_row(side.cells[0], grid)
 
 
-def on_grid(
+def features_on_grid(
     t: Float[Tensor, "..."], table: PlaceTable, values: Float[Tensor, "..."] | None = None
 ) -> tuple[Float[Tensor, "n d"], Grid] | None:
     """The features of the cells of a grid, row by row: of a tensor (b n d), (b y x d) or (b d y x), or of `values`
@@ -224,15 +224,15 @@ def _windows(targets: Int[Tensor, "b h n"], sources: Int[Tensor, "b h m"]) -> li
     return list(found.values())
 
 
-def _tokens(codes: Int[Tensor, "w n"], grids: Grids) -> Tokens | None:
+def _tokens(codes: Int[Tensor, "w n"], grids: Grids) -> TokenLocations | None:
     if not bool((codes >= 0).any()):
-        return Tokens(None, codes.long())
+        return TokenLocations(None, codes.long())
     decoded = grids.decode(codes)
     if decoded is None:
         return None
     row, column, (rows, columns) = decoded
     (row, rows), (column, columns) = _every_second(row, rows), _every_second(column, columns)
-    return Tokens((rows, columns), torch.where(codes < 0, codes, row * columns + column).long())
+    return TokenLocations((rows, columns), torch.where(codes < 0, codes, row * columns + column).long())
 
 
 def _every_second(side: Int[Tensor, "w n"], count: int) -> tuple[Int[Tensor, "w n"], int]:
@@ -244,7 +244,7 @@ def _every_second(side: Int[Tensor, "w n"], count: int) -> tuple[Int[Tensor, "w 
     return torch.where(side < 0, side, side // step), -(-count // step)
 
 
-def _doubt(placed: PlacedCall) -> str:
+def _doubt(placed: PlacedAttentionCall) -> str:
     """Why the places cannot be those of the call; "" where nothing speaks against them."""
     targets, call = placed.targets.cells, placed.call
     real = targets[targets >= 0]

@@ -7,8 +7,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.studio.patches.features import FeatureRecorder, block_around, normed, pack_layers
-from saccade.studio.places.calls import Grid, PlacedCall, on_grid
+from saccade.studio.patches.features import FeatureRecorder, apply_norm, enclosing_block, pack_layers
+from saccade.studio.places.calls import Grid, PlacedAttentionCall, features_on_grid
 from saccade.studio.places.table import PlaceTable
 
 
@@ -34,13 +34,13 @@ class PlacedFeatures:
 
 
 def placed_features(
-    recorder: FeatureRecorder, placed: Sequence[PlacedCall], table: PlaceTable
+    recorder: FeatureRecorder, placed: Sequence[PlacedAttentionCall], table: PlaceTable
 ) -> PlacedFeatures | None:
     """The features after the blocks of these calls, where each of a block's tokens is known to be one place of the grid
     of the call's targets (what holds a whole stage ends on another); None if there are none. Where all have one width,
     they are after the norm that reads the last of them."""
-    outputs = {name: found for name, out in recorder.known().items() if (found := on_grid(out, table))}
-    around = {each.name: block_around(each.call, outputs) for each in placed}
+    outputs = {name: found for name, out in recorder.known().items() if (found := features_on_grid(out, table))}
+    around = {each.name: enclosing_block(each.call, outputs) for each in placed}
     blocks = {
         each.name: name
         for each in placed
@@ -54,7 +54,7 @@ def placed_features(
         norm = recorder.reader(list(used.values())[-1])
     layers = dict[str, Tensor]()
     for name, out in used.items():
-        found = on_grid(out, table, normed(out, norm))
+        found = features_on_grid(out, table, apply_norm(out, norm))
         assert found is not None
         layers[name] = found[0]
     return PlacedFeatures(

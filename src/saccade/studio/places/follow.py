@@ -13,7 +13,7 @@ from torch import Tensor
 
 from saccade.lens.attention.dispatch import DispatchMode
 from saccade.lens.dataflow.operation import tensors
-from saccade.studio.places.rules import RULES, index_put, pointwise
+from saccade.studio.places.rules import RULES, propagate_index_put, propagate_pointwise
 from saccade.studio.places.shadow import Grids
 from saccade.studio.places.table import PlaceTable
 
@@ -64,10 +64,10 @@ class PlaceFollower(DispatchMode):
         name = func._schema.name.removeprefix("aten::")
         rule = RULES.get(name.removesuffix("_") if written else name)
         if rule is None and torch.Tag.pointwise in func.tags:
-            rule = pointwise
+            rule = propagate_pointwise
         try:
             if name == "index_put_":
-                index_put(self.table, args)
+                propagate_index_put(self.table, args)
                 return
             places = None if rule is None else rule(self.table, args, kwargs, first)
         except (RuntimeError, TypeError, ValueError, IndexError):  # a form of the operation that is not known here

@@ -11,7 +11,7 @@ from saccade.checkpoints.inputs import ModelInput
 from saccade.errors import SaccadeError
 from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.places.follow import PlaceFollower
-from saccade.studio.places.patch_lists import noises, patch_places, probed
+from saccade.studio.places.patch_lists import noises, patch_places, probe_processor
 from saccade.studio.places.shadow import PADDING, Grids
 
 Prepare = Callable[[Image.Image], ModelInput]
@@ -20,7 +20,7 @@ SHOWN = 1024  # longest side in pixels of a picture on a page
 
 
 @dataclass(frozen=True)
-class GivenPicture:
+class InputLayout:
     """What follows a picture through a model, and how the page draws it. pictures: its parts as the model sees them.
     size: (height, width) in pixels of all parts as they are laid out."""
 
@@ -44,12 +44,12 @@ class GivenPicture:
         return canvas.resize((round(canvas.width * factor), round(canvas.height * factor)))
 
 
-def given_pictures(prepare: Prepare, image: Image.Image, pixels: Tensor, name: str) -> Iterator[GivenPicture]:
+def possible_input_layouts(prepare: Prepare, image: Image.Image, pixels: Tensor, name: str) -> Iterator[InputLayout]:
     """The ways to read an input: that of which a model's attention can be placed is the right one. Raises SaccadeError
     if there is none."""
     if pixels.ndim == 4 and len(pixels) == 1:
         shown = seen_picture(prepare, image, pixels)
-        yield GivenPicture(PlaceFollower(pixels), [shown], (pixels.shape[-2], pixels.shape[-1]))
+        yield InputLayout(PlaceFollower(pixels), [shown], (pixels.shape[-2], pixels.shape[-1]))
         return
     reasons = []
     for reads in (_patches, _parts):
@@ -63,7 +63,7 @@ def given_pictures(prepare: Prepare, image: Image.Image, pixels: Tensor, name: s
         raise SaccadeError(f"{name} takes a picture as {tuple(pixels.shape)}, whose places are not known: {reasons[0]}")
 
 
-def _patches(prepare: Prepare, image: Image.Image, pixels: Tensor) -> GivenPicture:
+def _patches(prepare: Prepare, image: Image.Image, pixels: Tensor) -> InputLayout:
     if pixels.ndim > 4 or (pixels.ndim == 3 and len(pixels) != 1):
         raise SaccadeError("its input is no list of patches of one picture")
     grids = Grids()
@@ -73,10 +73,10 @@ def _patches(prepare: Prepare, image: Image.Image, pixels: Tensor) -> GivenPictu
     height, width = rows * side, columns * side
     factor = min(1.0, SHOWN / max(height, width, *image.size))
     shown = image.convert("RGB").resize((max(1, round(width * factor)), max(1, round(height * factor))))
-    return GivenPicture(PlaceFollower(pixels, places, grids), [shown], (height, width))
+    return InputLayout(PlaceFollower(pixels, places, grids), [shown], (height, width))
 
 
-def _parts(prepare: Prepare, image: Image.Image, pixels: Tensor) -> GivenPicture:
+def _parts(prepare: Prepare, image: Image.Image, pixels: Tensor) -> InputLayout:
     if pixels.ndim < 4 or pixels.shape[-3] not in (1, 3):
         raise SaccadeError("its input has no parts with channels, rows and columns")
     count = pixels.shape[:-3].numel()
@@ -98,13 +98,13 @@ def _parts(prepare: Prepare, image: Image.Image, pixels: Tensor) -> GivenPicture
         how = f"the model takes {count} images of {width} x {height} pixels together, drawn here row by row"
     if len(real) < count:
         how += f"; {count - len(real)} of them are padding, and left out"
-    return GivenPicture(follower, pictures, (grids.down * height, grids.across * width), how)
+    return InputLayout(follower, pictures, (grids.down * height, grids.across * width), how)
 
 
 def _real(prepare: Prepare, image: Image.Image, pixels: Tensor) -> tuple[list[int], list[int]]:
     """The parts that are no padding, and those that are made of the picture: other pixels of it change these. The
     others of the former are not of one colour, as another picture is that was prepared before."""
-    noise = [probed(prepare, each, pixels).flatten(0, -4).flatten(1) for each in noises(image.size)]
+    noise = [probe_processor(prepare, each, pixels).flatten(0, -4).flatten(1) for each in noises(image.size)]
     channels = pixels.detach().float().cpu().flatten(0, -4).flatten(2)
     made = (noise[0] != noise[1]).any(1)
     real = made | (channels.amax(2) > channels.amin(2)).any(1)
@@ -115,4 +115,4 @@ def _real(prepare: Prepare, image: Image.Image, pixels: Tensor) -> tuple[list[in
 
 def _only(prepare: Prepare, pixels: Tensor, part: int) -> Prepare:
     """The same for one part."""
-    return lambda image: probed(prepare, image, pixels).flatten(0, -4)[part, None]
+    return lambda image: probe_processor(prepare, image, pixels).flatten(0, -4)[part, None]

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from saccade.studio.page.queries import rounded
-from saccade.studio.places.calls import Grid, PlacedCall, Tokens
+from saccade.studio.places.calls import Grid, PlacedAttentionCall, TokenLocations
 from saccade.studio.places.shadow import NOWHERE, PADDING
 
 STEP = 0.01  # of a log of a weight: each is off by 0.5 % of itself at most
@@ -25,7 +25,7 @@ class PlacedLayer:
     """A placed call as a page shows it. joined: places a side that are put together as one: of joined targets the mean
     of what they attend to, of joined sources the sum of what goes to them."""
 
-    call: PlacedCall
+    call: PlacedAttentionCall
     joined: tuple[int, int] = (1, 1)
 
     @property
@@ -33,12 +33,12 @@ class PlacedLayer:
         return self.call.name
 
     @cached_property
-    def targets(self) -> Tokens:
+    def targets(self) -> TokenLocations:
         """Cells of the targets, after joining."""
         return _joined(self.call.targets, self.joined[0])[0]
 
     @cached_property
-    def sources(self) -> Tokens:
+    def sources(self) -> TokenLocations:
         """The same of the sources."""
         return _joined(self.call.sources, self.joined[1])[0]
 
@@ -127,7 +127,7 @@ def _centres(cells: Int[Tensor, "n"], grid: Grid | None) -> Float[Tensor, "n 2"]
     return torch.stack([(at // grid[1] + 0.5) / grid[0], (at % grid[1] + 0.5) / grid[1]], dim=1) / 2**0.5
 
 
-def _joined(tokens: Tokens, side: int) -> tuple[Tokens, Int[Tensor, "w n"]]:
+def _joined(tokens: TokenLocations, side: int) -> tuple[TokenLocations, Int[Tensor, "w n"]]:
     """Tokens with `side` x `side` places put together, and the number of each token among these."""
     windows, n = tokens.cells.shape
     if side == 1 or tokens.grid is None:
@@ -147,10 +147,10 @@ def _joined(tokens: Tokens, side: int) -> tuple[Tokens, Int[Tensor, "w n"]]:
     padded = torch.full((windows, most), PADDING)
     for row, found in zip(padded, cells, strict=True):
         row[: len(found)] = found
-    return Tokens(grid, padded), torch.stack(into)
+    return TokenLocations(grid, padded), torch.stack(into)
 
 
-def _whole(tokens: Tokens) -> bool:
+def _whole(tokens: TokenLocations) -> bool:
     """Whether each place lies in one window."""
     real = tokens.cells[tokens.cells >= 0]
     return len(real.unique()) == len(real)

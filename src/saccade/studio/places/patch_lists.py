@@ -60,7 +60,7 @@ def noises(size: tuple[int, int]) -> list[Image.Image]:
     return [Image.fromarray(each) for each in (noise, noise + np.uint8(128))]
 
 
-def probed(prepare: Prepare, image: Image.Image, like: Tensor) -> Tensor:
+def probe_processor(prepare: Prepare, image: Image.Image, like: Tensor) -> Tensor:
     """The numbers that a processor makes of another picture. Raises SaccadeError if they have another shape."""
     given = pixels_of(prepare(image.convert("RGB"))).detach().float().cpu()
     if given.shape != like.shape:
@@ -69,7 +69,7 @@ def probed(prepare: Prepare, image: Image.Image, like: Tensor) -> Tensor:
 
 
 def _patches(prepare: Prepare, image: Image.Image, like: Tensor) -> Float[Tensor, "n numbers"]:
-    given = probed(prepare, image, like)
+    given = probe_processor(prepare, image, like)
     return given.flatten(0, -2) if given.ndim <= 3 else given.flatten(1)
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from saccade.lens.dataflow.operation import tensors
-from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, constant
-from saccade.studio.places.sliding import frame_of, slid
+from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, is_constant
+from saccade.studio.places.sliding import find_grid_region, slide_windows
 from saccade.studio.places.table import PlaceTable
 
 Rule = Callable[[PlaceTable, tuple, dict, Any], Tensor | None]
@@ -27,7 +27,7 @@ def _kept(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor |
     return places if places is not None and places.shape == out.shape else None
 
 
-def pointwise(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+def propagate_pointwise(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     """Of several tensors: the place that one has, where others have none; of nested grids the finer one."""
     merged: Tensor | None = None
     for t in tensors(args, kwargs):
@@ -115,7 +115,7 @@ def _index(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor 
     return _again(table, args, kwargs, out, torch.ops.aten.index)
 
 
-def index_put(table: PlaceTable, args: tuple) -> None:
+def propagate_index_put(table: PlaceTable, args: tuple) -> None:
     """Write places where the operation writes values."""
     target, where, values = args[:3]
     places = _of(table, target).clone()
@@ -137,7 +137,7 @@ def _reduced(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tenso
 
 
 def _contracted(grids: Grids, places: Tensor, dims: Sequence[int]) -> Tensor:
-    if constant(places, dims):
+    if is_constant(places, dims):
         for dim in reversed(dims):
             places = places.select(dim, 0)
         return places.contiguous()
@@ -153,7 +153,7 @@ def _product(table: PlaceTable, a: Tensor, b: Tensor) -> Tensor | None:
     if above is not None and beside is not None and above.ndim > 1:
         table.multiply(above, beside)
     if above is not None and bool((above >= 0).any()):
-        if columns is not None and above.ndim > 1 and constant(columns, [columns.ndim - 1]):
+        if columns is not None and above.ndim > 1 and is_constant(columns, [columns.ndim - 1]):
             table.multiply(above, columns[..., 0], weights=True)
         return above[..., :, None].expand(*above.shape, b.shape[-1])
     if beside is not None and bool((beside >= 0).any()):
@@ -192,7 +192,7 @@ def _convolution(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> T
     if places is None:
         return None
     channels = _contracted(table.grids, places, [1])[:, None]
-    frame = frame_of(table, channels) if given.ndim >= 4 else None
+    frame = find_grid_region(table, channels) if given.ndim >= 4 else None
     if frame is None:
         same = all(s == 1 for s in stride) and given.shape[2:] == out.shape[2:]
         if not same and out.shape[2:].numel() == 1 and weight.shape[2:] == given.shape[2:]:  # patches one by one
@@ -205,19 +205,19 @@ def _convolution(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> T
     if transposed:
         return frame.codes(table, out)
     settings = (_both(each) for each in (weight.shape[2:], stride, padding, dilation))
-    return slid(table, frame, out, list(zip(*settings, strict=True)))
+    return slide_windows(table, frame, out, list(zip(*settings, strict=True)))
 
 
 def _pooled(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     """Pooling of a whole feature map by windows."""
     given, size, stride, padding = (*args[:4], *([], 0)[len(args[2:4]) :])[:4]
     places = table.places(given)
-    frame = None if places is None or places.ndim < 4 else frame_of(table, places)
+    frame = None if places is None or places.ndim < 4 else find_grid_region(table, places)
     if frame is None:
         return None
     sizes = _both([size] if isinstance(size, int) else size)
     settings = [sizes, _both(stride) if stride else sizes, _both([padding] if isinstance(padding, int) else padding)]
-    return slid(table, frame, out, list(zip(*settings, [1, 1], strict=True)))
+    return slide_windows(table, frame, out, list(zip(*settings, [1, 1], strict=True)))
 
 
 def _resized(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
@@ -225,7 +225,7 @@ def _resized(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tenso
     places = table.places(args[0])
     if places is None or places.ndim < 4:
         return None
-    frame = frame_of(table, places)
+    frame = find_grid_region(table, places)
     if frame is not None and frame.sides == tuple((0, n) for n in places.shape[-2:]):
         return frame.codes(table, out)
     return places if places.shape == out.shape else None

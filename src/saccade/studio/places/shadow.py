@@ -111,7 +111,7 @@ class Grids:
         return (start + cells[0] * sizes[1] + cells[1]).to(torch.int32).masked_fill(empty, NOWHERE)
 
 
-class Shadow:
+class TensorPlaces:
     """The places of all numbers of the tensors that are followed. Views of one memory share them, and so do writes into
     a view."""
 
@@ -160,7 +160,7 @@ class Shadow:
             del self._of[key]
 
 
-def constant(places: Tensor, dims: Sequence[int]) -> bool:
+def is_constant(places: Tensor, dims: Sequence[int]) -> bool:
     """Whether the places are the same along the axes."""
     first = places
     for dim in dims:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saccade.studio.places.shadow import NOWHERE, PADDING, constant
+from saccade.studio.places.shadow import NOWHERE, PADDING, is_constant
 from saccade.studio.places.table import PlaceTable
 
 MISFIT = 0.6  # of a cell: how far from its centre a page may draw it
@@ -15,7 +15,7 @@ Sides = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Frame:
+class FeatureMapRegion:
     """Where the places of a feature map lie in it. sides: of rows and of columns, where they begin and how many they
     are. parts: the part of the picture that each entry of the batch is, None for an entry without places; empty where
     all entries have the same places. padded: whether padding lies around them."""
@@ -36,14 +36,16 @@ class Frame:
         return torch.stack(planes).view(-1, *[1] * (out.ndim - 3), *size).expand(out.shape)
 
 
-def frame_of(table: PlaceTable, places: Tensor) -> Frame | None:
+def find_grid_region(table: PlaceTable, places: Tensor) -> FeatureMapRegion | None:
     """The frame of the places of a feature map (b c ... y x), if they are all those of one grid, in order."""
-    if constant(places, [0, 1]):
+    if is_constant(places, [0, 1]):
         sides = _sides(table, places[0])
         several = sides is not None and table.grids.parts > 1
         padded = bool((places[0, 0] == PADDING).any())
-        return None if sides is None else Frame(sides[0], (sides[1],) * len(places) if several else (), padded)
-    if table.grids.parts == 1 or not constant(places, [1]):
+        return (
+            None if sides is None else FeatureMapRegion(sides[0], (sides[1],) * len(places) if several else (), padded)
+        )
+    if table.grids.parts == 1 or not is_constant(places, [1]):
         return None
     empty = [bool((entry < 0).all()) for entry in places]
     found = [None if none else _sides(table, entry) for entry, none in zip(places, empty, strict=True)]
@@ -51,14 +53,14 @@ def frame_of(table: PlaceTable, places: Tensor) -> Frame | None:
     if len(known) != len(empty) - sum(empty) or len({sides for sides, _ in known}) != 1:
         return None
     padded = any(bool((entry[0] == PADDING).any()) for entry, none in zip(places, empty, strict=True) if not none)
-    return Frame(known[0][0], tuple(None if each is None else each[1] for each in found), padded)
+    return FeatureMapRegion(known[0][0], tuple(None if each is None else each[1] for each in found), padded)
 
 
 def _sides(table: PlaceTable, entry: Tensor) -> tuple[Sides, int] | None:
     """Of one entry (c ... y x) of a batch, and the part that it is."""
     plane = entry[0].flatten(0, -3) if entry.ndim > 3 else entry[0]
     if plane.ndim == 3:
-        if not constant(plane, [0]):
+        if not is_constant(plane, [0]):
             return None
         plane = plane[0]
     real = (plane >= 0).nonzero()
@@ -94,7 +96,9 @@ def _whole_windows(made: Sequence[int], sides: Sides, windows: Sequence[Sequence
     return None if [count for _, count in found] == list(made) else (found[0], found[1])
 
 
-def slid(table: PlaceTable, frame: Frame, out: Tensor, windows: Sequence[Sequence[int]]) -> Tensor | None:
+def slide_windows(
+    table: PlaceTable, frame: FeatureMapRegion, out: Tensor, windows: Sequence[Sequence[int]]
+) -> Tensor | None:
     """The places of what windows see that slide over a feature map. windows: of rows and of columns, the size, step,
     padding and dilation."""
     made, sides = out.shape[-2:], frame.sides

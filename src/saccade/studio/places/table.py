@@ -8,7 +8,7 @@ from jaxtyping import Int
 from PIL import Image
 from torch import Tensor
 
-from saccade.studio.places.shadow import Grids, Shadow
+from saccade.studio.places.shadow import Grids, TensorPlaces
 
 Side = Literal["rows", "columns", "weights"]
 
@@ -18,7 +18,7 @@ class PlaceTable:
     picture (rows, columns), in places. covered: the part of it from its top left that has patches."""
 
     def __init__(self, grids: Grids, size: Sequence[int]) -> None:
-        self.grids, self.shadow = grids, Shadow()
+        self.grids, self.shadow = grids, TensorPlaces()
         self.size = self.covered = tuple(size)
         self._patched = False
         self._products: dict[tuple[str, bytes], set[bytes]] = {}

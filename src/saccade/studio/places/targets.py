@@ -8,13 +8,13 @@ from saccade.studio.page.targets import Targets
 from saccade.studio.places.calls import Grid
 from saccade.studio.places.features import PlacedFeatures
 from saccade.studio.places.packing import PlacedLayer
-from saccade.studio.progress import track
+from saccade.studio.progress import track_progress
 
 BYTES = 1.9  # of a weight on a page, about
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places(Targets):
+class PlacesPageData(Targets):
     """The attention of layers between places of a picture, each on its own grid, for the viewer's scene "places".
 
     tokens: names of tokens without a place, of layers in which such tokens attend: by their number. features: of the
@@ -34,13 +34,13 @@ class Places(Targets):
     def names(self) -> list[str]:
         return [layer.name for layer in self.layers]
 
-    def first(self, n: int) -> "Places":
+    def first(self, n: int) -> "PlacesPageData":
         return replace(self, layers=self.layers[:n])
 
     def truncation_note(self, n: int) -> str:
         return ""
 
-    def fitting(self, budget: float) -> "Places":
+    def fitting(self, budget: float) -> "PlacesPageData":
         """Places of the largest layers are joined until all fit; layers that cannot be are left out."""
         layers, left = list(self.layers), list[str]()
         while sum(layer.numbers for layer in layers) * BYTES > budget:
@@ -60,7 +60,7 @@ class Places(Targets):
         return replace(self, layers=layers, notes=[*self.notes, *notes])
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        packed = [layer.packed() for layer in track(self.layers, "packing weights")]
+        packed = [layer.packed() for layer in track_progress(self.layers, "packing weights")]
         content = {
             "kind": self.kind,
             "names": self.names,
@@ -74,7 +74,7 @@ class Places(Targets):
         return content | {"features": features}, data | planes
 
 
-def finest(layers: Sequence[PlacedLayer]) -> Grid:
+def finest_grid(layers: Sequence[PlacedLayer]) -> Grid:
     """The grid with the most cells, of the targets of the layers, or else of their sources."""
     sides = [layer.targets.grid for layer in layers if layer.targets.grid] or [
         layer.sources.grid for layer in layers if layer.sources.grid

@@ -6,7 +6,7 @@ shown.
 
 from typing import Any
 
-from saccade.lazy import resolve
+from saccade.lazy import resolve_name
 from saccade.studio.views.base import LookOptions, View
 from saccade.tasks import registry
 
@@ -22,5 +22,5 @@ OTHERS = {  # of models that are no task's
 def view_of(task: Any) -> type[View]:
     """The view class of a task, by its `kind`."""
     kind = getattr(task, "kind", "")
-    named = registry.commands(kind).view if kind in registry.TASKS else OTHERS.get(kind)
-    return resolve(named or DEFAULT)
+    named = registry.task_commands(kind).view if kind in registry.TASKS else OTHERS.get(kind)
+    return resolve_name(named or DEFAULT)

@@ -16,10 +16,10 @@ from saccade.lens import Trace
 from saccade.studio.page.page import data_url
 from saccade.studio.page.queries import QueryLayer, rounded
 from saccade.studio.page.targets import Targets
-from saccade.studio.progress import step
+from saccade.studio.progress import report_step
 from saccade.studio.terminal import draw_heat
 from saccade.studio.views.base import LookOptions, View
-from saccade.tasks.ask.answer import Answer, AnswerLayer
+from saccade.tasks.ask.answer import Answer, LayerAttention
 from saccade.tasks.ask.task import PublicAskTask
 
 MEAN = "mean of all layers and heads"
@@ -34,12 +34,12 @@ class AnswerWords(Targets):
 
     kind = "answer"
 
-    layers: list[AnswerLayer]
+    layers: list[LayerAttention]
     answer: Answer
 
     @classmethod
     def of(cls, answer: Answer) -> "AnswerWords":
-        mean = AnswerLayer(MEAN, answer.weights()[None], answer.shares()[None], answer.layers[-1].tokens)
+        mean = LayerAttention(MEAN, answer.weights()[None], answer.shares()[None], answer.layers[-1].tokens)
         grid = answer.pictures[0].grid
         return cls(layers=[mean, *answer.layers], answer=answer, others=Trace([]), grid=grid, notes=[])
 
@@ -89,7 +89,7 @@ class AnswerWords(Targets):
         }, data
 
 
-def _maps(layer: AnswerLayer) -> QueryLayer:
+def _maps(layer: LayerAttention) -> QueryLayer:
     return QueryLayer(layer.name, layer.weights, None, layer.tokens)
 
 
@@ -110,7 +110,7 @@ class AnswerView(View):
         """A question about all of the pictures together. Raises SaccadeError as `PublicAskTask.ask` does."""
         started = time.perf_counter()
         images = [picture.image for picture in pictures]
-        answer = task.ask(images, question, progress=lambda done: step("writing the answer", done))
+        answer = task.ask(images, question, progress=lambda done: report_step("writing the answer", done))
         seconds = time.perf_counter() - started
         shown = answer.pictures[0]
         notes = [note for picture in pictures for note in picture.notes]

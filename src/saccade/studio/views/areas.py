@@ -12,7 +12,7 @@ from saccade.data import Picture
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import SaccadeError
 from saccade.lens import Trace
-from saccade.studio.inputs.canvas import Canvas
+from saccade.studio.inputs.canvas import PaddedImage
 from saccade.studio.page.queries import query_layers, rounded
 from saccade.studio.page.targets import Queries
 from saccade.tasks.drawing import Colour
@@ -87,8 +87,8 @@ class SegmentedClasses(Queries):
         return {name: zlib.compress(plane.contiguous().numpy().tobytes(), 9) for name, plane in planes.items()}
 
 
-def class_targets(
-    task: SegmentTask, output: Float[Tensor, "1 classes y x"], canvas: Canvas, picture: Picture, trace: Trace
+def segmentation_with_attention(
+    task: SegmentTask, output: Float[Tensor, "1 classes y x"], canvas: PaddedImage, picture: Picture, trace: Trace
 ) -> tuple[Segmentation, SegmentedClasses]:
     """The prediction for one image that the model saw in one piece, and the attention of its class tokens. output:
     logits of the canvas' pixels.

@@ -20,16 +20,16 @@ from saccade.checkpoints.matchers import PublicMatcher, TokenizedText
 from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError
-from saccade.language import local
+from saccade.language import localize_text
 from saccade.lens import Interactions, TokenMap, Tower, Trace, interactions, token_map, watch
 from saccade.studio.patches.extras import Extras
 from saccade.studio.patches.features import record_features
 from saccade.studio.terminal import plain_table
-from saccade.studio.views.base import LookOptions, View, require_own_size, to_rows
+from saccade.studio.views.base import LookOptions, View, reject_size_option, to_rows
 from saccade.studio.views.encoder import visible_part
 from saccade.studio.views.words import SPECIAL, AttributionLayer, WordAttributions
 from saccade.tasks.match.public import PublicMatchTask
-from saccade.tasks.match.yardstick import Comparison, compare
+from saccade.tasks.match.yardstick import UnrelatedTextComparison, compare_with_unrelated
 
 DEPTHS = 3  # pairs of layers at which the similarity is attributed
 STEPS, MAX_STEPS = 16, 256  # of integration: doubled until the attributions add up
@@ -57,10 +57,14 @@ class AttributionView(View):
 
         Raises SaccadeError for a text without words or with too many, and where blocks or patches are not recognized.
         """
-        require_own_size(task, options)
+        reject_size_option(task, options)
         ranker = PublicMatchTask(task)
         several = len(options.texts) > 1
-        comparison = compare(ranker, picture, ranker.encode_pictures([picture]), options.texts) if several else None
+        comparison = (
+            compare_with_unrelated(ranker, picture, ranker.encode_pictures([picture]), options.texts)
+            if several
+            else None
+        )
         text = options.texts[0] if comparison is None else comparison.ranking.text
         towers = _run(task, task.preprocess(picture.image)[None], text)
         layers, similarity = _attribute(task, towers)
@@ -109,7 +113,7 @@ class AttributionView(View):
         return "a word"
 
     @property
-    def comparison(self) -> Comparison | None:
+    def comparison(self) -> UnrelatedTextComparison | None:
         return self.targets.comparison
 
     def print_summary(self, console: Console) -> None:
@@ -168,7 +172,7 @@ def words_table(
         signed.append("│", style="dim").append("█" * right, style="cyan")
         label = Text(f"({escape(word)})", style="dim") if special and i == len(words) - 1 else Text(escape(word))
         row, column = divmod(peak, grid[1])
-        where = local(f"row {row + 1}, column {column + 1}" if best > 0 else "none")
+        where = localize_text(f"row {row + 1}, column {column + 1}" if best > 0 else "none")
         table.add_row(label, Text(f"{adds:+.4f}"), signed, Text(where))
     return table
 

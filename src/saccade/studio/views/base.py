@@ -22,7 +22,7 @@ from saccade.studio.notebook.shown import ShownInNotebook
 from saccade.studio.page.page import PageInput, PageReport, write_page
 from saccade.studio.page.targets import Targets
 from saccade.studio.patches.extras import Extras
-from saccade.tasks.match.yardstick import Comparison
+from saccade.tasks.match.yardstick import UnrelatedTextComparison
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class View(ShownInNotebook):
         return "a patch" if self.extras.other is None else "a patch of either picture"
 
     @property
-    def comparison(self) -> Comparison | None:
+    def comparison(self) -> UnrelatedTextComparison | None:
         """The ranking of several texts."""
         return None
 
@@ -201,7 +201,7 @@ def to_rows(heat: Float[Tensor, "y x"]) -> list[list[float]]:
     return [[round(value, 6) for value in row] for row in heat.tolist()]
 
 
-def require_own_size(task: Any, options: LookOptions) -> None:
+def reject_size_option(task: Any, options: LookOptions) -> None:
     """Raise SaccadeError if a size is set for a model with a processor of its own."""
     if options.size is not None:
         raise SaccadeError(f"--size is not for {task.name}: its own processor sets the size of its input")

@@ -9,16 +9,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.data import Picture
-from saccade.data.objects.run_lengths import RunLengths, decode, rings
+from saccade.data.objects.run_lengths import RunLengths, decode_rle, mask_to_polygons
 from saccade.data.preprocess import Placement
 from saccade.errors import SaccadeError
-from saccade.studio.inputs.summary import InputSummary, described, described_input
+from saccade.studio.inputs.summary import InputSummary, describe_crop, described_input
 from saccade.studio.page.queries import rounded
 from saccade.studio.views.base import LookOptions, View
 from saccade.studio.views.detect_base import ObjectsView
 from saccade.studio.views.detect_public import PublicDetectView
 from saccade.studio.views.encoder import EncoderView, ForwardPass
-from saccade.studio.views.objects import MOST, DetectedObjects, DetectorTrace, object_targets
+from saccade.studio.views.objects import MOST, DetectedObjects, DetectorTrace, detections_with_attention
 from saccade.studio.views.places import PlacesView
 from saccade.tasks.detect.commands import COMMANDS
 from saccade.tasks.detect.public import PublicDetectTask
@@ -53,7 +53,9 @@ class DetectView(ObjectsView, EncoderView):
         prediction = task.named(found, picture)
         decoder = DetectorTrace(run.trace, run.grid, 0, run.out.logits[-1].shape[1])
         outlines = None if found.masks is None else _outlines(found.masks[:MOST], place, task.preprocess.size, edges)
-        targets = object_targets(task.labels, prediction, boxes / edges, proposed, decoder, threshold, outlines)
+        targets = detections_with_attention(
+            task.labels, prediction, boxes / edges, proposed, decoder, threshold, outlines
+        )
         height, width = picture.image.height, picture.image.width
         if task.tiled and max(height, width) > max(task.preprocess.size):
             targets.notes.append("objects are of one pass over the whole picture; predict finds them in tiles")
@@ -61,7 +63,7 @@ class DetectView(ObjectsView, EncoderView):
 
     @classmethod
     def input_summary(cls, task: Any, picture: Picture, prediction: Detection) -> InputSummary:
-        how, frame = described(task.preprocess, picture.image.size)
+        how, frame = describe_crop(task.preprocess, picture.image.size)
         seen = task.preprocess.resize_and_crop(picture.image)
         return described_input(COMMANDS.about(task), how, picture.image, frame, seen)
 
@@ -72,8 +74,8 @@ def _outlines(
     """The rings around each mask, in pixels of the input and then relative to the image that the grid covers."""
     if not masks:
         return []
-    pixels = place.masks_to_model(torch.stack([decode(mask) for mask in masks]), size)
-    return [[rounded(torch.tensor(ring) / edges[:2], 4) for ring in rings(mask)] for mask in pixels]
+    pixels = place.masks_to_model(torch.stack([decode_rle(mask) for mask in masks]), size)
+    return [[rounded(torch.tensor(ring) / edges[:2], 4) for ring in mask_to_polygons(mask)] for mask in pixels]
 
 
 def _public(task: PublicDetectTask, picture: Picture, options: LookOptions) -> View:

@@ -13,9 +13,9 @@ from saccade.checkpoints.detectors import KINDS
 from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
-from saccade.studio.views.base import LookOptions, require_own_size
+from saccade.studio.views.base import LookOptions, reject_size_option
 from saccade.studio.views.detect_base import ObjectsView
-from saccade.studio.views.objects import DetectedObjects, DetectorTrace, object_targets
+from saccade.studio.views.objects import DetectedObjects, DetectorTrace, detections_with_attention
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.detect.result import Detection, Detections
 from saccade.tasks.detect.task import filter_by_score
@@ -34,7 +34,7 @@ class PublicDetectView(ObjectsView):
     def look(cls, task: PublicDetectTask, picture: Picture, options: LookOptions) -> "PublicDetectView":
         """Raises SaccadeError where its queries do not attend to patches in a way that can be recorded (deformable
         attention samples a few points between them), or its patches cannot be derived from the sizes of its calls."""
-        require_own_size(task, options)
+        reject_size_option(task, options)
         detector, image = task.detector, picture.image
         device = next(detector.model.parameters()).device
         inputs = {name: tensor.to(device) for name, tensor in detector.preprocess([image]).items()}
@@ -72,7 +72,7 @@ def _objects(
     proposed = Detections(*found, queries=_queries(task.detector.family, logits))
     prediction = task.named(filter_by_score(proposed, threshold), picture)
     relative = prediction.found.boxes / torch.tensor([width, height, width, height])
-    targets = object_targets(task.labels, prediction, relative, proposed, decoder, threshold)
+    targets = detections_with_attention(task.labels, prediction, relative, proposed, decoder, threshold)
     if not targets.layers:
         raise SaccadeError(f"{task.name} cannot be looked into. {' '.join(targets.notes[:3])}")
     return prediction, targets

@@ -17,13 +17,13 @@ from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.lens import AttentionSummary, Call, Trace, watch
 from saccade.models import ViT
-from saccade.studio.effort import check_effort
+from saccade.studio.effort import check_time_and_memory
 from saccade.studio.inputs.summary import InputSummary
 from saccade.studio.page.targets import Targets
 from saccade.studio.patches.class_maps import ClassMaps
 from saccade.studio.patches.extras import Extras, OtherImage
 from saccade.studio.patches.features import record_features
-from saccade.studio.progress import step, track_layers
+from saccade.studio.progress import report_step, track_layers
 from saccade.studio.terminal import ROLLOUT, draw_heat
 from saccade.studio.views.base import LookOptions, View, page_title
 from saccade.tasks import Task
@@ -58,7 +58,7 @@ class EncoderView(View):
         patch = encoder_of(task).config.patch
         side, size_notes = whole_patches(options.size, patch)
         preprocess = task.preprocess if side is None else task.preprocess.with_size(side)
-        check_effort(task, (preprocess.size[0] // patch, preprocess.size[1] // patch))
+        check_time_and_memory(task, (preprocess.size[0] // patch, preprocess.size[1] // patch))
         with record_features(cls.encoder(task)) as recorder, track_layers(list(task.vit.blocks), "running the model"):
             run = cls.forward(task, preprocess(picture.image)[None])
         used = replace(task, preprocess=preprocess)
@@ -208,7 +208,7 @@ def whole_patches(size: int | None, patch: int) -> tuple[int | None, list[str]]:
 
 def summarize(trace: Trace, task: Task, grid: tuple[int, int]) -> AttentionSummary:
     """Of all layers, with the rollout of the token that represents the image."""
-    step("summing up what all layers attend to")
+    report_step("summing up what all layers attend to")
     token: int | Tensor = 0
     if task.target == "mean":
         token = torch.cat([torch.zeros(len(task.prefix)), torch.ones(grid[0] * grid[1])])

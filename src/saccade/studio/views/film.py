@@ -15,12 +15,12 @@ from saccade.data import Picture
 from saccade.data.film_frames import Clip
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
-from saccade.studio.film.attention import FilmCall, FilmLayout, at_least_one, film_calls, misfit
-from saccade.studio.film.film import Film
+from saccade.studio.film.attention import FilmAttentionCall, FilmLayout, at_least_one, film_calls, misfit_reason
+from saccade.studio.film.film import FilmPageData
 from saccade.studio.page.page import missed_notes
 from saccade.studio.terminal import bars
-from saccade.studio.views.base import LookOptions, View, require_own_size
-from saccade.tasks.classify.films import FilmClassification, FilmClassifyTask
+from saccade.studio.views.base import LookOptions, View, reject_size_option
+from saccade.tasks.classify.films import VideoClassification, VideoClassifyTask
 from saccade.tasks.classify.task import softmax
 
 
@@ -28,9 +28,9 @@ from saccade.tasks.classify.task import softmax
 class FilmView(View):
     """One video seen by a video classifier. picture: the frame that the page shows first."""
 
-    task: FilmClassifyTask
-    prediction: FilmClassification
-    targets: Film
+    task: VideoClassifyTask
+    prediction: VideoClassification
+    targets: FilmPageData
     of: int
 
     @classmethod
@@ -41,10 +41,10 @@ class FilmView(View):
 
     @classmethod
     @torch.no_grad()
-    def look_at_clip(cls, task: FilmClassifyTask, clip: Clip, options: LookOptions) -> "FilmView":
+    def look_at_clip(cls, task: VideoClassifyTask, clip: Clip, options: LookOptions) -> "FilmView":
         """Run the model on the frames of a video. Raises SaccadeError if none of its attention can be shown, and for
         options that do not apply to it."""
-        require_own_size(task, options)
+        reject_size_option(task, options)
         classifier = task.classifier
         inputs = classifier.preprocess(clip.pictures)
         started = time.perf_counter()
@@ -64,7 +64,7 @@ class FilmView(View):
             grid=layout.grid,
             prediction=task.named(softmax(logits)[0].cpu(), clip, options.top),
             trace=trace,
-            targets=Film(
+            targets=FilmPageData(
                 layers=calls,
                 others=Trace([]),
                 grid=layout.grid,
@@ -80,10 +80,12 @@ class FilmView(View):
         )
 
     @staticmethod
-    def calls(classifier: PublicVideoClassifier, trace: Trace, layout: FilmLayout) -> tuple[list[FilmCall], list[str]]:
+    def calls(
+        classifier: PublicVideoClassifier, trace: Trace, layout: FilmLayout
+    ) -> tuple[list[FilmAttentionCall], list[str]]:
         """What the page shows of the attention of a video classifier, and notes on the rest."""
         if classifier.divided:
-            return divided_calls(trace, layout)
+            return divided_attention_calls(trace, layout)
         return film_calls(trace, layout, _frames_of_places(layout) if classifier.family == "timesformer" else None)
 
     def print_summary(self, console: Console) -> None:
@@ -115,17 +117,17 @@ def film_layout(
     return FilmLayout(pictures, times, groups, (height // rows, width // columns), classifier.prefix)
 
 
-def divided_calls(trace: Trace, layout: FilmLayout) -> tuple[list[FilmCall], list[str]]:
+def divided_attention_calls(trace: Trace, layout: FilmLayout) -> tuple[list[FilmAttentionCall], list[str]]:
     """The calls of TimeSformer's divided attention (Bertasius et al. 2021): in each layer one over time, whose batch is
     the places of a frame, row by row, and one over space, whose batch is the frames and whose first token is cls.
 
     Raises SaccadeError if there are none.
     """
-    calls, notes, count = list[FilmCall](), missed_notes(trace), len(layout.groups)
+    calls, notes, count = list[FilmAttentionCall](), missed_notes(trace), len(layout.groups)
     for call in trace:
         over_time = call.name.endswith(".temporal_attention.attention")
         expected = (layout.patches, count) if over_time else (count, 1 + layout.patches)
-        why = misfit(call, expected)
+        why = misfit_reason(call, expected)
         if not (why or over_time or (_same(call.q[:, :, 0]) and _same(call.k[:, :, 0]))):
             why = "its cls token differs between frames"
         if why:
@@ -134,7 +136,7 @@ def divided_calls(trace: Trace, layout: FilmLayout) -> tuple[list[FilmCall], lis
         lay = _from_time if over_time else _from_space
         layer = sum(one.reach == ("time" if over_time else "space") for one in calls) + 1
         q, k = (lay(x.cpu().float())[None] for x in (call.q, call.k))
-        calls.append(FilmCall(call.name, layer, layout, q, k, call.scale, "time" if over_time else "space"))
+        calls.append(FilmAttentionCall(call.name, layer, layout, q, k, call.scale, "time" if over_time else "space"))
     return at_least_one(calls, notes, layout), notes
 
 

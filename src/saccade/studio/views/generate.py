@@ -4,8 +4,8 @@ at every sampling step, layer and head."""
 from pathlib import Path
 
 from saccade.studio.page.page import BUDGET, PageInput, PageReport, write_page
-from saccade.studio.views.painting_pipeline import pipeline_words
-from saccade.studio.views.painting_trace import painted_words
+from saccade.studio.views.painting_pipeline import pipeline_page_data
+from saccade.studio.views.painting_trace import generation_page_data
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.public import PublicGenerateTask
@@ -45,10 +45,10 @@ def generation_page(
     """The picture, and the page that `write_generation_page` writes of it."""
     if isinstance(task, GenerateTask):
         generation = trace_generation(task, settings, values=True, callback=callback, originals=originals)
-        picture, targets = generation.picture, painted_words(generation, len(generation.steps) // 2)
+        picture, targets = generation.picture, generation_page_data(generation, len(generation.steps) // 2)
     else:
         traced = trace_pipeline(task, settings, callback=callback, originals=originals)
-        picture, targets = traced.picture, pipeline_words(traced)
+        picture, targets = traced.picture, pipeline_page_data(traced)
     page = PageInput(
         picture=picture.image,
         grid=targets.grid,

@@ -10,14 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.lens import Call, Trace
-from saccade.studio.film.attention import FilmCall
-from saccade.studio.film.painted import PaintedFilm, PaintedLayout
+from saccade.studio.film.attention import FilmAttentionCall
+from saccade.studio.film.painted import GeneratedFilmLayout, GeneratedFilmPageData
 from saccade.studio.page.page import PageInput, PageReport, write_page
-from saccade.studio.views.painting import PaintedWords
+from saccade.studio.views.painting import GenerationPageData
 from saccade.studio.views.painting_trace import painting_notes, text_maps
 from saccade.studio.views.public_film import FilmWords, film_words
 from saccade.tasks.generate.film import KnownFrames
-from saccade.tasks.generate.film_look import FilmGeneration, trace_generated_film
+from saccade.tasks.generate.film_look import GeneratedFilmTrace, trace_generated_film
 from saccade.tasks.generate.image import Originals, to_images
 from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.public_film_look import trace_film
@@ -61,10 +61,10 @@ def film_page(
     window: int = -1,
 ) -> tuple[GeneratedFilm, PageInput]:
     """The film, and the page that `write_film_page` writes of it."""
-    targets: PaintedFilm | FilmWords
+    targets: GeneratedFilmPageData | FilmWords
     if isinstance(task, GenerateTask):
         generation = trace_generated_film(task, settings, known, window, None, callback, originals)
-        film, targets = generation.film, painted_film(generation)
+        film, targets = generation.film, generated_film_page_data(generation)
         first = targets.layout.frames[0]
     else:
         traced = trace_film(task, settings, known=known, callback=callback)
@@ -81,12 +81,12 @@ def film_page(
     return film, page
 
 
-def painted_film(generation: FilmGeneration) -> PaintedFilm:
+def generated_film_page_data(generation: GeneratedFilmTrace) -> GeneratedFilmPageData:
     """What a page shows of a generation."""
     layout, steps = film_layout(generation), generation.steps
     prompt = text_maps(generation, "prompt")
     shown = [[to_images(frame[None])[0] for frame in each.prediction] for each in steps]
-    words = PaintedWords(
+    words = GenerationPageData(
         layers=[replace(layer, places=None) for layer in prompt.layers],
         others=Trace([]),
         grid=layout.grid,
@@ -103,8 +103,8 @@ def painted_film(generation: FilmGeneration) -> PaintedFilm:
     )
     calls = [generation.call(step, layer, "self") for step in range(len(steps)) for layer in range(generation.depth)]
     order, window = _order(generation, layout), generation.window
-    return PaintedFilm(
-        layers=[film_call(call, i % generation.depth + 1, layout, order) for i, call in enumerate(calls)],
+    return GeneratedFilmPageData(
+        layers=[prompt_attention_call(call, i % generation.depth + 1, layout, order) for i, call in enumerate(calls)],
         others=Trace([]),
         grid=layout.grid,
         notes=_notes(generation, len(steps), painting_notes(generation, prompt, None)),
@@ -117,7 +117,7 @@ def painted_film(generation: FilmGeneration) -> PaintedFilm:
     )
 
 
-def film_layout(generation: FilmGeneration) -> PaintedLayout:
+def film_layout(generation: GeneratedFilmTrace) -> GeneratedFilmLayout:
     """The frames of the window, in the order of time."""
     window, film = generation.window, generation.film
     after = [] if window.last is None else [window.last]
@@ -134,19 +134,21 @@ def film_layout(generation: FilmGeneration) -> PaintedLayout:
     past = len(window.known_groups) - len(after)
     known = [*range(past), *([len(groups) - 1] if after else [])]
     times = [number / film.fps for number in numbers]
-    return PaintedLayout(pictures, times, groups, generation.grid[1:], (), numbers, known)
+    return GeneratedFilmLayout(pictures, times, groups, generation.grid[1:], (), numbers, known)
 
 
-def film_call(call: Call, layer: int, layout: PaintedLayout, order: Int[Tensor, "n"]) -> FilmCall:
+def prompt_attention_call(
+    call: Call, layer: int, layout: GeneratedFilmLayout, order: Int[Tensor, "n"]
+) -> FilmAttentionCall:
     """The self-attention of a prompt with queries of all tokens, 0 for those of known frames, in the order of the
     layout. order: index of each token among the sources: known frames, then those that are painted."""
     k, q = call.k[:1].cpu().float(), call.q[:1].cpu().float()
     absent: Float[Tensor, "1 h n k"] = q.new_zeros(1, q.shape[1], k.shape[2] - q.shape[2], q.shape[3])
     q = torch.cat([absent, q], dim=2)
-    return FilmCall(call.name, layer, layout, q[:, :, order], k[:, :, order], call.scale)
+    return FilmAttentionCall(call.name, layer, layout, q[:, :, order], k[:, :, order], call.scale)
 
 
-def _order(generation: FilmGeneration, layout: PaintedLayout) -> Int[Tensor, "n"]:
+def _order(generation: GeneratedFilmTrace, layout: GeneratedFilmLayout) -> Int[Tensor, "n"]:
     known, painted = len(layout.known), len(layout.groups) - len(layout.known)
     past = known - (generation.window.last is not None)
     groups = [*range(past), *range(known, known + painted), *range(past, known)]
@@ -154,13 +156,15 @@ def _order(generation: FilmGeneration, layout: PaintedLayout) -> Int[Tensor, "n"
     return every[groups].flatten()
 
 
-def _around(frames: Sequence[Image.Image], layout: PaintedLayout, generation: FilmGeneration) -> list[Image.Image]:
+def _around(
+    frames: Sequence[Image.Image], layout: GeneratedFilmLayout, generation: GeneratedFilmTrace
+) -> list[Image.Image]:
     """The frames of the film as predicted, between those that are known."""
     first, kept = len(generation.window.history), generation.window.kept
     return [*layout.frames[:first], *frames[:kept], *layout.frames[first + kept :]]
 
 
-def _notes(generation: FilmGeneration, steps: int, notes: list[str]) -> list[str]:
+def _notes(generation: GeneratedFilmTrace, steps: int, notes: list[str]) -> list[str]:
     window, of = generation.window, generation.settings.sampling.steps
     found = list(notes)
     if steps < of:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from saccade.checkpoints.matchers import PublicMatcher
 from saccade.data import Picture
 from saccade.data.files import escape
-from saccade.language import local
+from saccade.language import localize_text
 from saccade.lens import Trace, watch
-from saccade.studio.inputs.summary import InputSummary, described, described_input
+from saccade.studio.inputs.summary import InputSummary, describe_crop, described_input
 from saccade.studio.page.targets import Targets
 from saccade.studio.terminal import plain_table
 from saccade.studio.views.attribution import AttributionView
@@ -26,7 +26,7 @@ from saccade.studio.views.match_words import MOST, MatchedText, MatchedWords, ma
 from saccade.tasks.match.commands import COMMANDS
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
-from saccade.tasks.match.yardstick import Comparison, compare
+from saccade.tasks.match.yardstick import UnrelatedTextComparison, compare_with_unrelated
 
 
 @dataclass(kw_only=True)
@@ -69,13 +69,13 @@ class MatchView(EncoderView):
     ) -> tuple[Any, Targets | None, list[str]]:
         if not options.texts:
             return None, None, ["no text is given: the page shows attention of the patches alone; --text shows words"]
-        comparison = compare(task, picture, run.out, options.texts)
+        comparison = compare_with_unrelated(task, picture, run.out, options.texts)
         texts = match_words(task.model, run.out, comparison.ranking.texts[:MOST])
         return None, MatchedWords.of(texts, comparison, run.trace, run.grid), []
 
     @classmethod
     def input_summary(cls, task: Any, picture: Picture, prediction: Any) -> InputSummary:
-        how, frame = described(task.preprocess, picture.image.size)
+        how, frame = describe_crop(task.preprocess, picture.image.size)
         return described_input(
             COMMANDS.about(task), how, picture.image, frame, task.preprocess.resize_and_crop(picture.image)
         )
@@ -85,7 +85,7 @@ class MatchView(EncoderView):
         return "a patch" if self.targets is None else "a word"
 
     @property
-    def comparison(self) -> Comparison | None:
+    def comparison(self) -> UnrelatedTextComparison | None:
         return None if self.targets is None else self.targets.comparison
 
     def print_summary(self, console: Console) -> None:
@@ -124,6 +124,6 @@ def words_table(text: MatchedText, grid: tuple[int, int]) -> Table:
     rows = zip(text.words, text.logits.sigmoid().tolist(), weights, places, strict=True)
     for word, score, weight, place in rows:
         row, column = divmod(place, grid[1])
-        where = local(f"row {row + 1}, column {column + 1}")
+        where = localize_text(f"row {row + 1}, column {column + 1}")
         table.add_row(Text(escape(word)), Text(f"{score:.1%}"), Text(f"{weight:.1%}"), Text(where))
     return table

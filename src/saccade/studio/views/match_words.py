@@ -12,7 +12,7 @@ from saccade.lens import Trace, watch
 from saccade.models.matcher import Matcher, PictureFeatures
 from saccade.studio.page.queries import QueryLayer, rounded
 from saccade.studio.page.targets import Targets
-from saccade.tasks.match.yardstick import Comparison
+from saccade.tasks.match.yardstick import UnrelatedTextComparison
 
 MOST = 12  # texts with maps on a page; all are ranked
 
@@ -54,11 +54,11 @@ class MatchedWords(Targets):
 
     layers: list[QueryLayer]
     texts: list[MatchedText]
-    comparison: Comparison
+    comparison: UnrelatedTextComparison
 
     @classmethod
     def of(
-        cls, texts: list[MatchedText], comparison: Comparison, others: Trace, grid: tuple[int, int]
+        cls, texts: list[MatchedText], comparison: UnrelatedTextComparison, others: Trace, grid: tuple[int, int]
     ) -> "MatchedWords":
         count = len(comparison.ranking.texts)
         notes = [f"the page shows the words of the {len(texts)} best of {count} texts"] if len(texts) < count else []

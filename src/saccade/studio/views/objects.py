@@ -94,7 +94,7 @@ class DetectorTrace:
     queries: int
 
 
-def object_targets(
+def detections_with_attention(
     classes: list[str],
     prediction: Detection,
     boxes: Float[Tensor, "n 4"],

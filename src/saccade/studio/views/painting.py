@@ -110,7 +110,7 @@ class TextMaps:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaintedWords(Targets):
+class GenerationPageData(Targets):
     """The words of a prompt and the patches of the picture that was painted, at several sampling steps.
 
     A page that would be too large leaves steps out, so that `len` counts steps; every step has maps of all words.
@@ -149,7 +149,7 @@ class PaintedWords(Targets):
         """The prompt."""
         return TextMaps(self.words, self.bias, self.layers, list(range(len(self))), self.other, self.given)
 
-    def first(self, n: int) -> "PaintedWords":
+    def first(self, n: int) -> "GenerationPageData":
         """n steps, evenly spread, the last one included."""
         kept = [round((i + 1) * len(self) / n) - 1 for i in range(n)]
         negative = None if self.negative is None else self.negative.at(kept)
@@ -193,7 +193,7 @@ class PaintedWords(Targets):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourcedWords(PaintedWords):
+class SourcedGenerationPageData(GenerationPageData):
     """The same with sources beside the words."""
 
     kind = "sources"

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import Trace
-from saccade.studio.views.painting import PaintedWords
+from saccade.studio.views.painting import GenerationPageData
 from saccade.studio.views.painting_trace import MOST_STEPS
 from saccade.studio.views.word_scores import PatchGrid, WordScores
 from saccade.tasks.generate.public_look import PipelineTrace
@@ -19,13 +19,13 @@ OTHER = "(other)"  # tokens that are no words
 
 
 @dataclass(frozen=True, kw_only=True)
-class PipelineWords(PaintedWords):
+class PipelinePageData(GenerationPageData):
     """The same of another library's pipeline, evaluation by evaluation."""
 
     kind = "pipeline"
 
 
-def pipeline_words(traced: PipelineTrace) -> PipelineWords:
+def pipeline_page_data(traced: PipelineTrace) -> PipelinePageData:
     """What a page shows of a pipeline: the weights of words, and what is left for all other tokens. Layers of coarser
     grids are shown on the finest."""
     every = len(traced.calls)
@@ -40,7 +40,7 @@ def pipeline_words(traced: PipelineTrace) -> PipelineWords:
         scores = _pipeline_weights(traced, layer, shown).clamp(min=1e-9).log()
         layers.append(WordScores(name, scores, bias, None, grid, traced.calls[0][layer].shape[3]))
     notes = [f"the page shows {count} of {every} evaluations, to stay small"] if count < every else []
-    return PipelineWords(
+    return PipelinePageData(
         layers=layers,
         others=Trace([]),
         grid=traced.grid,

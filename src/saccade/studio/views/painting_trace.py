@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import Call, Trace
-from saccade.studio.views.painting import PaintedWords, ShownSource, SourcedWords, TextMaps
+from saccade.studio.views.painting import GenerationPageData, ShownSource, SourcedGenerationPageData, TextMaps
 from saccade.studio.views.word_scores import PatchGrid, PlaceScores, WordScores
 from saccade.tasks.generate.look import GenerationTrace, PaintingTrace, Text
 from saccade.tasks.generate.task import to_images
@@ -16,7 +16,7 @@ MOST_STEPS = 50  # on a page
 NO_PROMPT = "(no prompt)"
 
 
-def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
+def generation_page_data(generation: GenerationTrace, self_step: int) -> GenerationPageData:
     """What a page shows of a generation. self_step: the step of which it shows the self-attention."""
     steps, prompt = generation.steps, text_maps(generation, "prompt")
     negative = text_maps(generation, "negative") if _has_negative(generation) else None
@@ -25,7 +25,7 @@ def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
         for name, pixels in generation.pictures.items()
     ]
     own = [_of_prompt(steps[self_step].call(layer, "self")) for layer in range(generation.depth)]
-    words = (SourcedWords if sources else PaintedWords)(
+    words = (SourcedGenerationPageData if sources else GenerationPageData)(
         layers=prompt.layers,
         others=Trace(own),
         grid=generation.grid[1:],

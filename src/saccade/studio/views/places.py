@@ -12,25 +12,25 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
-from saccade.checkpoints.inputs import ModelInput, call_model, pixels_of, precision_of, to_model
+from saccade.checkpoints.inputs import ModelInput, call_model, move_inputs, pixels_of, precision_of
 from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.data.files import escape
-from saccade.errors import SaccadeError, in_one_line, some_of
+from saccade.errors import SaccadeError, in_one_line, shorten_list
 from saccade.lens import Trace, watch
 from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.page.page import call_notes
 from saccade.studio.patches.features import record_features
-from saccade.studio.places.calls import PlacedCall, placed_calls
+from saccade.studio.places.calls import PlacedAttentionCall, placed_calls
 from saccade.studio.places.features import PlacedFeatures, placed_features
-from saccade.studio.places.given import given_pictures
+from saccade.studio.places.given import possible_input_layouts
 from saccade.studio.places.packing import PlacedLayer
 from saccade.studio.places.shadow import PADDING
-from saccade.studio.places.targets import Places, finest
-from saccade.studio.progress import step
+from saccade.studio.places.targets import PlacesPageData, finest_grid
+from saccade.studio.progress import report_step
 from saccade.studio.terminal import bars, draw_heat
-from saccade.studio.views.base import LookOptions, View, require_own_size
-from saccade.tasks.classify.result import Classification, classification
+from saccade.studio.views.base import LookOptions, View, reject_size_option
+from saccade.tasks.classify.result import Classification, build_classification
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.detect.result import Detection
 from saccade.tasks.segment.public import PublicSegmentTask
@@ -47,29 +47,29 @@ class PlacesView(View):
 
     task: PublicVisionTask | PublicSegmentTask | PublicDetectTask
     prediction: Classification | Segmentation | Detection | None
-    targets: Places
+    targets: PlacesPageData
 
     @classmethod
     def look(cls, task: Any, picture: Picture, options: LookOptions) -> "PlacesView":
         """Raises SaccadeError for a model of which no layer attends to known places of the picture."""
-        require_own_size(task, options)
-        prepare = preparation(task)
-        inputs = to_model(task.model, prepare(picture.image))
+        reject_size_option(task, options)
+        prepare = preprocess_function(task)
+        inputs = move_inputs(task.model, prepare(picture.image))
         pixels = pixels_of(inputs)
-        step("running the model, following its operations")
-        for given in given_pictures(prepare, picture.image, pixels, task.name):
+        report_step("running the model, following its operations")
+        for given in possible_input_layouts(prepare, picture.image, pixels, task.name):
             started = time.perf_counter()
             with record_features(task.model) as recorder, given.follower, watch(task.model, values=True) as trace:
-                out = run(task, inputs)
+                out = run_model(task, inputs)
             seconds = time.perf_counter() - started
             placed, left = placed_calls(trace, given.follower.table)
             if placed:
                 break
-        placed = selected(placed, options.module, task.name)
+        placed = select_by_name(placed, options.module, task.name)
         if not placed:
             raise SaccadeError(f"{task.name}: no page shows it: {_reasons(trace, left)} (docs/lens.md)")
         features = placed_features(recorder, placed, given.follower.table)
-        targets = places(placed, Trace([], trace.missed), task, features)
+        targets = places_page_data(placed, Trace([], trace.missed), task, features)
         prediction = _prediction(task, picture, out, options)
         known = prediction if isinstance(prediction, Classification) else None
         return cls(
@@ -77,12 +77,12 @@ class PlacesView(View):
             name=picture.name,
             picture=given.shown(),
             pixels=given.size,
-            grid=finest(targets.layers),
+            grid=finest_grid(targets.layers),
             prediction=prediction,
             trace=trace,
             targets=targets,
             summary=None,
-            notes=[*picture.notes, *task.notes, *left_notes(left)],
+            notes=[*picture.notes, *task.notes, *skipped_layer_notes(left)],
             seconds=seconds,
             seen=public_input_summary(task, picture.image, given.shown(), given.size, known, given.how),
         )
@@ -140,7 +140,7 @@ class PlacesView(View):
         return "" if seen == count else f", to {seen} of {count} places"
 
 
-def preparation(task: Any) -> Callable[[Image.Image], ModelInput]:
+def preprocess_function(task: Any) -> Callable[[Image.Image], ModelInput]:
     """What makes the input of a task's model from a picture."""
     if isinstance(task, PublicSegmentTask):
         return task.segmenter.preprocess
@@ -149,7 +149,7 @@ def preparation(task: Any) -> Callable[[Image.Image], ModelInput]:
     return task.vision.prepare
 
 
-def run(task: Any, inputs: ModelInput) -> Any:
+def run_model(task: Any, inputs: ModelInput) -> Any:
     """The output of its model. Raises SaccadeError where this picture, or a picture alone, is not what it takes."""
     try:
         return call_model(task.model, inputs)
@@ -163,7 +163,7 @@ def run(task: Any, inputs: ModelInput) -> Any:
         ) from error
 
 
-def unmasked(trace: Trace, pattern: str) -> Trace:
+def unmasked_calls(trace: Trace, pattern: str) -> Trace:
     """The calls without a mask whose names fit a pattern ("" for all)."""
     found = [call for call in trace if not call.masked]
     return Trace([call for call in found if not pattern or fnmatchcase(call.name, pattern)], trace.missed)
@@ -173,43 +173,43 @@ def _prediction(
     task: Any, picture: Picture, out: Any, options: LookOptions
 ) -> Classification | Segmentation | Detection | None:
     if isinstance(task, PublicVisionTask):
-        return classified(task, picture, out, options.top)
+        return top_classes(task, picture, out, options.top)
     return task.predict(picture)
 
 
 def other_layers(
     task: PublicVisionTask,
-    placed: Sequence[PlacedCall],
+    placed: Sequence[PlacedAttentionCall],
     shown: Trace,
     options: LookOptions,
-    features: Callable[[Sequence[PlacedCall]], PlacedFeatures | None],
-) -> Places | None:
+    features: Callable[[Sequence[PlacedAttentionCall]], PlacedFeatures | None],
+) -> PlacesPageData | None:
     """The placed calls that are not in `shown`, as targets of its page, with their features."""
     calls = {id(call) for call in shown}
     rest = [each for each in placed if id(each.call) not in calls]
     rest = [each for each in rest if not options.module or fnmatchcase(each.name, options.module)]
-    return places(rest, shown, task, features(rest)) if rest else None
+    return places_page_data(rest, shown, task, features(rest)) if rest else None
 
 
-def places(
-    placed: Sequence[PlacedCall], others: Trace, task: PublicVisionTask, features: PlacedFeatures | None
-) -> Places:
+def places_page_data(
+    placed: Sequence[PlacedAttentionCall], others: Trace, task: PublicVisionTask, features: PlacedFeatures | None
+) -> PlacesPageData:
     """Calls as targets of a page, and the features of their places."""
     most = max((each.targets.others for each in placed), default=0)
     cls = any(name.rpartition(".")[2] in ("cls_token", "class_token") for name, _ in task.model.named_parameters())
     same = all(each.targets.others == most for each in placed if each.targets.others)
     names = ["cls" if cls and same and not i else f"token {i + 1}" for i in range(most)]
-    return Places(
+    return PlacesPageData(
         layers=[PlacedLayer(each) for each in placed],
         others=others,
-        grid=finest([PlacedLayer(each) for each in placed]),
+        grid=finest_grid([PlacedLayer(each) for each in placed]),
         notes=[*call_notes([each.call for each in placed]), *_border_notes(placed)],
         tokens=names,
         features=features,
     )
 
 
-def _border_notes(placed: Sequence[PlacedCall]) -> list[str]:
+def _border_notes(placed: Sequence[PlacedAttentionCall]) -> list[str]:
     """Of layers over the whole picture with tokens around it."""
     whole = [each.targets.cells for each in placed if len(each.slices) == 1]
     counts = {(int((cells == PADDING).sum()), cells.numel()) for cells in whole}
@@ -221,17 +221,17 @@ def _border_notes(placed: Sequence[PlacedCall]) -> list[str]:
     ]
 
 
-def selected(placed: Sequence[PlacedCall], pattern: str, where: str) -> list[PlacedCall]:
+def select_by_name(placed: Sequence[PlacedAttentionCall], pattern: str, where: str) -> list[PlacedAttentionCall]:
     """The calls whose names fit a pattern ("" for all). Raises SaccadeError if none does."""
     found = [each for each in placed if not pattern or fnmatchcase(each.name, pattern)]
     if placed and not found:
         raise SaccadeError(
-            f"--module {pattern}: no layer of {where} has such a name; found {some_of(p.name for p in placed)}"
+            f"--module {pattern}: no layer of {where} has such a name; found {shorten_list(p.name for p in placed)}"
         )
     return found
 
 
-def left_notes(left: Mapping[str, str]) -> list[str]:
+def skipped_layer_notes(left: Mapping[str, str]) -> list[str]:
     """For the page: each layer that is not on it, by name, with the reason."""
     notes = [f"Not shown: {name}: {why}." for name, why in left.items()]
     return [*notes[:MOST_NOTED], *([f"And {len(notes) - MOST_NOTED} more."] if len(notes) > MOST_NOTED else [])]
@@ -239,18 +239,18 @@ def left_notes(left: Mapping[str, str]) -> list[str]:
 
 def _reasons(trace: Trace, left: Mapping[str, str]) -> str:
     if left:
-        return "none of its layers attends to known places of the picture: " + some_of(
+        return "none of its layers attends to known places of the picture: " + shorten_list(
             f"{name}: {why}" for name, why in left.items()
         )
-    missed = some_of(f"{name}: {why}" for name, why in trace.missed.items())
+    missed = shorten_list(f"{name}: {why}" for name, why in trace.missed.items())
     return f"none of its attention is seen: {missed}" if missed else "it has no attention"
 
 
-def classified(task: PublicVisionTask, picture: Picture, out: Any, top: int) -> Classification | None:
+def top_classes(task: PublicVisionTask, picture: Picture, out: Any, top: int) -> Classification | None:
     """The most likely classes, of a model with a head."""
     found = probabilities(out)
     if found is None or len(found) != len(task.labels):
         return None
     if not bool(found.isfinite().all()):
         raise SaccadeError(f"the output of {task.name} is not a number: its weights are damaged, fetch it again")
-    return classification(picture.name, task.labels, found, top, picture.notes)
+    return build_classification(picture.name, task.labels, found, top, picture.notes)

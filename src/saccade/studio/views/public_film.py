@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from saccade.lens import Trace
-from saccade.studio.film.film import group_name
+from saccade.studio.film.film import frame_range_label
 from saccade.studio.page.page import data_url
 from saccade.studio.page.targets import Targets
-from saccade.studio.views.painting import PaintedWords
+from saccade.studio.views.painting import GenerationPageData
 from saccade.studio.views.painting_pipeline import OTHER, each_token_once
 from saccade.studio.views.word_scores import PatchGrid, WordScores
 from saccade.tasks.generate.public_film_look import FilmTrace
@@ -30,7 +30,7 @@ class FilmWords(Targets):
 
     kind = "film-words"
 
-    words: PaintedWords
+    words: GenerationPageData
     frames: Sequence[Image.Image]
     groups: Sequence[Sequence[int]]
     fps: float
@@ -40,7 +40,7 @@ class FilmWords(Targets):
 
     @property
     def names(self) -> list[str]:
-        return [group_name(group) for group in self.groups]
+        return [frame_range_label(group) for group in self.groups]
 
     def first(self, n: int) -> "FilmWords":
         words = self.words.first(n)
@@ -99,7 +99,7 @@ def film_words(traced: FilmTrace) -> FilmWords:
         WordScores(names[layer], _scores(traced, layer, shown), bias, None, grid, traced.calls[-1][layer].shape[3])
         for layer in layers
     ]
-    words = PaintedWords(
+    words = GenerationPageData(
         layers=scores,
         others=Trace([]),
         grid=grid.group,

@@ -12,11 +12,11 @@ from rich.text import Text
 from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError
-from saccade.language import local
-from saccade.studio.inputs.canvas import Canvas, lay_out
-from saccade.studio.inputs.summary import InputSummary, described_input, resized_to
+from saccade.language import localize_text
+from saccade.studio.inputs.canvas import PaddedImage, resize_and_pad
+from saccade.studio.inputs.summary import InputSummary, describe_resize, described_input
 from saccade.studio.terminal import bar, fitted_size, has_colour, plain_table, side_by_side
-from saccade.studio.views.areas import SegmentedClasses, class_targets, hex_colour
+from saccade.studio.views.areas import SegmentedClasses, hex_colour, segmentation_with_attention
 from saccade.studio.views.base import LookOptions, View
 from saccade.studio.views.encoder import MAX_PATCHES, EncoderView, forward, summarize, whole_patches
 from saccade.studio.views.places import PlacesView
@@ -48,10 +48,10 @@ class SegmentView(EncoderView):
         side, notes = whole_patches(options.size, patch)
         sized = task if side is None else task.at(side)
         rows, columns = (edge // patch * patch for edge in task.preprocess.size)
-        canvas = lay_out(sized.preprocess, patch, picture.image, (rows, columns) if side is None else (0, 0))
+        canvas = resize_and_pad(sized.preprocess, patch, picture.image, (rows, columns) if side is None else (0, 0))
         _check_size(task, picture, canvas)
         run = forward(task, canvas.inputs)
-        prediction, targets = class_targets(task, run.out.logits, canvas, picture, run.trace)
+        prediction, targets = segmentation_with_attention(task, run.out.logits, canvas, picture, run.trace)
         notes = [
             *picture.notes,
             *task.notes,
@@ -93,7 +93,7 @@ class SegmentView(EncoderView):
         return prediction
 
 
-def _check_size(task: SegmentTask, picture: Picture, canvas: Canvas) -> None:
+def _check_size(task: SegmentTask, picture: Picture, canvas: PaddedImage) -> None:
     (rows, columns), (height, width) = canvas.grid, canvas.padded
     if rows * columns > MAX_PATCHES or height * width * len(task.labels) > MAX_LOGITS:
         raise SaccadeError(
@@ -102,15 +102,15 @@ def _check_size(task: SegmentTask, picture: Picture, canvas: Canvas) -> None:
         )
 
 
-def _input_summary(task: SegmentTask, picture: Picture, canvas: Canvas) -> InputSummary:
+def _input_summary(task: SegmentTask, picture: Picture, canvas: PaddedImage) -> InputSummary:
     rows, columns = canvas.size
-    how = f"it saw the whole picture, {resized_to((rows, columns), picture.image.height * picture.image.width)}"
+    how = f"it saw the whole picture, {describe_resize((rows, columns), picture.image.height * picture.image.width)}"
     small = picture.image.resize((columns, rows)) if picture.image.width > columns else picture.image
     return described_input(COMMANDS.about(task), how, picture.image, (0.0, 0.0, 1.0, 1.0), small)
 
 
 def _canvas_notes(
-    task: SegmentTask, sized: SegmentTask, picture: Picture, here: Segmentation, canvas: Canvas
+    task: SegmentTask, sized: SegmentTask, picture: Picture, here: Segmentation, canvas: PaddedImage
 ) -> list[str]:
     """How much of the image `predict`, which splits it into tiles of the training size, gives another class; and
     whether the image leaves patches of the canvas empty."""
@@ -145,7 +145,7 @@ def classes_table(areas: SegmentedClasses, width: int = 24) -> Table:
         table.add_row(*row)
     if present > _MOST_CLASSES:
         rest = float(areas.pixels[_MOST_CLASSES:].sum())
-        table.add_row(Text(local(f"{present - _MOST_CLASSES} more"), style="dim"), "", Text(percent(rest)))
+        table.add_row(Text(localize_text(f"{present - _MOST_CLASSES} more"), style="dim"), "", Text(percent(rest)))
     return table
 
 

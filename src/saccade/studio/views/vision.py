@@ -13,27 +13,27 @@ from jaxtyping import Float
 from rich.console import Console
 from torch import Tensor, nn
 
-from saccade.checkpoints.inputs import ModelInput, picture_call, pixels_of, precision_of, to_model
+from saccade.checkpoints.inputs import ModelInput, move_inputs, picture_only_model, pixels_of, precision_of
 from saccade.data import Picture
-from saccade.errors import SaccadeError, some_of
+from saccade.errors import SaccadeError, shorten_list
 from saccade.lens import AttentionSummary, TokenMap, Trace, token_map, watch
 from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.page.page import missed_notes
 from saccade.studio.patches.features import record_features
-from saccade.studio.places.calls import PlacedCall, in_order, placed_calls
+from saccade.studio.places.calls import PlacedAttentionCall, is_raster_order, placed_calls
 from saccade.studio.places.features import placed_features
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.table import PlaceTable
 from saccade.studio.terminal import ROLLOUT, bars, draw_heat
-from saccade.studio.views.base import LookOptions, View, require_own_size
+from saccade.studio.views.base import LookOptions, View, reject_size_option
 from saccade.studio.views.places import (
     PlacesView,
-    classified,
-    left_notes,
     other_layers,
-    run,
-    unmasked,
+    run_model,
+    skipped_layer_notes,
+    top_classes,
+    unmasked_calls,
 )
 from saccade.studio.views.vision_extras import vision_extras
 from saccade.tasks.classify.result import Classification
@@ -59,34 +59,34 @@ class VisionView(View):
     def look(cls, task: PublicVisionTask, picture: Picture, options: LookOptions) -> View:
         """A `PlacesView` of a model of which no layers attend over the patches of the whole image. Raises SaccadeError
         for one of which no layer attends to known places."""
-        require_own_size(task, options)
-        inputs = to_model(task.model, task.vision.prepare(picture.image))
+        reject_size_option(task, options)
+        inputs = move_inputs(task.model, task.vision.prepare(picture.image))
         pixels = pixels_of(inputs)
         if pixels.ndim != 4 or len(pixels) != 1:
             return PlacesView.look(task, picture, options)  # a list of patches, or parts
         started = time.perf_counter()
         follower = PlaceFollower(pixels)
         with record_features(task.model) as recorder, follower, watch(task.model, values=True) as trace:
-            out = run(task, inputs)
+            out = run_model(task, inputs)
         seconds = time.perf_counter() - started
         placed, why = placed_calls(trace, follower.table)
         try:
             layers, tokens = _located(task, trace, inputs, follower.table)
         except SaccadeError:
             return PlacesView.look(task, picture, options)
-        layers = unmasked(layers, options.module)
+        layers = unmasked_calls(layers, options.module)
         if not layers:
             return PlacesView.look(task, picture, options)
         rest = other_layers(
             task, placed, layers, options, lambda calls: placed_features(recorder, calls, follower.table)
         )
         outputs = recorder.outputs.items()
-        recorder.outputs = {name: out for name, out in outputs if in_order(out, tokens.grid, follower.table)}
+        recorder.outputs = {name: out for name, out in outputs if is_raster_order(out, tokens.grid, follower.table)}
         found = (layers, tokens)
         extras, class_notes = vision_extras(task, recorder, found, inputs, out, options, partial(_located, task))
         height, width = pixels.shape[-2:]
         shown = seen_picture(task.vision.prepare, picture.image, pixels)
-        prediction = classified(task, picture, out, options.top)
+        prediction = top_classes(task, picture, out, options.top)
         missed = missed_notes(trace)[:3]
         weights: int | Tensor = 0
         if _speaker(task, tokens) == "mean":
@@ -101,7 +101,7 @@ class VisionView(View):
             trace=layers,
             targets=rest,
             summary=layers.summary(tokens.grid, weights, tokens.prefix),
-            notes=[*picture.notes, *task.notes, *left_notes(why), *missed, *class_notes],
+            notes=[*picture.notes, *task.notes, *skipped_layer_notes(why), *missed, *class_notes],
             seconds=seconds,
             tokens=tokens,
             extras=extras,
@@ -155,7 +155,7 @@ def _located(task: PublicVisionTask, trace: Trace, inputs: ModelInput, table: Pl
     every = placed_calls(trace, table)[0]
     placed = {id(each.call): each for each in every if each.in_order}
     try:
-        layers, tokens = whole_picture(task, trace, pixels_of(inputs), picture_call(task.model, inputs))
+        layers, tokens = whole_picture_calls(task, trace, pixels_of(inputs), picture_only_model(task.model, inputs))
     except SaccadeError:
         layers, tokens = _followed(task, every)
     if not all(id(call) in placed and placed[id(call)].targets.grid == tokens.grid for call in layers):
@@ -163,7 +163,7 @@ def _located(task: PublicVisionTask, trace: Trace, inputs: ModelInput, table: Pl
     return layers, tokens
 
 
-def _followed(task: PublicVisionTask, placed: Sequence[PlacedCall]) -> tuple[Trace, TokenMap]:
+def _followed(task: PublicVisionTask, placed: Sequence[PlacedAttentionCall]) -> tuple[Trace, TokenMap]:
     """The calls of places to places, and where their tokens lie. Raises SaccadeError unless all of them are over the
     same tokens, and those before the patches are parameters that are named so."""
     calls = [each for each in placed if each.targets.grid is not None]
@@ -183,7 +183,9 @@ def _learned_tokens(model: nn.Module) -> int:
     return sum(parameter.shape[:-1].numel() for name, parameter in named if LEARNED.search(name))
 
 
-def whole_picture(task: PublicVisionTask, trace: Trace, pixels: Tensor, model: nn.Module) -> tuple[Trace, TokenMap]:
+def whole_picture_calls(
+    task: PublicVisionTask, trace: Trace, pixels: Tensor, model: nn.Module
+) -> tuple[Trace, TokenMap]:
     """The self-attention calls over all tokens of the image, and where these lie. model: that of the task, taking a
     picture alone. Raises SaccadeError where there are none."""
     sizes = Counter(call.shape[2] for call in trace if call.kind == "self" and call.shape[0] == 1)
@@ -197,7 +199,7 @@ def whole_picture(task: PublicVisionTask, trace: Trace, pixels: Tensor, model: n
         if where.order is None and not where.suffix and where.frames == 1:
             return Trace([c for c in trace if c.kind == "self" and c.shape[:3:2] == (1, tokens)], trace.missed), where
         reasons.append(f"its tokens are {where}")
-    kinds = some_of(f"{c.kind} over {c.shape[3]} of {c.shape[0]} (windows or pictures)" for c in trace) or "none"
+    kinds = shorten_list(f"{c.kind} over {c.shape[3]} of {c.shape[0]} (windows or pictures)" for c in trace) or "none"
     raise SaccadeError(
         f"{task.name}: no page shows it, as none of its layers attends over the patches of the whole image where these "
         f"can be told ({reasons[0] if reasons else kinds}); saccade.watch sees its {len(trace)} calls (docs/lens.md)"

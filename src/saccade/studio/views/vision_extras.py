@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from saccade.checkpoints.inputs import ModelInput, call_model, picture_call, pixels_of, to_model
+from saccade.checkpoints.inputs import ModelInput, call_model, move_inputs, picture_only_model, pixels_of
 from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.errors import SaccadeError, in_one_line
@@ -42,7 +42,7 @@ def vision_extras(
 
 
 def _other_image(task: PublicVisionTask, picture: Picture, locate: Locate) -> OtherImage | None:
-    inputs = to_model(task.model, task.vision.prepare(picture.image))
+    inputs = move_inputs(task.model, task.vision.prepare(picture.image))
     follower = PlaceFollower(pixels_of(inputs))
     with record_features(task.model) as recorder, follower, watch(task.model) as trace:
         call_model(task.model, inputs)
@@ -58,7 +58,7 @@ def _class_maps(
     known = probabilities(out)
     if known is None or len(known) != len(task.labels):
         return None, []
-    model = _Logits(picture_call(task.model, inputs))
+    model = _Logits(picture_only_model(task.model, inputs))
     named = {i: task.labels[i] for i in chosen_classes(task.labels, known, options.classes)}
     try:
         return class_maps(task.model, model, pixels_of(inputs), tokens, named)

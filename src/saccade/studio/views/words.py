@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saccade.studio.page.queries import rounded
 from saccade.studio.page.targets import Targets
-from saccade.tasks.match.yardstick import Comparison
+from saccade.tasks.match.yardstick import UnrelatedTextComparison
 
 SPECIAL = "begin and end"  # special tokens of the text
 _SIGNED = 127
@@ -55,7 +55,7 @@ class WordAttributions(Targets):
     text: str
     words: list[str]
     similarity: float
-    comparison: Comparison | None = None
+    comparison: UnrelatedTextComparison | None = None
 
     def __len__(self) -> int:
         return len(self.words)

@@ -25,7 +25,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class AnswerLayer:
+class LayerAttention:
     """Attention of n pieces in one layer.
 
     weights: on each place of all pictures. shares: by `SHARES`; they sum to 1. tokens: number of sources of the last
@@ -37,7 +37,7 @@ class AnswerLayer:
     shares: Float[Tensor, "h n 4"]
     tokens: int
 
-    def first(self, n: int) -> "AnswerLayer":
+    def first(self, n: int) -> "LayerAttention":
         """Of the first n pieces."""
         return replace(self, weights=self.weights[:, :n], shares=self.shares[:, :n])
 
@@ -55,7 +55,7 @@ class Answer:
     text: str
     pieces: list[str]
     words: list[Word]
-    layers: list[AnswerLayer]
+    layers: list[LayerAttention]
     pictures: list[SeenPicture]
     located: bool
     seconds: float
@@ -91,7 +91,7 @@ class Answer:
         }
 
 
-def pieces_of(ids: Sequence[int], decode: Callable[[Sequence[int]], str], name: Callable[[int], str]) -> list[str]:
+def decode_tokens(ids: Sequence[int], decode: Callable[[Sequence[int]], str], name: Callable[[int], str]) -> list[str]:
     """The text that each token adds; of one that adds none (a special token) its name, "" for one whose character is
     not complete."""
     pieces, before = [], ""

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from saccade.tasks.ask.places import ImagePlaces, LayoutError, SeenPicture
+from saccade.tasks.ask.places import ImageTokenLayout, LayoutError, SeenPicture
 
 PROBES = 4  # cells that are changed, at most
 OFF = 0.6  # places by which changes may be off, on average: convolutions with padding shift by up to half a one
@@ -20,7 +20,7 @@ Embed = Callable[[dict[str, Tensor]], Float[Tensor, "m d"]]
 
 
 @torch.no_grad()
-def confirm(embed: Embed, inputs: dict[str, Tensor], places: ImagePlaces) -> None:
+def verify_layout(embed: Embed, inputs: dict[str, Tensor], places: ImageTokenLayout) -> None:
     """Raises LayoutError unless changed cells of the pictures change the tokens that stand for them: each time the
     largest change is there or next to it, where convolutions leak to, and on average it lies there.
 
@@ -46,16 +46,16 @@ def confirm(embed: Embed, inputs: dict[str, Tensor], places: ImagePlaces) -> Non
 
 
 @torch.no_grad()
-def reads_pixels(model: Any, inputs: dict[str, Tensor], image: Bool[Tensor, "m"]) -> bool:
+def tokens_depend_on_pixels(model: Any, inputs: dict[str, Tensor], image: Bool[Tensor, "m"]) -> bool:
     """Whether the tokens of pictures, and no others, are made of their pixels; False too where that is not known."""
     pixels = inputs.get("pixel_values")
     if pixels is None:
         return False
     try:
-        other = embedded(model, {**inputs, "pixel_values": pixels + 3 * pixels.std()})
+        other = input_embeddings(model, {**inputs, "pixel_values": pixels + 3 * pixels.std()})
     except LayoutError:
         return False
-    changed = (other != embedded(model, inputs)).any(dim=-1)
+    changed = (other != input_embeddings(model, inputs)).any(dim=-1)
     return bool(changed.any()) and not bool((changed & ~image).any())
 
 
@@ -92,7 +92,7 @@ class _WithoutAttention(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def embedded(model: Any, inputs: dict[str, Tensor]) -> Float[Tensor, "m d"]:
+def input_embeddings(model: Any, inputs: dict[str, Tensor]) -> Float[Tensor, "m d"]:
     """The tokens of the prompt as they go into the network of text. Raises LayoutError if that is not found."""
     reader = model.get_encoder() if model.config.is_encoder_decoder else model.get_decoder()
     kept: list[Tensor] = []

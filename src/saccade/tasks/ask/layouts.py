@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from saccade.tasks.ask.confirm import confirm, embedded
-from saccade.tasks.ask.places import ImagePlaces, LayoutError, Pixels, SeenPicture
+from saccade.tasks.ask.confirm import input_embeddings, verify_layout
+from saccade.tasks.ask.places import ImageTokenLayout, LayoutError, ModelInputImages, SeenPicture
 
 # The module that encodes pictures, of families whose words attend to all of its tokens and no others.
 TOWERS = {"vision-encoder-decoder": "encoder", "blip": "vision_model"}
@@ -21,20 +21,20 @@ POOLED_FIRST = ("florence2",)  # each picture's tokens begin with their mean
 MOST_SPECIAL = 8  # tokens of an encoder that are no places: cls, distillation, registers
 
 
-def image_places(model: Any, processor: Any, inputs: dict[str, Tensor]) -> ImagePlaces:
+def locate_image_tokens(model: Any, processor: Any, inputs: dict[str, Tensor]) -> ImageTokenLayout:
     """The places of the pictures among what the model's words attend to: the tokens of its prompt, or those of the
     encoder of pictures that its decoder reads.
 
     Raises LayoutError where the places are not known, or where the model does not confirm them.
     """
-    pixels, family = Pixels(inputs, processor.image_processor), model.config.model_type
+    pixels, family = ModelInputImages(inputs, processor.image_processor), model.config.model_type
     if family in TOWERS:
-        return tower_places(model.get_submodule(TOWERS[family]), inputs, pixels)
+        return locate_encoder_tokens(model.get_submodule(TOWERS[family]), inputs, pixels)
     if family == "git":  # tokens of the picture, then those of text, which the ids alone count
-        places = tower_places(model.git.image_encoder, inputs, pixels)
+        places = locate_encoder_tokens(model.git.image_encoder, inputs, pixels)
         text = inputs["input_ids"].shape[1]
-        return ImagePlaces(places.pictures, places.sources + text, torch.cat([places.image, torch.zeros(text)]))
-    image = image_tokens_of(model, inputs)
+        return ImageTokenLayout(places.pictures, places.sources + text, torch.cat([places.image, torch.zeros(text)]))
+    image = image_token_mask(model, inputs)
     at = image.nonzero()[:, 0].cpu()
     if "image_grid_thw" in inputs:
         seen = _merged_patches(model.config, inputs, pixels, at)
@@ -42,12 +42,12 @@ def image_places(model: Any, processor: Any, inputs: dict[str, Tensor]) -> Image
         seen = _packed(model.model, inputs, pixels, at)
     else:
         seen = _squares(pixels, at, 1 if family in POOLED_FIRST else 0)
-    places = ImagePlaces(list(seen), len(image), image.float().cpu())
-    confirm(lambda given: embedded(model, given), inputs, places)
+    places = ImageTokenLayout(list(seen), len(image), image.float().cpu())
+    verify_layout(lambda given: input_embeddings(model, given), inputs, places)
     return places
 
 
-def tower_places(tower: Any, inputs: dict[str, Tensor], pixels: Pixels) -> ImagePlaces:
+def locate_encoder_tokens(tower: Any, inputs: dict[str, Tensor], pixels: ModelInputImages) -> ImageTokenLayout:
     """All tokens of an encoder of pictures: those of special use, then square cells row by row."""
 
     def embed(given: dict[str, Tensor]) -> Tensor:
@@ -58,15 +58,15 @@ def tower_places(tower: Any, inputs: dict[str, Tensor], pixels: Pixels) -> Image
     reasons = []
     for special in range(MOST_SPECIAL + 1):
         try:
-            places = ImagePlaces(list(_squares(pixels, torch.arange(count), special)), count, torch.ones(count))
-            confirm(embed, inputs, places)
+            places = ImageTokenLayout(list(_squares(pixels, torch.arange(count), special)), count, torch.ones(count))
+            verify_layout(embed, inputs, places)
             return places
         except LayoutError as error:
             reasons.append(str(error))
     raise LayoutError(reasons[0])
 
 
-def image_tokens_of(model: Any, inputs: dict[str, Tensor]) -> Bool[Tensor, "m"]:
+def image_token_mask(model: Any, inputs: dict[str, Tensor]) -> Bool[Tensor, "m"]:
     """Which tokens of the prompt come from pictures. Raises LayoutError if none is known to."""
     named = (getattr(model.config, name, None) for name in ("image_token_id", "image_token_index"))
     token = next((each for each in named if isinstance(each, int)), None)
@@ -86,7 +86,7 @@ def square_grid(pixels: tuple[int, int], tokens: int) -> tuple[int, int] | None:
     return (height // side, width // side) if fits else None
 
 
-def _squares(pixels: Pixels, at: Int64[Tensor, "t"], special: int = 0) -> Iterator[SeenPicture]:
+def _squares(pixels: ModelInputImages, at: Int64[Tensor, "t"], special: int = 0) -> Iterator[SeenPicture]:
     """Every picture or tile of the input has as many tokens: some of special use, then square cells row by row."""
     values = pixels.values
     if values.ndim < 4:
@@ -118,7 +118,7 @@ def _square_cell(lead: tuple[int, ...], tile: Tensor, grid: tuple[int, int]) -> 
 
 
 def _merged_patches(
-    config: Any, inputs: dict[str, Tensor], pixels: Pixels, at: Int64[Tensor, "t"]
+    config: Any, inputs: dict[str, Tensor], pixels: ModelInputImages, at: Int64[Tensor, "t"]
 ) -> Iterator[SeenPicture]:
     """Pictures of any size as a list of patches, block by block, each block of merge x merge patches a token
     (Qwen2-VL, Wang et al. 2024, section 2.1)."""
@@ -144,7 +144,9 @@ def _merged_patches(
         first += count
 
 
-def _packed(model: Any, inputs: dict[str, Tensor], pixels: Pixels, at: Int64[Tensor, "t"]) -> Iterator[SeenPicture]:
+def _packed(
+    model: Any, inputs: dict[str, Tensor], pixels: ModelInputImages, at: Int64[Tensor, "t"]
+) -> Iterator[SeenPicture]:
     """The whole picture small, and tiles of it put together, whose padding is cut off and whose rows end in a token
     of their own (LLaVA-NeXT). The model's own function puts numbers in order in place of features."""
     tiles, side = pixels.values.shape[1], pixels.values.shape[-1]
@@ -165,7 +167,7 @@ def _packed(model: Any, inputs: dict[str, Tensor], pixels: Pixels, at: Int64[Ten
 
 
 def _packed_one(
-    order: Int64[Tensor, "t"], pixels: Pixels, at: Int64[Tensor, "t"], i: int, per: int
+    order: Int64[Tensor, "t"], pixels: ModelInputImages, at: Int64[Tensor, "t"], i: int, per: int
 ) -> Iterator[SeenPicture]:
     tiles, side = pixels.values[i], math.isqrt(per)
     stride = tiles.shape[-1] // side

@@ -37,7 +37,7 @@ class SeenPicture:
 
 
 @dataclass(frozen=True)
-class ImagePlaces:
+class ImageTokenLayout:
     """All pictures of a prompt, among the tokens that words attend to.
 
     sources: number of tokens of the prompt, or of the encoder. image: 1 for those that come from pictures, those
@@ -66,7 +66,7 @@ class ImagePlaces:
         return out
 
 
-class Pixels:
+class ModelInputImages:
     """The pictures as they go into the model, made visible again.
 
     values: what the processor made of them, on the CPU. Raises LayoutError where it makes something else of them.

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from saccade.lens import watch
-from saccade.tasks.ask.confirm import embedded
-from saccade.tasks.ask.layouts import image_tokens_of, tower_places
-from saccade.tasks.ask.places import ImagePlaces, LayoutError, Pixels
+from saccade.tasks.ask.confirm import input_embeddings
+from saccade.tasks.ask.layouts import image_token_mask, locate_encoder_tokens
+from saccade.tasks.ask.places import ImageTokenLayout, LayoutError, ModelInputImages
 
 
-def query_places(model: Any, processor: Any, inputs: dict[str, Tensor]) -> ImagePlaces:
+def locate_query_tokens(model: Any, processor: Any, inputs: dict[str, Tensor]) -> ImageTokenLayout:
     """The places of the vision tower's tokens, and what each query has of each: the mean over layers and heads of its
     cross-attention to them. What a word attends to is then estimated as the product of both.
 
@@ -21,11 +21,11 @@ def query_places(model: Any, processor: Any, inputs: dict[str, Tensor]) -> Image
     """
     if not hasattr(model, "qformer"):
         raise LayoutError("it has no Q-Former")
-    tower = tower_places(model.vision_model, inputs, Pixels(inputs, processor.image_processor))
-    image = image_tokens_of(model, inputs)
+    tower = locate_encoder_tokens(model.vision_model, inputs, ModelInputImages(inputs, processor.image_processor))
+    image = image_token_mask(model, inputs)
     count = int(image.sum())
     with watch(model, only="qformer.*") as trace, torch.no_grad():
-        embedded(model, inputs)
+        input_embeddings(model, inputs)
     calls = [call for call in trace if call.kind == "cross" and call.shape[3] == tower.sources]
     maps = [call.rows(range(count))[0].mean(dim=0).float().cpu() for call in calls if call.shape[2] >= count]
     if not maps or any(call.shape[0] != 1 for call in calls):
@@ -38,4 +38,4 @@ def query_places(model: Any, processor: Any, inputs: dict[str, Tensor]) -> Image
         f"it reads pictures through {count} queries: a word's regions are estimated, as its weight on each query times "
         "the mean cross-attention of that query"
     )
-    return ImagePlaces(tower.pictures, len(image), image.float().cpu(), mix, [note])
+    return ImageTokenLayout(tower.pictures, len(image), image.float().cpu(), mix, [note])

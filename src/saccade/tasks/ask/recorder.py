@@ -7,17 +7,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import Call
-from saccade.tasks.ask.answer import AnswerLayer
-from saccade.tasks.ask.places import ImagePlaces
+from saccade.tasks.ask.answer import LayerAttention
+from saccade.tasks.ask.places import ImageTokenLayout
 
 
-class Recorder:
+class AttentionRecorder:
     """Keeps of each call of the network of text the last row, summed up by places and shares.
 
     A view of `watch`: called with every attention call as it passes.
     """
 
-    def __init__(self, places: ImagePlaces, kind: Literal["self", "cross"]):
+    def __init__(self, places: ImageTokenLayout, kind: Literal["self", "cross"]):
         self._kind = kind
         self._sources, self._image = places.sources, places.image
         self._mix, self._count = places.mix, places.count
@@ -62,7 +62,7 @@ class Recorder:
         text = (1 - image - written).clamp(min=0)
         return weights, torch.stack([located, (image - located).clamp(min=0), text, written], dim=1)
 
-    def layers(self, steps: int) -> list[AnswerLayer]:
+    def layers(self, steps: int) -> list[LayerAttention]:
         """Of every module that was seen once in each of all steps, in order."""
         out = []
         for name, rows in self._rows.items():
@@ -70,7 +70,7 @@ class Recorder:
                 self._left_out.setdefault(name, f"it was seen in {len(rows)} of {steps} steps")
                 continue
             weights, shares = (torch.stack(each, dim=1) for each in zip(*rows, strict=True))
-            out.append(AnswerLayer(name, weights, shares, self._tokens[name]))
+            out.append(LayerAttention(name, weights, shares, self._tokens[name]))
         return out
 
     def notes(self) -> list[str]:

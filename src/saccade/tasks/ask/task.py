@@ -12,13 +12,13 @@ from torch import Tensor
 from saccade.checkpoints.vision_language import VisionLanguageModel
 from saccade.errors import DataError, SaccadeError, in_one_line
 from saccade.lens import Trace, watch
-from saccade.tasks.ask.answer import Answer, pieces_of, words_of
-from saccade.tasks.ask.confirm import reads_pixels
-from saccade.tasks.ask.layouts import TOWERS, image_places, image_tokens_of
-from saccade.tasks.ask.places import ImagePlaces, LayoutError, SeenPicture
-from saccade.tasks.ask.qformer import query_places
-from saccade.tasks.ask.recorder import Recorder
-from saccade.tasks.ask.tiles import arranged
+from saccade.tasks.ask.answer import Answer, decode_tokens, words_of
+from saccade.tasks.ask.confirm import tokens_depend_on_pixels
+from saccade.tasks.ask.layouts import TOWERS, image_token_mask, locate_image_tokens
+from saccade.tasks.ask.places import ImageTokenLayout, LayoutError, SeenPicture
+from saccade.tasks.ask.qformer import locate_query_tokens
+from saccade.tasks.ask.recorder import AttentionRecorder
+from saccade.tasks.ask.tiles import merge_tiles
 from saccade.tasks.base import PublicTask
 
 MOST_TOKENS = 96  # of an answer
@@ -57,7 +57,7 @@ class PublicAskTask(PublicTask):
         places, located, notes = self._places(inputs, pictures)
         cross = self.wrapper.family in TOWERS or bool(self.model.config.is_encoder_decoder)
         tokens = min(tokens, self._room(1 if cross else places.sources, inputs))
-        recorder = Recorder(places, "cross" if cross else "self")
+        recorder = AttentionRecorder(places, "cross" if cross else "self")
         started = time.perf_counter()
         with watch(self.model, only=self._decoder(), views={"rows": recorder}) as trace:
             written = self._generate(inputs, tokens, progress)
@@ -70,7 +70,7 @@ class PublicAskTask(PublicTask):
         cut = [f"the answer was cut off after {tokens} tokens"] if len(ids) == tokens else []
         tokenizer = self.wrapper.processor.tokenizer
         decode = functools.partial(tokenizer.decode, skip_special_tokens=True)
-        pieces = pieces_of(ids, decode, lambda one: tokenizer.convert_ids_to_tokens(one) or f"<{one}>")
+        pieces = decode_tokens(ids, decode, lambda one: tokenizer.convert_ids_to_tokens(one) or f"<{one}>")
         return Answer(
             question=question,
             text=decode(ids).strip(),
@@ -105,24 +105,24 @@ class PublicAskTask(PublicTask):
 
     def _places(
         self, inputs: dict[str, Tensor], pictures: Sequence[Image.Image]
-    ) -> tuple[ImagePlaces, bool, list[str]]:
+    ) -> tuple[ImageTokenLayout, bool, list[str]]:
         """Where the pictures lie. Where their parts are not known, all pictures are one place; and the reason."""
-        find = query_places if hasattr(self.model, "qformer") else image_places
+        find = locate_query_tokens if hasattr(self.model, "qformer") else locate_image_tokens
         try:
             found = find(self.model, self.wrapper.processor, inputs)
             images = [picture.convert("RGB") for picture in pictures]
-            return arranged(found, images, "image_grid_thw" in inputs), True, []
+            return merge_tiles(found, images, "image_grid_thw" in inputs), True, []
         except LayoutError as error:
             reason = str(error)
         except Exception as error:  # networks that are built otherwise raise various errors
             reason = f"where its image tokens lie cannot be read ({in_one_line(error)})"
-        image = image_tokens_of(self.model, inputs)
-        if not reads_pixels(self.model, inputs, image):
+        image = image_token_mask(self.model, inputs)
+        if not tokens_depend_on_pixels(self.model, inputs, image):
             raise SaccadeError(f"{self.name}: how its words attend to pictures is not known here: {reason}")
         shown, share = pictures[0].convert("RGB"), image.float().cpu()
         seen = SeenPicture(shown, (shown.height, shown.width), (1, 1), torch.tensor([-1]), lambda place: ())
         note = f"regions are not shown, only the share that went to pictures: {reason}"
-        return ImagePlaces([seen], len(image), share, share[:, None]), False, [note]
+        return ImageTokenLayout([seen], len(image), share, share[:, None]), False, [note]
 
     def _room(self, prompt: int, inputs: dict[str, Tensor]) -> int:
         """How many tokens the model can write after a prompt. Raises DataError if none."""

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from saccade.tasks.ask.places import ImagePlaces, LayoutError, SeenPicture
+from saccade.tasks.ask.places import ImageTokenLayout, LayoutError, SeenPicture
 
 SIDE = 48  # pixels at which pictures are compared
 SAME = 8.0  # of 255: mean difference of what is the same picture, resized otherwise
 LARGEST = 1024  # side of a picture on a page
 
 
-def arranged(places: ImagePlaces, given: Sequence[Image.Image], stretched: bool = False) -> ImagePlaces:
+def merge_tiles(places: ImageTokenLayout, given: Sequence[Image.Image], stretched: bool = False) -> ImageTokenLayout:
     """The places of the same tokens, in pictures that are whole and as they were given, as far as that is certain.
 
     Tiles that lie row by row before a small copy of the picture (InternVL, Idefics3) become one picture "detail" and
@@ -25,7 +25,7 @@ def arranged(places: ImagePlaces, given: Sequence[Image.Image], stretched: bool 
     Raises LayoutError where tiles cannot be put together with certainty, or stretched pictures are not those given.
     """
     seen = places.pictures
-    if stretched and any(difference(one.image, given[one.source]) > SAME for one in seen):
+    if stretched and any(image_difference(one.image, given[one.source]) > SAME for one in seen):
         raise LayoutError("its patches, put together, are not the picture that was given")
     if places.mix is None and not any(one.part for one in seen) and len(seen) != len(given):
         seen = _grouped(seen, given)
@@ -36,7 +36,7 @@ def _grouped(seen: Sequence[SeenPicture], given: Sequence[Image.Image]) -> list[
     """Tiles by picture: those before each picture's small copy. Raises LayoutError where there is none."""
     out, start = list[SeenPicture](), 0
     for i, picture in enumerate(given):
-        ends = [k for k in range(start, len(seen)) if difference(seen[k].image, picture) < SAME]
+        ends = [k for k in range(start, len(seen)) if image_difference(seen[k].image, picture) < SAME]
         if not ends:
             raise LayoutError(f"it sees {len(seen)} parts of {len(given)} pictures, of which none is picture {i + 1}")
         tiles, whole = seen[start : ends[0]], replace(seen[ends[0]], source=i)
@@ -53,7 +53,7 @@ def _stitched(tiles: Sequence[SeenPicture], picture: Image.Image) -> SeenPicture
     """Tiles of one picture, row by row, in the number of columns that makes the picture."""
     count = len(tiles)
     ways = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
-    off = [difference(_mosaic(tiles, columns), picture) for _, columns in ways]
+    off = [image_difference(_mosaic(tiles, columns), picture) for _, columns in ways]
     order = sorted(range(len(ways)), key=lambda i: off[i])
     if off[order[0]] > SAME or (len(order) > 1 and off[order[1]] < 1.5 * off[order[0]] + 0.5):
         raise LayoutError(f"how {count} tiles of the picture lie is not certain")
@@ -86,15 +86,15 @@ def _as_given(seen: Image.Image, given: Image.Image) -> Image.Image:
     height = min(whole.height, round(whole.width * seen.height / seen.width))
     left, top = (whole.width - width) // 2, (whole.height - height) // 2
     middle = whole.crop((left, top, left + width, top + height))
-    best = min((whole, middle), key=lambda image: difference(seen, image))
-    if difference(seen, best) > SAME:
+    best = min((whole, middle), key=lambda image: image_difference(seen, image))
+    if image_difference(seen, best) > SAME:
         return seen
     shown = best.copy()
     shown.thumbnail((LARGEST, LARGEST))
     return shown
 
 
-def difference(one: Image.Image, other: Image.Image) -> float:
+def image_difference(one: Image.Image, other: Image.Image) -> float:
     """Mean difference of two pictures, 0 to 255, both stretched to a small square."""
     small = [
         np.asarray(each.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)

@@ -9,16 +9,16 @@ from torch import Tensor
 
 from saccade.data import ImageFolder
 from saccade.device import Device
-from saccade.errors import counted
+from saccade.errors import pluralize
 from saccade.tasks.classify.confidence import margin
-from saccade.tasks.classify.ood import ACCEPTED, KEY, OODDetector, gaussian, record_pooled
+from saccade.tasks.classify.ood import ACCEPTED, KEY, OODDetector, fit_gaussian, record_pooled
 from saccade.tasks.classify.task import ClassifyTask
 
 PICTURES = 5000  # of each set at most, evenly spaced: class folders are in order
 FEWEST = 20  # held-out pictures, for a threshold that 5 % of them exceed
 
 
-def calibrate(task: ClassifyTask, train: ImageFolder, held_out: ImageFolder, device: Device) -> ClassifyTask:
+def fit_ood_detector(task: ClassifyTask, train: ImageFolder, held_out: ImageFolder, device: Device) -> ClassifyTask:
     """The task with an `OODDetector`, described on its card. train: pictures that it was trained on. held_out: others
     of the same kind.
 
@@ -26,11 +26,11 @@ def calibrate(task: ClassifyTask, train: ImageFolder, held_out: ImageFolder, dev
     device = replace(device, bf16=False)
     with record_pooled(task.vit) as found:
         fitted = task.val(_part(train), device)
-    mean, whitening = gaussian(torch.cat(found).cpu())
+    mean, whitening = fit_gaussian(torch.cat(found).cpu())
     with record_pooled(task.vit) as found:
         checked = task.val(_part(held_out), device)
     if len(checked.truth) < FEWEST:
-        count = counted(len(checked.truth), "held-out picture")
+        count = pluralize(len(checked.truth), "held-out picture")
         raise ValueError(
             f"there {'is' if len(checked.truth) == 1 else 'are'} {count}, and at least {FEWEST} are needed"
         )

@@ -7,7 +7,7 @@ from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import printable
-from saccade.language import local
+from saccade.language import localize_text
 from saccade.options import ClassDataOptions, ClassValOptions, Options
 from saccade.tasks.classify.recipe import ClassifyRecipe
 from saccade.tasks.commands import TaskCommands
@@ -64,19 +64,21 @@ Examples:
     examines = ("classes",)
 
     def open_splits(self, options: ClassDataOptions, recipe: ClassifyRecipe, seed: int) -> tuple[Any, Any]:
-        from saccade.data import splits
-        from saccade.data.class_subset import keep_pictures
+        from saccade.data import image_folder_splits
+        from saccade.data.class_subset import keep_classes
 
         assert options.data is not None
-        sets = splits(options.data, options.val, val_fraction=options.val_fraction, on_error=options.on_error)
+        sets = image_folder_splits(
+            options.data, options.val, val_fraction=options.val_fraction, on_error=options.on_error
+        )
         if not options.classes:
             return sets
-        return keep_pictures(sets[0], options.classes), keep_pictures(sets[1], options.classes)
+        return keep_classes(sets[0], options.classes), keep_classes(sets[1], options.classes)
 
     def about(self, task: "ClassifyTask") -> tuple[str, str]:
-        from saccade.tasks.classify.describe import describe_classes, missing_score
+        from saccade.tasks.classify.describe import describe_classes, missing_ood_reason
 
-        return describe_classes(task), missing_score(task)
+        return describe_classes(task), missing_ood_reason(task)
 
     def predict(
         self, task: "ClassifyTask", pictures: "Iterable[Picture]", options: ClassifyPredictOptions, batch: int
@@ -116,8 +118,8 @@ def _doubt(result: "Classification") -> str:
     if result.confidence is None:
         return ""
     if result.confidence.out_of_distribution:
-        return local("unlike the training pictures")
-    return local("not sure") if result.confidence.unsure else ""
+        return localize_text("unlike the training pictures")
+    return localize_text("not sure") if result.confidence.unsure else ""
 
 
 COMMANDS = ClassifyCommands()

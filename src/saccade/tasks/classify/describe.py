@@ -4,14 +4,14 @@ from typing import Any
 
 from saccade.tasks.classify.ood import ACCEPTED
 from saccade.tasks.classify.result import Classification
-from saccade.tasks.known_classes import listed_classes
+from saccade.tasks.known_classes import format_class_list
 
 
 def describe_classes(task: Any) -> str:
     """All classes of a model, or of many some."""
     if len(task.labels) == 1:
         return f"{task.name} answers with one thing only: {task.labels[0]}"
-    return f"{task.name} answers with one of {listed_classes(task, 'things')}"
+    return f"{task.name} answers with one of {format_class_list(task, 'things')}"
 
 
 def describe_confidence(prediction: Classification, classes: int) -> list[str]:
@@ -30,7 +30,7 @@ def describe_confidence(prediction: Classification, classes: int) -> list[str]:
     return found
 
 
-def missing_score(task: Any) -> str:
+def missing_ood_reason(task: Any) -> str:
     """Why the answers of a classifier have no out-of-distribution score; "" where they have one."""
     ood = getattr(task, "ood", None)
     if ood is None:

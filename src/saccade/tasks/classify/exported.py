@@ -11,10 +11,10 @@ from saccade.errors import CheckpointError
 from saccade.tasks.classify.ood import KEY, OODDetector, pooled_features
 from saccade.tasks.classify.task import ClassifyTask, softmax
 from saccade.tasks.exported import ExportedTask
-from saccade.tasks.exported_graph import Graph
+from saccade.tasks.exported_graph import ExportGraph
 
 
-class ClassifierGraph(Graph):
+class ClassifierGraph(ExportGraph):
     """Logits, and the out-of-distribution score where the task has one."""
 
     def __init__(self, task: ClassifyTask):
@@ -37,7 +37,7 @@ class ExportedClassifyTask(ExportedTask, ClassifyTask):
     """Classes are ranked and doubted as those of `ClassifyTask`. Its `ood` holds the thresholds alone: the scores are
     an output of the network."""
 
-    graph: ClassVar[type[Graph]] = ClassifierGraph
+    graph: ClassVar[type[ExportGraph]] = ClassifierGraph
 
     def __post_init__(self) -> None:
         if "ood_score" in self.signature.outputs:

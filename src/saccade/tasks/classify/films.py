@@ -11,12 +11,12 @@ from torch import Tensor
 from saccade.checkpoints.video_classifiers import PublicVideoClassifier
 from saccade.data.film_frames import Clip, read_clip
 from saccade.tasks.base import PublicTask
-from saccade.tasks.classify.result import Classification, classification
+from saccade.tasks.classify.result import Classification, build_classification
 from saccade.tasks.classify.task import softmax
 
 
 @dataclass(frozen=True)
-class FilmClassification(Classification):
+class VideoClassification(Classification):
     """The most likely classes of one video.
 
     Attributes:
@@ -31,7 +31,7 @@ class FilmClassification(Classification):
         return {**super().to_dict(), "times": [round(time, 6) for time in self.times]}
 
 
-class FilmClassifyTask(PublicTask):
+class VideoClassifyTask(PublicTask):
     """A video classifier of transformers: `predict` on a video.
 
     Attributes:
@@ -47,21 +47,21 @@ class FilmClassifyTask(PublicTask):
         self.classifier = classifier
         self.frames = classifier.frames
 
-    def predict(self, source: Path | str | Clip, top: int = 5) -> FilmClassification:
+    def predict(self, source: Path | str | Clip, top: int = 5) -> VideoClassification:
         """The `top` most likely classes of a video: a path, or a clip of `frames` frames.
 
         Raises DataError for a video that cannot be read."""
         clip = source if isinstance(source, Clip) else read_clip(Path(source), self.frames)
         return next(iter(self.predict_all([clip], top)))
 
-    def predict_all(self, clips: Iterable[Clip], top: int = 5, batch: int = 1) -> Iterator[FilmClassification]:
+    def predict_all(self, clips: Iterable[Clip], top: int = 5, batch: int = 1) -> Iterator[VideoClassification]:
         """`predict` for many, one at a time, in order."""
         for clip in clips:
             logits = self.classifier.logits(self.classifier.preprocess(clip.pictures))
             yield self.named(softmax(logits)[0].cpu(), clip, top)
 
-    def named(self, probabilities: Float[Tensor, "classes"], clip: Clip, top: int) -> FilmClassification:
+    def named(self, probabilities: Float[Tensor, "classes"], clip: Clip, top: int) -> VideoClassification:
         """The `top` most likely classes of one video, from the probabilities of all."""
-        named = classification(clip.name, self.labels, probabilities, top, clip.notes)
+        named = build_classification(clip.name, self.labels, probabilities, top, clip.notes)
         found = {field.name: getattr(named, field.name) for field in fields(named)}
-        return FilmClassification(**found, frames=clip.indices, times=tuple(map(float, clip.times)))
+        return VideoClassification(**found, frames=clip.indices, times=tuple(map(float, clip.times)))

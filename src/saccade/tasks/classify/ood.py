@@ -62,7 +62,7 @@ class OODDetector:
         return cls(tensors["mean"].float(), tensors["whitening"].float(), threshold, margin, (height, width))
 
 
-def gaussian(features: Float[Tensor, "n e"]) -> tuple[Float[Tensor, "e"], Float[Tensor, "e e"]]:
+def fit_gaussian(features: Float[Tensor, "n e"]) -> tuple[Float[Tensor, "e"], Float[Tensor, "e e"]]:
     """Mean and whitening matrix of features, rounded as they are saved. The covariance is shrunk towards a multiple of
     the identity by the OAS estimator (Chen et al. 2010, eq. 23), so that fewer pictures than features will do.
 

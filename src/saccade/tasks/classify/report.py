@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from saccade.data import ImageFolder
-from saccade.data.class_subset import keep_pictures
+from saccade.data.class_subset import keep_classes
 from saccade.data.output import write_png
 from saccade.device import Device
 from saccade.errors import SaccadeError
@@ -14,7 +14,7 @@ from saccade.options import ClassValOptions, OnError
 from saccade.tasks.classify.confidence import MARGIN, margin
 from saccade.tasks.classify.draw import draw_calibration
 from saccade.tasks.classify.ood import OODDetector
-from saccade.tasks.classify.scores import confusion, score
+from saccade.tasks.classify.scores import classification_scores, confusion
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.confusion import draw_confusion
@@ -41,7 +41,7 @@ def evaluate(
     def opened(split: str | None, classes: list[str] | None) -> ImageFolder:
         return ImageFolder(data, classes=classes, on_error=on_error, split=split)
 
-    dataset, notes = evaluation_set(task, data, split, on_error, options.classes, opened, keep_pictures)
+    dataset, notes = evaluation_set(task, data, split, on_error, options.classes, opened, keep_classes)
     probabilities, labels, ood_scores = task.val(dataset, device)
     matrix = confusion(probabilities, labels)
     counts = zip(matrix.diagonal().tolist(), matrix.sum(dim=1).tolist(), strict=True)
@@ -56,7 +56,9 @@ def evaluate(
         for row, ood_score in zip(rows, ood_scores.tolist(), strict=True):
             row["out_of_distribution_score"] = ood_score
     scores |= _flagged(task.ood_at_this_size, probabilities, ood_scores)
-    return Evaluation({**score(probabilities, labels), **scores}, per_class, rows, [*notes, *dataset.notes])
+    return Evaluation(
+        {**classification_scores(probabilities, labels), **scores}, per_class, rows, [*notes, *dataset.notes]
+    )
 
 
 def _flagged(detector: OODDetector | None, probabilities: Tensor, ood_scores: Tensor | None) -> dict[str, float]:

@@ -46,7 +46,7 @@ class Classification:
         return fields if self.confidence is None else {**fields, **self.confidence.to_dict()}
 
 
-def classification(
+def build_classification(
     name: str,
     labels: Sequence[str],
     probabilities: Float[Tensor, "classes"],

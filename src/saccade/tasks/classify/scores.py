@@ -7,7 +7,7 @@ from torch import Tensor
 BINS = 15  # of the expected calibration error, as in Guo et al. 2017
 
 
-def score(probabilities: Float[Tensor, "n classes"], truth: Int[Tensor, "n"]) -> dict[str, float]:
+def classification_scores(probabilities: Float[Tensor, "n classes"], truth: Int[Tensor, "n"]) -> dict[str, float]:
     """Top-1 and top-5 accuracy, 0 to 1; cross-entropy in nats; expected calibration error, 0 to 1."""
     best = probabilities.argsort(dim=-1, descending=True, stable=True)[:, :5]  # of equals the first, as in `argmax`
     ranked = best == truth[:, None]

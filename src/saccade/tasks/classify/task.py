@@ -19,8 +19,8 @@ from saccade.device import Device
 from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.classify.confidence import Confidence, margin
 from saccade.tasks.classify.ood import FILE, KEY, OODDetector, feature_count, record_pooled
-from saccade.tasks.classify.result import Classification, classification
-from saccade.tasks.saved import ExtraTensors, TrainedTask, check_classes, no_readable_pictures, not_finite
+from saccade.tasks.classify.result import Classification, build_classification
+from saccade.tasks.saved import ExtraTensors, TrainedTask, check_classes, no_pictures_error, not_finite_error
 
 
 class Predictions(NamedTuple):
@@ -64,7 +64,7 @@ class ClassifyTask(TrainedTask):
             with torch.no_grad():
                 rows, ood_scores = self.answer(torch.stack([x for *_, x in chunk]).to(device))
             for row, score, (name, notes, _) in zip(rows, ood_scores, chunk, strict=True):
-                yield classification(name, self.labels, row, top, notes, self._confidence(row, score))
+                yield build_classification(name, self.labels, row, top, notes, self._confidence(row, score))
 
     def answer(
         self, inputs: Float[Tensor, "b c y x"]
@@ -87,7 +87,9 @@ class ClassifyTask(TrainedTask):
     ) -> Classification:
         """The `top` most likely classes of one picture, from the probabilities of all and its `pooled_features`."""
         score = None if self.ood_at_this_size is None else self.ood_at_this_size(features[None])[0]
-        return classification(name, self.labels, probabilities, top, notes, self._confidence(probabilities, score))
+        return build_classification(
+            name, self.labels, probabilities, top, notes, self._confidence(probabilities, score)
+        )
 
     def _confidence(self, probabilities: Float[Tensor, "classes"], score: Float[Tensor, ""] | None) -> Confidence:
         known = float(margin(probabilities))
@@ -125,7 +127,7 @@ class ClassifyTask(TrainedTask):
                 unlike += [ood_scores] if isinstance(ood_scores, Tensor) else []
                 truth += [label for _, label in readable]
         if not truth:
-            raise no_readable_pictures(data.store.label, data.skipped)
+            raise no_pictures_error(data.store.label, data.skipped)
         return Predictions(torch.cat(predicted), torch.tensor(truth), torch.cat(unlike) if unlike else None)
 
     def _sample(self, data: ImageFolder, index: int) -> tuple[Tensor, int]:
@@ -152,5 +154,5 @@ def softmax(logits: Float[Tensor, "b classes"]) -> Float[Tensor, "b classes"]:
     """In fp32. Raises SaccadeError if the result is not finite."""
     result = logits.float().softmax(dim=-1)
     if not result.isfinite().all():
-        raise not_finite()
+        raise not_finite_error()
     return result

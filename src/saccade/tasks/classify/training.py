@@ -7,17 +7,17 @@ from typing import Literal, Self
 import torch
 from torch import Generator, Tensor, nn
 
-from saccade.data import Arrays, ImageFolder, Streamed, prepare
+from saccade.data import ImageFolder, InMemoryDataset, StreamedDataset, prepare_pictures
 from saccade.data.preprocess import Preprocess
 from saccade.device import Device
 from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.base import Task
 from saccade.tasks.classify.batches import Augmentation, Batch
-from saccade.tasks.classify.calibrate import PICTURES, calibrate
+from saccade.tasks.classify.calibrate import PICTURES, fit_ood_detector
 from saccade.tasks.classify.loss import classification_loss
 from saccade.tasks.classify.ood import ACCEPTED
 from saccade.tasks.classify.recipe import ClassifyRecipe
-from saccade.tasks.classify.scores import score
+from saccade.tasks.classify.scores import classification_scores
 from saccade.tasks.classify.task import ClassifyTask, probabilities
 from saccade.tasks.encoders import channel_stats, encoder_config, floor_to_patches, freeze_encoder, load_pretrained
 from saccade.tasks.training import Training
@@ -47,17 +47,17 @@ class ClassifyTraining(Training):
         if recipe.freeze_encoder:
             freeze_encoder(self.model, pretrained)
         cached = recipe.cache_size or math.ceil(size * 9 / 8)
-        self.data = prepare(train, Preprocess((cached, cached), "crop"), draft=True, budget=recipe.cache)
+        self.data = prepare_pictures(train, Preprocess((cached, cached), "crop"), draft=True, budget=recipe.cache)
         mean, std = channel_stats(lambda indices: self.data[indices][0], len(self.data), pretrained)
         detail = cached if cached < size else None
         self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=detail)
         self.sets: tuple[ImageFolder, ImageFolder] | None = train, val
-        self.val: Arrays | Streamed = prepare(val, self.preprocess, budget=recipe.cache)
+        self.val: InMemoryDataset | StreamedDataset = prepare_pictures(val, self.preprocess, budget=recipe.cache)
         self.augmentation = Augmentation(recipe, len(self.labels), self.preprocess)
         if recipe.balance:
             by_name = dict(zip(train.names, train.labels.tolist(), strict=True))
             streamed = (by_name[name] for name in self.data.names)  # which have no labels before they are decoded
-            labels = self.data.targets.tolist() if isinstance(self.data, Arrays) else streamed
+            labels = self.data.targets.tolist() if isinstance(self.data, InMemoryDataset) else streamed
             self._balance([label] for label in labels)
         self.about |= {"pictures": len(self.data), "validation pictures": len(self.val)}
 
@@ -85,7 +85,7 @@ class ClassifyTraining(Training):
             with device.precision():
                 predicted[indices] = probabilities(model, self.preprocess.normalize(pictures.to(device.device)))
             truth[indices] = labels.to(device.device)
-        return score(device.sum(predicted).cpu(), device.sum(truth).cpu())
+        return classification_scores(device.sum(predicted).cpu(), device.sum(truth).cpu())
 
     def sampler(self) -> Self:
         other = super().sampler()
@@ -94,7 +94,7 @@ class ClassifyTraining(Training):
 
     @property
     def calibration_cost(self) -> float:
-        """Pictures that `calibrate` looks at, for each one of a validation."""
+        """Pictures that `fit_ood_detector` looks at, for each one of a validation."""
         if self.sets is None:
             return 0.0
         return sum(min(len(data), PICTURES) for data in self.sets) / max(1, len(self.sets[1]))
@@ -105,7 +105,7 @@ class ClassifyTraining(Training):
         if task.ood is not None or self.sets is None:
             return None, ""
         try:
-            task = calibrate(task, *self.sets, device)
+            task = fit_ood_detector(task, *self.sets, device)
         except ValueError as error:
             return None, f"the model has no out-of-distribution score: {error}"
         task.model.cpu()

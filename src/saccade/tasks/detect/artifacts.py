@@ -12,10 +12,10 @@ from PIL import Image
 
 from saccade.data import output
 from saccade.data.files import escape, is_video
-from saccade.data.objects.run_lengths import area, decode_numbers
+from saccade.data.objects.run_lengths import area, decode_instance_map
 from saccade.errors import DataError
 from saccade.tasks.artifacts import ArtifactWriter, Frame, output_paths
-from saccade.tasks.coco_file import CocoFile, open_coco_file, relative_names
+from saccade.tasks.coco_file import CocoJsonWriter, open_coco_json_writer, relative_names
 from saccade.tasks.detect.result import Detection
 from saccade.tasks.detect.task import BaseDetectTask
 
@@ -39,7 +39,7 @@ class CocoWriter(ArtifactWriter):
         self.message = f"The objects are in {out}"
         self._names = relative_names(files, "coco")
         categories = dict(enumerate(task.labels, start=1))
-        self._writing: AbstractContextManager[CocoFile] = open_coco_file(
+        self._writing: AbstractContextManager[CocoJsonWriter] = open_coco_json_writer(
             out, categories, f"objects found by {task.name}"
         )
         numbers = [int(file.stem) if file.stem.isascii() and file.stem.isdigit() else 0 for file in files]
@@ -74,7 +74,7 @@ def _annotations(result: Detection) -> Iterator[dict[str, Any]]:
             yield {**one, "area": area(found.masks[i]), "segmentation": found.masks[i]}
 
 
-class NumberWriter(ArtifactWriter):
+class InstanceMaskWriter(ArtifactWriter):
     """PNGs of 16 bits that hold the number of the object at each pixel, from 1 by descending score, 0 for none; a
     folder of them for each video."""
 
@@ -86,9 +86,9 @@ class NumberWriter(ArtifactWriter):
         path = self.paths[frame.file]
         if frame.video is not None:
             path = path / f"{frame.index:06}.png"
-        with output.output_errors(path):
+        with output.convert_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        numbers = decode_numbers(result.found.masks or (), result.size).numpy()
+        numbers = decode_instance_map(result.found.masks or (), result.size).numpy()
         output.write_png(path, Image.fromarray(numbers.astype(np.uint16)))
 
 
@@ -112,7 +112,7 @@ class YoloWriter(ArtifactWriter):
                     "rename one of them"
                 )
             labels[path] = file
-        check_new(folder, [*labels, folder / "classes.txt"], "yolo")
+        check_not_existing(folder, [*labels, folder / "classes.txt"], "yolo")
 
     def _path(self, name: str) -> Path:
         return self._folder / PurePosixPath(name).with_suffix(".txt")
@@ -143,7 +143,7 @@ class CropWriter(ArtifactWriter):
     def __init__(self, folder: Path, files: Sequence[Path], task: BaseDetectTask):
         self.message = f"The objects are in {folder}"
         self._names, self._folder = relative_names(files, "crops"), folder
-        check_new(folder, [folder], "crops")
+        check_not_existing(folder, [folder], "crops")
         self._classes = [_folder_name(label) for label in task.labels]
         twice = _repeated(self._classes)
         if twice is not None:
@@ -164,12 +164,12 @@ class CropWriter(ArtifactWriter):
                    min(image.width, math.ceil(right)), min(image.height, math.ceil(bottom)))  # fmt: skip
             if box[0] < box[2] and box[1] < box[3]:
                 path = self._folder / self._classes[label] / f"{stem}-{i}.png"
-                with output.output_errors(path):
+                with output.convert_os_errors(path):
                     path.parent.mkdir(parents=True, exist_ok=True)
                 output.write_png(path, image.crop(box))
 
 
-def check_new(folder: Path, paths: Sequence[Path], option: str) -> None:
+def check_not_existing(folder: Path, paths: Sequence[Path], option: str) -> None:
     """Raises DataError where something that would be written is there already."""
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is not a folder: give a folder to --{option}")
@@ -195,6 +195,6 @@ def _folder_name(label: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    with output.output_errors(path):
+    with output.convert_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     output.write_file(path, text.encode())

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from saccade.errors import UsageError, printable
 from saccade.options import AnnotatedDataOptions
-from saccade.tasks.commands import TaskCommands, check_different
+from saccade.tasks.commands import TaskCommands, check_distinct_paths
 from saccade.tasks.detect.options import DetectPredictOptions, DetectValOptions
 from saccade.tasks.detect.recipe import DetectRecipe
 
@@ -64,7 +64,7 @@ Examples:
     examines = ("boxes",)
 
     def open_splits(self, options: AnnotatedDataOptions, recipe: DetectRecipe, seed: int) -> tuple[Any, Any]:
-        from saccade.data.class_subset import ObjectSubset
+        from saccade.data.class_subset import ObjectClassSubset
         from saccade.data.objects.sets import object_splits
         from saccade.tasks.scenes import scene_splits
 
@@ -74,15 +74,15 @@ Examples:
             options.data, options.val, options.val_fraction, on_error=options.on_error, exif=options.exif
         )
         return (
-            (ObjectSubset(sets[0], options.classes), ObjectSubset(sets[1], options.classes))
+            (ObjectClassSubset(sets[0], options.classes), ObjectClassSubset(sets[1], options.classes))
             if options.classes
             else sets
         )
 
     def about(self, task: "BaseDetectTask") -> tuple[str, str]:
-        from saccade.tasks.known_classes import drawn_pictures_only, listed_classes
+        from saccade.tasks.known_classes import format_class_list, synthetic_data_warning
 
-        return f"{task.name} finds {listed_classes(task, 'kinds of objects')}", drawn_pictures_only(task)
+        return f"{task.name} finds {format_class_list(task, 'kinds of objects')}", synthetic_data_warning(task)
 
     def predict(
         self, task: "BaseDetectTask", pictures: "Iterable[Picture]", options: DetectPredictOptions, batch: int
@@ -93,7 +93,7 @@ Examples:
         self, task: "BaseDetectTask", options: DetectPredictOptions, files: Sequence[Path]
     ) -> "list[ArtifactWriter]":
         from saccade.tasks.artifacts import DrawingWriter
-        from saccade.tasks.detect.artifacts import CocoWriter, CropWriter, NumberWriter, YoloWriter
+        from saccade.tasks.detect.artifacts import CocoWriter, CropWriter, InstanceMaskWriter, YoloWriter
         from saccade.tasks.detect.draw import draw_detections
 
         def painter(video: bool) -> "Callable[[Image.Image, Detection], Image.Image]":
@@ -103,12 +103,12 @@ Examples:
             raise UsageError(
                 f"--masks: {printable(task.name)} finds boxes alone; a model of `saccade train detect --masks` expected"
             )
-        check_different(draw=options.draw, masks=options.masks, yolo=options.yolo, crops=options.crops)
+        check_distinct_paths(draw=options.draw, masks=options.masks, yolo=options.yolo, crops=options.crops)
         writers: list[ArtifactWriter] = []
         if options.coco is not None:  # first: a failure of the others must also abort this file
             writers.append(CocoWriter(options.coco, files, task))
         if options.masks is not None:
-            writers.append(NumberWriter(options.masks, files))
+            writers.append(InstanceMaskWriter(options.masks, files))
         if options.yolo is not None:
             writers.append(YoloWriter(options.yolo, files, task))
         if options.crops is not None:

@@ -7,7 +7,7 @@ from jaxtyping import Int
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from saccade.data.objects.run_lengths import RunLengths, decode_numbers, outline
+from saccade.data.objects.run_lengths import RunLengths, decode_instance_map, rle_to_polygons
 from saccade.tasks.confusion import draw_confusion
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import Curve
@@ -19,12 +19,12 @@ from saccade.tasks.drawing import (
     Colour,
     Overlay,
     colour,
-    corners,
+    contrasting_ink,
     curve_between,
     enlarged,
     font,
-    ink_on,
-    short,
+    label_positions,
+    truncate_text,
 )
 
 _CROWDED = 12  # objects, beyond which lines and labels are smaller, and masks have no labels, which would hide them
@@ -55,15 +55,15 @@ def draw_detections(
         if found.masks is None:
             overlay.box(boxes[i], colours[i], 2.5 if len(shown) <= _CROWDED else 2)
             continue
-        for ring in outline(found.masks[i]):
+        for ring in rle_to_polygons(found.masks[i]):
             overlay.ring([(x * times, y * times) for x, y in ring], colours[i], 2 if len(shown) <= _CROWDED else 1.2)
     links = _links(found, set(shown), relations, threshold, arrows) if relations else {}
     curves = {pair: curve_between(boxes[pair[0]], boxes[pair[1]], overlay.unit) for pair in links}
     for curve in curves.values():
         overlay.arrow(curve, PAPER)
     for i in reversed(shown) if found.masks is None or len(shown) <= _CROWDED else ():
-        text = f"{short(classes[int(found.labels[i])])} {100 * float(found.scores[i]):.0f}%"
-        overlay.label(text, corners(boxes[i]), colours[i], size)
+        text = f"{truncate_text(classes[int(found.labels[i])])} {100 * float(found.scores[i]):.0f}%"
+        overlay.label(text, label_positions(boxes[i]), colours[i], size)
     for pair, names in links.items():
         curve = curves[pair]
         places = [(*curve[round(t * (len(curve) - 1))], "mm") for t in (0.5, 0.4, 0.6, 0.3, 0.7)]
@@ -76,7 +76,7 @@ def _tinted(canvas: Image.Image, masks: Sequence[RunLengths], colours: Mapping[i
     if not masks:
         return canvas
     height, width = masks[0]["size"]
-    numbers = decode_numbers([masks[i] for i in colours], (height, width)).numpy()
+    numbers = decode_instance_map([masks[i] for i in colours], (height, width)).numpy()
     table = np.array([(0, 0, 0), *colours.values()], np.uint8)[numbers]
     tint = Image.fromarray(table).resize(canvas.size, Image.Resampling.NEAREST)
     inside = Image.fromarray(np.uint8(numbers > 0) * round(255 * _TINT)).resize(canvas.size, Image.Resampling.NEAREST)
@@ -91,7 +91,7 @@ def draw_pr_curves(curves: Mapping[str, Curve | None], iou: float = 0.5) -> Imag
     known = sorted(((name, curve) for name, curve in curves.items() if curve), key=lambda each: -each[1].ap)
     side, edge, fine, half = 460, 64, 2, len(PALETTE) // 2
     named = known if len(known) <= 2 * half else [*known[:half], *known[-half:]]
-    lines = [f"{curve.ap:.3f}  {short(name, 24)}" for name, curve in named]
+    lines = [f"{curve.ap:.3f}  {truncate_text(name, 24)}" for name, curve in named]
     wide = max([150, *(int(font(14, line).getlength(line)) for line in lines)])
     canvas = Image.new("RGB", ((side + 2 * edge + wide + 30) * fine, (side + 2 * edge) * fine), PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -158,5 +158,5 @@ def _links(
 def _dark(rank: int) -> tuple[int, int, int]:
     """A colour of the palette that is seen on white too."""
     red, green, blue = colour(rank)
-    strength = 0.62 if ink_on((red, green, blue)) == INK else 0.85
+    strength = 0.62 if contrasting_ink((red, green, blue)) == INK else 0.85
     return round(red * strength), round(green * strength), round(blue * strength)

@@ -7,9 +7,9 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.data.objects import ObjectAnnotations, ObjectSet
-from saccade.errors import some_of
+from saccade.errors import shorten_list
 from saccade.tasks.data_sheet import Example, thumbnail
-from saccade.tasks.drawing import PAPER, Overlay, colour, corners, curve_between, short
+from saccade.tasks.drawing import PAPER, Overlay, colour, curve_between, label_positions, truncate_text
 
 _MOST_NAMED = 24  # objects of a picture with their names, beyond which these would hide it
 _ARROWS = 6
@@ -29,13 +29,13 @@ def draw_example(dataset: ObjectSet, index: int) -> Example:
         assert objects.crowd is not None
         overlay.box(box, colour(int(objects.labels[i])), 1.8 / overlay.unit, dashed=bool(objects.crowd[i]))
     for i, box in enumerate(boxes[:_MOST_NAMED]):
-        overlay.label(short(names[i]), corners(box), colour(int(objects.labels[i])), 11 / overlay.unit)
+        overlay.label(truncate_text(names[i]), label_positions(box), colour(int(objects.labels[i])), 11 / overlay.unit)
     for subject, relation, target in [] if objects.relations is None else objects.relations.tolist()[:_ARROWS]:
         curve = curve_between(boxes[subject], boxes[target], overlay.unit)
         overlay.arrow(curve, PAPER, 1.2 / overlay.unit)
         middle = curve[len(curve) // 2]
-        overlay.label(short(dataset.relations[relation]), [(*middle, "mm")], PAPER, 10 / overlay.unit)
-    counts = some_of((f"{count} {name}" for name, count in Counter(names).most_common()), 4) or "no objects"
+        overlay.label(truncate_text(dataset.relations[relation]), [(*middle, "mm")], PAPER, 10 / overlay.unit)
+    counts = shorten_list((f"{count} {name}" for name, count in Counter(names).most_common()), 4) or "no objects"
     return Example(overlay.result(), [counts, dataset.names[index]], wrong=not boxes)
 
 

@@ -10,12 +10,12 @@ from saccade.models.detector import DetectorOutput
 from saccade.models.masks import MaskFeatures
 from saccade.tasks.detect.task import DetectTask
 from saccade.tasks.exported import ExportedTask
-from saccade.tasks.exported_graph import Graph
+from saccade.tasks.exported_graph import ExportGraph
 
 MASKS = ("mask_queries", "mask_pixels")  # names of outputs of detectors that find masks
 
 
-class DetectorGraph(Graph):
+class DetectorGraph(ExportGraph):
     """What `postprocess` reads: of the last block the logits and boxes, relations where there are some, and what masks
     are made of."""
 
@@ -35,7 +35,7 @@ class DetectorGraph(Graph):
 class ExportedDetectTask(ExportedTask, DetectTask):
     """Objects are chosen and named as those of `DetectTask`."""
 
-    graph: ClassVar[type[Graph]] = DetectorGraph
+    graph: ClassVar[type[ExportGraph]] = DetectorGraph
     class_axis: ClassVar[int] = 2
 
     @property

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from saccade.data.objects.run_lengths import encode_numbers
+from saccade.data.objects.run_lengths import encode_instance_map
 from saccade.data.preprocess import Placement
 from saccade.models.masks import MaskFeatures
 from saccade.ops.instances import box_offsets, mask_logits
@@ -30,7 +30,7 @@ class _Window(NamedTuple):
     top: int
 
 
-class Candidate(NamedTuple):
+class MaskCandidate(NamedTuple):
     """An object before overlaps are resolved. row: among the detections it comes from. mask: in the window of the
     picture whose first pixel is at (left, top)."""
 
@@ -52,12 +52,12 @@ def add_masks(
         placement: from the pixels of the picture to those of the input.
         size: (height, width) of the picture.
     """
-    return resolve(found, candidates(found, masks, index, placement, size), size)
+    return resolve_overlaps(found, mask_candidates(found, masks, index, placement, size), size)
 
 
-def candidates(
+def mask_candidates(
     found: Detections, masks: MaskFeatures, index: int, placement: Placement, size: tuple[int, int]
-) -> list[Candidate]:
+) -> list[MaskCandidate]:
     """The masks of the objects of one picture, which may overlap. Arguments as of `add_masks`.
 
     The score is multiplied by the mean probability of the mask's pixels, which tells good masks from bad ones
@@ -71,14 +71,14 @@ def candidates(
     for i, score, window in zip(kept.tolist(), scores, windows, strict=True):
         drawn = _drawn(window, placement, size)
         if drawn is not None:
-            result.append(Candidate(i, score, *drawn))
+            result.append(MaskCandidate(i, score, *drawn))
     return result
 
 
-def resolve(found: Detections, some: Sequence[Candidate], size: tuple[int, int]) -> Detections:
+def resolve_overlaps(found: Detections, some: Sequence[MaskCandidate], size: tuple[int, int]) -> Detections:
     """Detections without overlaps: a pixel belongs to the object of highest score whose mask holds it, and an object of
     which that leaves less than half is left out. size: (height, width) of the picture."""
-    numbers, chosen, boxes = torch.zeros(size, dtype=torch.int16), list[Candidate](), list[list[int]]()
+    numbers, chosen, boxes = torch.zeros(size, dtype=torch.int16), list[MaskCandidate](), list[list[int]]()
     for each in sorted(some, key=lambda candidate: -candidate.score):
         rows, columns = each.mask.shape
         part = numbers[each.top : each.top + rows, each.left : each.left + columns]
@@ -94,7 +94,7 @@ def resolve(found: Detections, some: Sequence[Candidate], size: tuple[int, int])
         scores=torch.tensor([each.score for each in chosen]),
         labels=found.labels[at],
         queries=None if found.queries is None else found.queries[at],
-        masks=tuple(encode_numbers(numbers, len(chosen))),
+        masks=tuple(encode_instance_map(numbers, len(chosen))),
     )
 
 

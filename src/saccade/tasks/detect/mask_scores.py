@@ -7,7 +7,7 @@ import numpy as np
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.run_lengths import RunLengths, area
 from saccade.errors import DataError
-from saccade.tasks.detect.matches import check
+from saccade.tasks.detect.matches import check_comparable
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import mean_precision
 
@@ -24,7 +24,7 @@ def mask_scores(found: list[Detections], truth: list[ObjectAnnotations], classes
 
     truth: with `planes`. Raises DataError for lists that do not belong together, and for objects without masks.
     """
-    check(found, truth, len(classes))
+    check_comparable(found, truth, len(classes))
     most = max([MAX_DETECTIONS, *(int(o.labels.bincount().max()) for o in truth if len(o))])
     precision = _precision(found, truth, classes, most)
     return {
@@ -45,7 +45,7 @@ def with_mask_scores(scores: dict[str, Any], masks: dict[str, Any]) -> dict[str,
     return {**scores, **masks, "per_class": per_class}
 
 
-def limit_notes(scores: dict[str, Any]) -> list[str]:
+def max_detections_note(scores: dict[str, Any]) -> list[str]:
     """A note where more detections than COCO's are evaluated."""
     most = scores["mask_detections"]
     if most == MAX_DETECTIONS:

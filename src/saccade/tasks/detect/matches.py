@@ -33,7 +33,7 @@ class Match:
     iou: float = 0.0
 
 
-def overlaps(found: Float[Tensor, "n 4"], truth: ObjectAnnotations) -> Float[Tensor, "n m"]:
+def box_ious(found: Float[Tensor, "n 4"], truth: ObjectAnnotations) -> Float[Tensor, "n m"]:
     """IoU of boxes in fp64 as COCO evaluates it: with a crowd, intersection over the area of the detection."""
     if not len(found) or not len(truth):
         return torch.zeros(len(found), len(truth), dtype=torch.float64)
@@ -60,7 +60,7 @@ def match(
     least `min_iou` ("localization"). Unlike in TIDE, each object is matched at most once. Detections inside a crowd of
     their class are left out, and so are crowds that match nothing.
     """
-    ious = overlaps(found.boxes, truth)
+    ious = box_ious(found.boxes, truth)
     assert truth.crowd is not None
     same = found.labels.cpu()[:, None] == truth.labels[None]
     unmatched = ~truth.crowd
@@ -100,7 +100,7 @@ def detection_confusion(
     The last column counts missed objects, the last row false positives without an object of at least `iou`: background,
     duplicate and localization errors. Raises DataError for lists that do not belong together.
     """
-    check(found, truth, len(classes))
+    check_comparable(found, truth, len(classes))
     background = len(classes)
     matrix = torch.zeros(background + 1, background + 1, dtype=torch.int64)
     for one, objects in zip(found, truth, strict=True):
@@ -117,7 +117,7 @@ def detection_confusion(
     return matrix
 
 
-def check(found: list[Detections], truth: list[ObjectAnnotations], classes: int | None = None) -> None:
+def check_comparable(found: list[Detections], truth: list[ObjectAnnotations], classes: int | None = None) -> None:
     """Raises DataError, with the number of the picture, for detections and objects that cannot be compared.
 
     classes: number of classes; None to leave labels unchecked.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from saccade.data.objects import ObjectAnnotations
-from saccade.tasks.detect.matches import Kind, Match, check, match
+from saccade.tasks.detect.matches import Kind, Match, check_comparable, match
 from saccade.tasks.detect.result import Detections
-from saccade.tasks.drawing import FAINT, INK, PAPER, Overlay, font, short
+from saccade.tasks.drawing import FAINT, INK, PAPER, Overlay, font, truncate_text
 
 TRUTH, FOUND = (40, 220, 90), (255, 110, 30)
 _GREY = (96, 102, 116)
@@ -45,7 +45,7 @@ def worst_mistakes(
     Kinds are those of `match`; correct detections with an IoU below `tight_iou` are listed under "localization" too.
     Raises DataError for lists that do not belong together.
     """
-    check(found, truth, len(classes))
+    check_comparable(found, truth, len(classes))
     mistakes: dict[Kind, list[Mistake]] = {kind: [] for kind in _EXPLANATIONS}
     for i, (one, objects) in enumerate(zip(found, truth, strict=True)):
         for each in match(one, objects, threshold, iou):
@@ -141,10 +141,10 @@ def _crop(picture: Image.Image, one: Match, found: Detections, truth: ObjectAnno
 
 
 def _caption(one: Match, found: Detections, truth: ObjectAnnotations, classes: Sequence[str]) -> str:
-    true = "" if one.truth is None else short(classes[int(truth.labels[one.truth])], 14)
+    true = "" if one.truth is None else truncate_text(classes[int(truth.labels[one.truth])], 14)
     if one.found is None:
         return true
-    predicted = short(classes[int(found.labels[one.found])], 14)
+    predicted = truncate_text(classes[int(found.labels[one.found])], 14)
     score = f"{predicted} {100 * float(found.scores[one.found]):.0f}%"
     if one.kind == "classification":
         return f"{score}, is {true}"
@@ -156,6 +156,6 @@ def _line(
 ) -> None:
     """Text on one line, cut to the width of a tile."""
     most = 60
-    while most > 1 and font(size, text).getlength(short(text, most)) > _SIDE:
+    while most > 1 and font(size, text).getlength(truncate_text(text, most)) > _SIDE:
         most -= 1
-    draw.text(place, short(text, most), ink, font(size, text), anchor="lt")
+    draw.text(place, truncate_text(text, most), ink, font(size, text), anchor="lt")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from saccade.data.class_subset import ObjectSubset
+from saccade.data.class_subset import ObjectClassSubset
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.plausibility import query_note
 from saccade.data.objects.sets import open_objects
@@ -14,13 +14,13 @@ from saccade.options import OnError
 from saccade.tasks.bundled_models import is_bundled
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.detect.draw import draw_detection_confusion, draw_pr_curves
-from saccade.tasks.detect.mask_scores import limit_notes, mask_scores, with_mask_scores
+from saccade.tasks.detect.mask_scores import mask_scores, max_detections_note, with_mask_scores
 from saccade.tasks.detect.matches import detection_confusion, match
 from saccade.tasks.detect.mistakes import draw_mistakes
 from saccade.tasks.detect.options import DetectValOptions
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, pr_curves, relation_scores
-from saccade.tasks.detect.task import BaseDetectTask, DetectTask, of_classes
+from saccade.tasks.detect.task import BaseDetectTask, DetectTask, filter_by_class
 from saccade.tasks.detect.threshold import ScoredDetections, best_f1
 from saccade.tasks.own_data import evaluation_set
 from saccade.tasks.scenes import evaluation_scenes
@@ -46,14 +46,14 @@ def evaluate(
         counts = [int((~each.crowd).sum()) for each in truth if each.crowd is not None]
         notes += filter(None, [query_note(counts, task.queries)])
     if options.classes:
-        found = [of_classes(one, [task.labels.index(name) for name in options.classes]) for one in found]
+        found = [filter_by_class(one, [task.labels.index(name) for name in options.classes]) for one in found]
     scores: dict[str, Any] = detection_scores(found, truth, task.labels)
     bare = sum(each.planes is None for each in truth)
     if task.masks and bare:
         notes.append(f"{bare} of {len(truth)} pictures have objects without outlines: only boxes are scored, no masks")
     elif task.masks:
         scores = with_mask_scores(scores, mask_scores(found, truth, task.labels))
-        notes += limit_notes(scores)
+        notes += max_detections_note(scores)
     if task.relations and dataset.relations == task.relations:
         scores |= relation_scores(found, truth, task.relations)
     ranking = ScoredDetections(found, truth)
@@ -77,12 +77,12 @@ def _evaluation_set(
 ) -> tuple[Any, list[str]]:
     scenes = evaluation_scenes(data, task.preprocess.size if isinstance(task, DetectTask) else 128)
     if scenes is not None:
-        return (ObjectSubset(scenes, options.classes, task.labels) if options.classes else scenes), []
+        return (ObjectClassSubset(scenes, options.classes, task.labels) if options.classes else scenes), []
 
     def opened(split: str | None, classes: list[str] | None) -> Any:
         return open_objects(data, split, on_error, classes, task.relations or None, options.exif)
 
-    return evaluation_set(task, data, split, on_error, options.classes, opened, ObjectSubset)
+    return evaluation_set(task, data, split, on_error, options.classes, opened, ObjectClassSubset)
 
 
 def _f1_scores(ranking: ScoredDetections, threshold: float) -> dict[str, float | None]:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from saccade.data.files import escape
-from saccade.data.objects.run_lengths import RunLengths, area, outline
+from saccade.data.objects.run_lengths import RunLengths, area, rle_to_polygons
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Detection:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Boxes are left, top, right, bottom in pixels. Objects with a mask have its area in pixels, its
-        outline (`saccade.data.objects.run_lengths.outline`), and its run lengths as COCO's `segmentation`."""
+        outline (`saccade.data.objects.run_lengths.rle_to_polygons`), and its run lengths as COCO's `segmentation`."""
         found = self.found
         masks = [None] * len(found) if found.masks is None else found.masks
         rows = zip(self.labels, found.scores.tolist(), found.boxes.tolist(), masks, strict=True)
@@ -91,4 +91,4 @@ class Detection:
 
 
 def _mask(mask: RunLengths | None) -> dict[str, Any]:
-    return {} if mask is None else {"area": area(mask), "outline": outline(mask), "segmentation": mask}
+    return {} if mask is None else {"area": area(mask), "outline": rle_to_polygons(mask), "segmentation": mask}

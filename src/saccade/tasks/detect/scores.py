@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saccade.data.objects import ObjectAnnotations
 from saccade.errors import DataError
-from saccade.tasks.detect.matches import check, overlaps, xyxy_to_xywh
+from saccade.tasks.detect.matches import box_ious, check_comparable, xyxy_to_xywh
 from saccade.tasks.detect.result import Detections
 
 MAX_DETECTIONS = 100  # of a class in a picture that are evaluated
@@ -30,7 +30,7 @@ def detection_scores(found: list[Detections], truth: list[ObjectAnnotations], cl
     Raises DataError for lists that do not belong together, labels out of range, and boxes or scores that are not
     finite.
     """
-    check(found, truth, len(classes))
+    check_comparable(found, truth, len(classes))
     counts = torch.zeros(len(classes), dtype=torch.int64)
     for objects in truth:
         assert objects.crowd is not None
@@ -76,7 +76,7 @@ def pr_curves(
 ) -> dict[str, Curve | None]:
     """Precision against recall of each class by name; None for a class without objects. Raises as
     `detection_scores` does."""
-    check(found, truth, len(classes))
+    check_comparable(found, truth, len(classes))
     result = _evaluated(found, truth, classes, iou)
     recall = np.linspace(0, 1, 101)
     curves: dict[str, Curve | None] = {}
@@ -157,7 +157,7 @@ def relation_scores(
 
     Raises DataError for lists that do not belong together and relations or objects out of range.
     """
-    check(found, truth)
+    check_comparable(found, truth)
     recalls: dict[int, list[float]] = {each: [] for each in k}
     ceilings: dict[int, list[float]] = {each: [] for each in k}
     alone: dict[int, list[list[float]]] = {each: [[] for _ in relations] for each in k}
@@ -191,7 +191,7 @@ def _recalled(
     one: Detections, predicted: Tensor, objects: ObjectAnnotations, true: Tensor
 ) -> Bool[Tensor, "true predicted"]:
     """True where a predicted triplet recalls a true one."""
-    same = (overlaps(one.boxes, objects) >= 0.5) & (one.labels.cpu()[:, None] == objects.labels[None])
+    same = (box_ious(one.boxes, objects) >= 0.5) & (one.labels.cpu()[:, None] == objects.labels[None])
     ends = [same[predicted[:, end]][:, true[:, end]] for end in (0, 2)]  # (predicted true) each
     return (ends[0] & ends[1] & (predicted[:, None, 1] == true[None, :, 1])).T
 

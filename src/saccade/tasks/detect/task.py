@@ -20,10 +20,10 @@ from saccade.device import Device
 from saccade.models.detector import Detector, DetectorConfig, DetectorOutput
 from saccade.models.masks import MaskFeatures
 from saccade.ops.boxes import cxcywh_to_xyxy
-from saccade.tasks.detect.instances import add_masks, candidates
+from saccade.tasks.detect.instances import add_masks, mask_candidates
 from saccade.tasks.detect.result import Detection, Detections
 from saccade.tasks.detect.tiled import Found, detect_tiled
-from saccade.tasks.saved import TrainedTask, check_classes, no_readable_pictures, not_finite
+from saccade.tasks.saved import TrainedTask, check_classes, no_pictures_error, not_finite_error
 
 THRESHOLD = 0.5  # of models that keep none
 MAX_RELATIONS = 100  # predicted for one picture
@@ -104,7 +104,7 @@ class BaseDetectTask:
                         found += self.detect([picture for picture, _ in readable])
                     truth += [objects for _, objects in readable]
         if not truth:
-            raise no_readable_pictures(data.label, data.skipped)
+            raise no_pictures_error(data.label, data.skipped)
         return found, truth
 
     def _truth(self, data: ObjectSet, index: int) -> ObjectAnnotations:
@@ -167,7 +167,7 @@ class DetectTask(BaseDetectTask, TrainedTask):
         found = []
         for i, (one, picture) in enumerate(zip(proposed, pictures, strict=True)):
             size = (picture.image.height, picture.image.width)
-            found.append((one, candidates(one, output.masks, i, self.preprocess.placement(*size), size)))
+            found.append((one, mask_candidates(one, output.masks, i, self.preprocess.placement(*size), size)))
         return found
 
     def to_picture(
@@ -193,7 +193,7 @@ def postprocess(output: DetectorOutput, size: tuple[int, int]) -> list[Detection
     height, width = size
     boxes = cxcywh_to_xyxy(output.boxes[-1].float()).clamp(0, 1) * best.new_tensor([width, height, width, height])
     if not (best.isfinite().all() and boxes.isfinite().all()):
-        raise not_finite()
+        raise not_finite_error()
     result = []
     for i, order in enumerate(best.argsort(dim=1, descending=True)):
         scores = best[i, order].cpu()
@@ -229,7 +229,7 @@ def filter_by_score(found: Detections, threshold: float) -> Detections:
     return replace(objects, relations=found.relations[keep], relation_scores=found.relation_scores[keep])
 
 
-def of_classes(found: Detections, classes: list[int]) -> Detections:
+def filter_by_class(found: Detections, classes: list[int]) -> Detections:
     """Objects of these classes, without relations."""
     keep = torch.isin(found.labels, torch.tensor(classes))
     queries = None if found.queries is None else found.queries[keep]

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saccade.data.objects import ObjectAnnotations
-from saccade.tasks.detect.matches import check, overlaps
+from saccade.tasks.detect.matches import box_ious, check_comparable
 from saccade.tasks.detect.result import Detections
 
 
@@ -40,7 +40,7 @@ class ScoredDetections:
     correct: Bool[Tensor, "n"]
 
     def __init__(self, found: list[Detections], truth: list[ObjectAnnotations], iou: float = 0.5):
-        check(found, truth)
+        check_comparable(found, truth)
         judged = [_judge(one, objects, iou) for one, objects in zip(found, truth, strict=True)]
         scores, correct = (torch.cat([each[i] for each in judged] or [torch.zeros(0)]) for i in (0, 1))
         order = scores.argsort(descending=True, stable=True)
@@ -96,7 +96,7 @@ def _judge(found: Detections, truth: ObjectAnnotations, iou: float) -> tuple[Ten
     """Score of each detection, and whether it is correct; without those inside crowds."""
     assert truth.crowd is not None
     scores, labels = found.scores.detach().cpu().double(), found.labels.cpu()
-    fits = overlaps(found.boxes, truth)
+    fits = box_ious(found.boxes, truth)
     fits = torch.where((labels[:, None] == truth.labels[None]) & (fits >= iou), fits, 0.0)
     correct, left = torch.zeros(len(scores), dtype=torch.bool), ~truth.crowd
     candidates = fits[:, left].amax(dim=1) > 0 if bool(left.any()) else correct

@@ -8,17 +8,18 @@ import torch
 
 from saccade.data.images import Picture
 from saccade.data.objects.tiles import Tile, tiles_of
-from saccade.tasks.detect.instances import Candidate, resolve
+from saccade.tasks.detect.instances import MaskCandidate, resolve_overlaps
 from saccade.tasks.detect.result import Detections
 
 BATCH = 8  # tiles at once
 OVERLAP = 0.4  # of a tile's side, at least: what is smaller is whole in a tile
 
-Found = tuple[Detections, list[Candidate]]  # of one picture, and their masks before overlaps are resolved
+Found = tuple[Detections, list[MaskCandidate]]  # of one picture, and their masks before overlaps are resolved
 
 
 def detect_tiled(pictures: list[Picture], side: int, find: Callable[[list[Picture]], list[Found]]) -> list[Detections]:
-    """The objects of pictures of any size, as of `instances.resolve`; relations only of pictures that are one tile.
+    """The objects of pictures of any size, as of `instances.resolve_overlaps`; relations only of pictures that are one
+    tile.
 
     An object that is cut by the edge of a tile is left out where the next tile shows it whole: where it is smaller than
     their overlap.
@@ -39,9 +40,9 @@ def detect_tiled(pictures: list[Picture], side: int, find: Callable[[list[Pictur
 def _join(parts: list[tuple[Tile, Found]], size: tuple[int, int]) -> Detections:
     if len(parts) == 1:
         ((_, (found, candidates)),) = parts
-        return resolve(found, candidates, size)
+        return resolve_overlaps(found, candidates, size)
     overlap = _overlap([tile for tile, _ in parts])
-    whole, before = list[Candidate](), 0
+    whole, before = list[MaskCandidate](), 0
     for tile, (found, candidates) in parts:
         for each in candidates:
             if not _cut(each, tile, size, overlap):
@@ -50,7 +51,7 @@ def _join(parts: list[tuple[Tile, Found]], size: tuple[int, int]) -> Detections:
     boxes, scores, labels = (
         torch.cat([getattr(found, name) for _, (found, _) in parts]) for name in ("boxes", "scores", "labels")
     )
-    return resolve(Detections(boxes, scores, labels), whole, size)
+    return resolve_overlaps(Detections(boxes, scores, labels), whole, size)
 
 
 def _overlap(tiles: list[Tile]) -> tuple[int, int]:
@@ -60,7 +61,7 @@ def _overlap(tiles: list[Tile]) -> tuple[int, int]:
     return tiles[0].width - steps[0] if steps[0] else 0, tiles[0].height - steps[1] if steps[1] else 0
 
 
-def _cut(each: Candidate, tile: Tile, size: tuple[int, int], overlap: tuple[int, int]) -> bool:
+def _cut(each: MaskCandidate, tile: Tile, size: tuple[int, int], overlap: tuple[int, int]) -> bool:
     """Whether an edge of the tile inside the picture cuts an object that a neighbour shows whole."""
     rows, columns = (each.mask.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0))
     if not rows:

@@ -36,13 +36,13 @@ from saccade.tasks.detect.scores import detection_scores, relation_scores
 from saccade.tasks.detect.task import MAX_RELATIONS, DetectTask, postprocess
 from saccade.tasks.detect.threshold import ScoredDetections, best_f1
 from saccade.tasks.encoders import encoder_config, floor_to_patches, freeze_encoder, input_size, load_pretrained
-from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes, small_parts
+from saccade.tasks.training import AnySizeTraining, check_scene_size, picture_sizes, split_microbatches
 
 MASK_CHANNELS = 16  # features of a pixel, from which masks are made
 UNMOVED = Placement(1.0, 1.0, 0.0, 0.0)  # validation pictures are those of the input
 
 
-class DetectTraining(SourceTraining):
+class DetectTraining(AnySizeTraining):
     """Training and validation pictures, a new detector for their classes, and its loss."""
 
     recipe: DetectRecipe
@@ -109,7 +109,7 @@ class DetectTraining(SourceTraining):
         return Batch(self.preprocess.standardize(pictures), targets, *denoising)
 
     def parts(self, batches: list[Batch], device: torch.device) -> list[list[Batch]]:
-        return small_parts(batches, device)
+        return split_microbatches(batches, device)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """The sum of the terms of `detection_loss`."""

@@ -13,13 +13,13 @@ from torch import Tensor
 from saccade.data.images import Source
 from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
-from saccade.models.generator import Generator, Sources
+from saccade.models.generator import Generator, SourceKeysValues
 from saccade.ops import WordBatch
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Observer
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.start import Start
+from saccade.tasks.generate.start import SamplingStart
 
 MAX_SEED = 2**63 - 1
 
@@ -33,7 +33,7 @@ class PaintsPictures(Protocol):
 
     def encode(
         self, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
-    ) -> Sources: ...
+    ) -> SourceKeysValues: ...
 
     def read(
         self, settings: Sequence[Settings]
@@ -46,25 +46,25 @@ class PaintsPictures(Protocol):
         batch: int = 16,
         observe: Observer | None = None,
         originals: Originals | None = None,
-        inverted: Start | None = None,
+        inverted: SamplingStart | None = None,
     ) -> Iterator[GeneratedPicture]: ...
 
 
-class ReadsNoPictures:
+class NoPredictMixin:
     """A model that paints: `predict` refuses."""
 
     name: str
 
     def predict(self, source: Source) -> NoReturn:
         """Raises SaccadeError: a generator reads no pictures."""
-        raise reads_no_pictures(self.name)
+        raise no_predict_error(self.name)
 
     def predict_all(self, sources: Iterable[Source]) -> NoReturn:
         """Raises SaccadeError: a generator reads no pictures."""
-        raise reads_no_pictures(self.name)
+        raise no_predict_error(self.name)
 
 
-def reads_no_pictures(model: str) -> SaccadeError:
+def no_predict_error(model: str) -> SaccadeError:
     """The error of a generator that is used to read a picture."""
     return SaccadeError(f'{model} paints pictures and reads none: use saccade generate "a red star" --model {model}')
 
@@ -77,14 +77,14 @@ def first_seed(seed: int | None) -> int:
     return seed
 
 
-def several(settings: Settings, n: int) -> list[Settings]:
+def repeat_with_seeds(settings: Settings, n: int) -> list[Settings]:
     """The settings of n pictures: picture i has seed + i. Raises SaccadeError for fewer than 1 picture."""
     if n < 1:
         raise SaccadeError(f"{n} pictures were requested; 1 or more expected")
     return [replace(settings, seed=(settings.seed + i) % (MAX_SEED + 1)) for i in range(n)]
 
 
-def chunks(
+def chunk_settings(
     settings: Sequence[Settings], shared: Callable[[Settings], Hashable], most: Callable[[Settings], int]
 ) -> Iterator[list[Settings]]:
     """Runs of settings that are painted together. shared: what the pictures of a run have in common. most: how many

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor
 
-from saccade.models.generator import Clip
+from saccade.models.generator import FilmClip
 from saccade.models.sources import PictureInput, masked_pixels
 from saccade.ops import WordBatch
 from saccade.ops.flow import logit_normal
-from saccade.ops.frames import TUBE, groups_of
-from saccade.ops.words import merged
+from saccade.ops.frames import TUBE, count_frame_groups
+from saccade.ops.words import merge_batches
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 ABSENT = "\ue000"  # in place of a caption that is not there: a private character, which is one word
@@ -41,7 +41,7 @@ class SourcePixels(NamedTuple):
     present: Bool[Tensor, "b"]
 
 
-class Known(NamedTuple):
+class KnownFrameCounts(NamedTuple):
     """Frames of a film that are not painted. before: how many of the first ones, 0 or an odd number. last: whether the
     last frame is known too."""
 
@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     """
 
     pictures: UInt8[Tensor, "b f c y x"]
-    known: Known
+    known: KnownFrameCounts
     words: WordBatch
     present: Bool[Tensor, "b"]
     sources: dict[str, SourcePixels]
@@ -67,7 +67,7 @@ class Batch(NamedTuple):
 
     def on(self, device: torch.device) -> "NoisedBatch":
         """On a device, with noise: the same every time on devices of one kind."""
-        film = as_data(self.pictures.to(device))
+        film = normalize_pixels(self.pictures.to(device))
         data, past = film[:, self.known.before :], known_clips(film, self.known)
         noise = [
             torch.randn((n, *data.shape[1:]), generator=Generator(device).manual_seed(seed), device=device)
@@ -76,7 +76,7 @@ class Batch(NamedTuple):
         sources = {}
         for name, (pixels, present) in self.sources.items():
             pixels = pixels.to(device)
-            given = masked_pixels(data[:, 0], pixels > 0) if name == "masked" else as_data(pixels)
+            given = masked_pixels(data[:, 0], pixels > 0) if name == "masked" else normalize_pixels(pixels)
             sources[name] = PictureInput(given, present.to(device))
         words, present = self.words.to(device), self.present.to(device)
         t, uniform = self.t.to(device), self.uniform.to(device)
@@ -93,7 +93,7 @@ class NoisedBatch(NamedTuple):
     words: WordBatch
     present: Bool[Tensor, "b"]
     sources: dict[str, PictureInput]
-    past: tuple[Clip, ...]
+    past: tuple[FilmClip, ...]
     first: int
     t: Float[Tensor, "b g"]
     uniform: Float[Tensor, "b 3"]
@@ -107,48 +107,62 @@ class NoisedBatch(NamedTuple):
         return self._replace(**tensors, words=words, sources=sources, past=past)
 
 
-def as_data(pixels: UInt8[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+def normalize_pixels(pixels: UInt8[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     """Pixels from -1 to 1."""
     return pixels.float() / 127.5 - 1
 
 
-def known_clips(film: Float[Tensor, "b f c y x"], known: Known) -> tuple[Clip, ...]:
+def known_clips(film: Float[Tensor, "b f c y x"], known: KnownFrameCounts) -> tuple[FilmClip, ...]:
     """The known frames of a film."""
-    clips = [Clip(film[:, : known.before])] if known.before else []
+    clips = [FilmClip(film[:, : known.before])] if known.before else []
     if known.last:
-        clips.append(Clip(film[:, -1:], film.shape[1] - 1))
+        clips.append(FilmClip(film[:, -1:], film.shape[1] - 1))
     return tuple(clips)
 
 
-def draw_known(frames: int, generator: Generator) -> Known:
+def random_known_frames(frames: int, generator: Generator) -> KnownFrameCounts:
     """Which frames of a film of an odd number of frames are known: none; the first; more of the first, from which it
     goes on; or the first and the last, between which it is filled in. None of one frame."""
     if frames == 1:
-        return Known()
+        return KnownFrameCounts()
     kind = int(torch.multinomial(torch.tensor(KNOWN), 1, generator=generator))
     tubes = frames // TUBE
     more = 1 + TUBE * int(torch.randint(1, tubes, (), generator=generator)) if tubes > 1 else 1
-    return (Known(), Known(1), Known(more), Known(1, last=True))[kind]
+    return (KnownFrameCounts(), KnownFrameCounts(1), KnownFrameCounts(more), KnownFrameCounts(1, last=True))[kind]
 
 
 def new_batch(
-    samples: Samples, words: WordBatch, recipe: GenerateRecipe, generator: Generator, known: Known | None = None
+    samples: Samples,
+    words: WordBatch,
+    recipe: GenerateRecipe,
+    generator: Generator,
+    known: KnownFrameCounts | None = None,
 ) -> Batch:
     """Times, captions left out and a seed of the noise for samples, with the words of their captions. All groups of
     frames of a sample have the same time. known: frames that are not painted."""
-    known, (b, frames) = known or Known(), samples.pictures.shape[:2]
-    t = logit_normal((b, 1), generator, recipe.time_mean, recipe.time_std).repeat(1, groups_of(frames - known.before))
+    known, (b, frames) = known or KnownFrameCounts(), samples.pictures.shape[:2]
+    t = logit_normal((b, 1), generator, recipe.time_mean, recipe.time_std).repeat(
+        1, count_frame_groups(frames - known.before)
+    )
     present = (torch.rand(b, generator=generator) >= recipe.caption_dropout) & samples.captioned
     uniform, seed = torch.rand(b, 3, generator=generator), int(torch.randint(2**62, (), generator=generator))
     return Batch(samples.pictures, known, words, present, dict(samples.sources), t, uniform, ((seed, b),))
 
 
-def join(batches: Sequence[Batch]) -> Batch:
+def concat_batches(batches: Sequence[Batch]) -> Batch:
     """One batch of several with as many frames, the same of them known."""
     pictures, known, words, present, sources, t, uniform, noise = zip(*batches, strict=True)
     joined = {
         name: SourcePixels(*(torch.cat(parts) for parts in zip(*(each[name] for each in sources), strict=True)))
         for name in sources[0]
     }
-    tensors = torch.cat(pictures), known[0], merged(words), torch.cat(present), joined, torch.cat(t), torch.cat(uniform)
+    tensors = (
+        torch.cat(pictures),
+        known[0],
+        merge_batches(words),
+        torch.cat(present),
+        joined,
+        torch.cat(t),
+        torch.cat(uniform),
+    )
     return Batch(*tensors, tuple(chain(*noise)))

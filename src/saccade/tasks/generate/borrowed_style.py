@@ -16,13 +16,13 @@ from saccade.errors import SaccadeError
 from saccade.lens import edit
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Edit, Site
-from saccade.models.generator import Generator, Sources
+from saccade.models.generator import Generator, SourceKeysValues
 from saccade.ops.flow import noised
 from saccade.tasks.generate.base import PaintsPictures
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.sample import Callback, Sampling, sample
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.start import Start
+from saccade.tasks.generate.start import SamplingStart
 
 
 def paint_in_style(
@@ -43,7 +43,7 @@ def paint_in_style(
             f"{task.name} attends to images, but was not trained to take a style: give the image a strength, to start "
             "from it"
         )
-    style, start = originals.style.pixels(first.size, device)[0], originals.start(first, device) or Start()
+    style, start = originals.style.pixels(first.size, device)[0], originals.start(first, device) or SamplingStart()
     sources = task.encode(with_style_rows(chunk))
     return sample_in_style(task.model, noise, sources, first.sampling, style, first.style.strength, start, callback)
 
@@ -52,11 +52,11 @@ def paint_in_style(
 def sample_in_style(
     model: Generator,
     noise: Float[Tensor, "b f c y x"],
-    sources: Sources,
+    sources: SourceKeysValues,
     sampling: Sampling,
     style: Float[Tensor, "c y x"],
     strength: float,
-    start: Start,
+    start: SamplingStart,
     callback: Callback | None = None,
 ) -> Float[Tensor, "b f c y x"]:
     """Pictures as by `sample`, which attend to a style. style: -1 to 1, of their size. sources: for each of the terms
@@ -73,10 +73,10 @@ def with_style_rows(settings: Sequence[Settings]) -> list[Settings]:
     return [*(replace(each, prompt="", negative="", style=None) for each in settings), *settings]
 
 
-class _Beside(Start):
+class _Beside(SamplingStart):
     """The first n samples are the style, noised to the time of each step."""
 
-    def __init__(self, style: Float[Tensor, "c y x"], start: Start, n: int):
+    def __init__(self, style: Float[Tensor, "c y x"], start: SamplingStart, n: int):
         self.style, self.start, self.n, self.time = style, start, n, start.time
 
     def begin(self, noise: Float[Tensor, "b f c y x"]) -> Float[Tensor, "b f c y x"]:

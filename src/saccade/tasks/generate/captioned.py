@@ -29,25 +29,25 @@ class CaptionedPictures:
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
         """Pictures of the first of the indices, with a caption each."""
-        some, samples = in_views(indices, self.views)
+        some, samples = repeat_in_views(indices, self.views)
         pictures, places = self.data[some]
-        captions = draw_captions([self.captions[place] for place in places[samples].tolist()], generator)
+        captions = choose_captions([self.captions[place] for place in places[samples].tolist()], generator)
         return Samples(pictures[samples][:, None], *captions, {})
 
 
-def in_views(indices: Tensor, views: int) -> tuple[Int[Tensor, "some"], Int[Tensor, "b"]]:
+def repeat_in_views(indices: Tensor, views: int) -> tuple[Int[Tensor, "some"], Int[Tensor, "b"]]:
     """The first of the indices, as many as `len(indices)` samples need with `views` of each, and for each sample its
     place among them."""
     some = indices[: -(-len(indices) // views)]
     return some, torch.arange(len(some)).repeat_interleave(views)[: len(indices)]
 
 
-def draw_captions(captions: Sequence[Sequence[str]], generator: Generator) -> tuple[list[str], Bool[Tensor, "b"]]:
+def choose_captions(captions: Sequence[Sequence[str]], generator: Generator) -> tuple[list[str], Bool[Tensor, "b"]]:
     """One of the captions of each picture, and whether it has any; `ABSENT` in its place where not."""
     captioned = torch.tensor([bool(texts) for texts in captions])
-    return [draw_one(texts, generator) if texts else ABSENT for texts in captions], captioned
+    return [choose_caption(texts, generator) if texts else ABSENT for texts in captions], captioned
 
 
-def draw_one(captions: Sequence[str], generator: Generator) -> str:
+def choose_caption(captions: Sequence[str], generator: Generator) -> str:
     """One of the captions."""
     return captions[int(torch.randint(len(captions), (), generator=generator))]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from saccade.errors import UsageError
-from saccade.lazy import resolve
+from saccade.lazy import resolve_name
 from saccade.options import OnError, Options
 from saccade.tasks.commands import Evaluation, TaskCommands
 from saccade.tasks.generate.data_options import GenerateDataOptions
@@ -100,7 +100,7 @@ Examples:
         options: GenerateValOptions,
     ) -> Evaluation:
         if options == GenerateValOptions() and not data.exists():
-            return resolve(self.report)(task, data, split, on_error, device, out)
+            return resolve_name(self.report)(task, data, split, on_error, device, out)
         from saccade.tasks.generate.pair_report import evaluate_pictures
         from saccade.tasks.generate.task import GenerateTask
 
@@ -108,23 +108,23 @@ Examples:
             raise UsageError(f"--split {split}: pairs and style sets have no splits; use --held-out, or leave it out")
         if not isinstance(task, GenerateTask):
             raise UsageError(f"{task.name}: pipelines are not scored; give a generator of `saccade train generate`")
-        return evaluate_pictures(task, open_pictures(data, options, on_error), device, out)
+        return evaluate_pictures(task, open_evaluation_set(data, options, on_error), device, out)
 
 
-def open_pictures(data: Path, options: GenerateValOptions, on_error: OnError) -> "PairSet | StyleSet":
+def open_evaluation_set(data: Path, options: GenerateValOptions, on_error: OnError) -> "PairSet | StyleSet":
     """Pairs or styles to score a generator on. Raises DataError as `saccade.data.pairs` does."""
     from saccade.data.pairs import StyleSet, TwoFolders
 
     if options.held_out is None:
         if options.paint_from is None:
-            return StyleSet(data, read_caption, on_error)
-        return TwoFolders(options.paint_from, data, read_caption, on_error)
+            return StyleSet(data, check_caption, on_error)
+        return TwoFolders(options.paint_from, data, check_caption, on_error)
     chosen = {"styles": data} if options.paint_from is None else {"pairs": (options.paint_from, data)}
     training = GenerateDataOptions(**chosen, val_fraction=options.held_out, on_error=on_error)
     return paired_splits(training, 0)[1]
 
 
-def read_caption(text: str) -> object:
+def check_caption(text: str) -> object:
     """Raises DataError for one that is too long."""
     from saccade.ops import tokenize
     from saccade.tasks.generate.training import MAX_WORDS
@@ -139,12 +139,12 @@ def paired_splits(options: GenerateDataOptions, seed: int) -> tuple[Any, Any]:
 
     hold_out = HoldOut(options.val_fraction, seed, options.hold_out_file)
     if options.styles is not None:
-        return style_splits(options.styles, hold_out, read_caption, options.on_error)
+        return style_splits(options.styles, hold_out, check_caption, options.on_error)
     if options.split_at is not None:
-        pairs = SideBySide(options.pairs[0], options.direction, read_caption, options.on_error)
+        pairs = SideBySide(options.pairs[0], options.direction, check_caption, options.on_error)
         return pair_splits(pairs, hold_out)
     source, target = options.folders
-    return pair_splits(TwoFolders(source, target, read_caption, options.on_error), hold_out)
+    return pair_splits(TwoFolders(source, target, check_caption, options.on_error), hold_out)
 
 
 COMMANDS = GenerateCommands()

@@ -8,18 +8,18 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saccade.errors import DataError, SaccadeError
-from saccade.models.generator import Generator, Sources
+from saccade.models.generator import Generator, SourceKeysValues
 from saccade.models.sources import PictureInput
 from saccade.ops import WordBatch
 from saccade.tasks.generate.prompt import parse_prompt, word_weights
-from saccade.tasks.generate.sample import Term
+from saccade.tasks.generate.sample import GuidanceTerm
 from saccade.tasks.generate.settings import Settings
 
 
 @torch.no_grad()
-def encode(
+def encode_conditions(
     model: Generator, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
-) -> Sources:
+) -> SourceKeysValues:
     """Keys and values, for each block, of what each of the terms of the sampling attends to. settings: of pictures
     that are painted together. pictures: the other sources."""
     pictures, n = pictures or {}, len(settings)
@@ -37,7 +37,7 @@ def encode(
     return sources.with_weights(weights)
 
 
-def read(
+def tokenize_prompts(
     model: Generator, settings: Sequence[Settings]
 ) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
     """The words of the prompts, then of the negative prompts; False for absent texts; the words' weights.
@@ -83,6 +83,6 @@ def _words(model: Generator, texts: Sequence[str]) -> tuple[WordBatch, Bool[Tens
     return words, present.to(device), word_weights(words, prompts).to(device)
 
 
-def _present(name: str, terms: Sequence[Term], n: int) -> Bool[Tensor, "b"]:
+def _present(name: str, terms: Sequence[GuidanceTerm], n: int) -> Bool[Tensor, "b"]:
     """Which of the n samples of each term have a source."""
     return torch.tensor([name in term.pictures for term in terms]).repeat_interleave(n)

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from saccade.models.generator import Clip, Generator
+from saccade.models.generator import FilmClip, Generator
 from saccade.models.sources import PictureInput
 from saccade.ops import WordBatch
-from saccade.tasks.generate.fixed_shapes import padded
+from saccade.tasks.generate.fixed_shapes import pad_words
 
 
 class GraphedGenerator(nn.Module):
@@ -34,20 +34,23 @@ class GraphedGenerator(nn.Module):
         words: WordBatch,
         present: Bool[Tensor, "b"],
         pictures: Mapping[str, PictureInput],
-        past: Sequence[Clip] = (),
+        past: Sequence[FilmClip] = (),
         first: int = 0,
     ) -> Float[Tensor, "b f c y x"]:
         """As `Generator.forward`."""
         if z.shape[1] > 1:
             return self.generator(z, t, words, present, pictures, past, first)
-        given_words, words = words, padded(words, self.generator.config.text.max_bytes)
+        given_words, words = words, pad_words(words, self.generator.config.text.max_bytes)
         if words is given_words:  # too many to fit
             return self.generator(z, t, words, present, pictures)
         given: tuple[Tensor, ...] = (z, t, words.ids, words.byte_mask, words.index, words.word_mask, present)
         names = tuple(name for name in self.generator.pictures if name in pictures)
         given += tuple(tensor for name in names for tensor in pictures[name])
         if self._graph is None:
-            self._graph, self._shapes = capture(self.generator, given, names), [each.shape for each in given]
+            self._graph, self._shapes = (
+                capture_cuda_graphs(self.generator, given, names),
+                [each.shape for each in given],
+            )
         if self._shapes != [each.shape for each in given]:
             return self.generator(z, t, words, present, pictures)
         return self._graph(*given)
@@ -68,7 +71,7 @@ class _Flat(nn.Module):
         return self.generator(z, t, words, present, pictures)
 
 
-def capture(generator: Generator, given: Sequence[Tensor], names: Sequence[str]) -> Any:
+def capture_cuda_graphs(generator: Generator, given: Sequence[Tensor], names: Sequence[str]) -> Any:
     """The generator as graphs, for tensors like those given; names: of the pictures that are."""
     enabled, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
     with torch.autocast("cuda", dtype, enabled, cache_enabled=False):  # a graph must cast the weights every time

@@ -33,7 +33,7 @@ class PaintingSource(Protocol):
         """Of about that many indices, each in several views, as many samples."""
 
 
-def sources_of(data: PaintingSet, recipe: GenerateRecipe) -> tuple[str, ...]:
+def source_names(data: PaintingSet, recipe: GenerateRecipe) -> tuple[str, ...]:
     """Names of the sources, beside the caption, that a generator of this data has.
 
     Raises UsageError for shares of sources of scenes with other data."""

@@ -23,7 +23,7 @@ ROWS = ("painted", "real scenes")
 
 
 @dataclass(frozen=True)
-class Distribution:
+class DistributionMetrics:
     """Of generated pictures, and of scenes in their place, which show what a perfect generator would have.
 
     Attributes:
@@ -46,13 +46,13 @@ class Distribution:
     ) -> Self:
         """painted: pictures of the captions of `world`, at its size. real: the scenes of those captions. encoder: a
         segmenter that has no part in the training of the generator."""
-        seen, unseen = (drawn(world, REFERENCES, REFERENCE_SEED, name) for name in ("seen", "held-out"))
+        seen, unseen = (random_scenes_like(world, REFERENCES, REFERENCE_SEED, name) for name in ("seen", "held-out"))
         sets = {ROWS[0]: _stack(painted), ROWS[1]: _stack(real)}
         neighbours = {name: Neighbours.of(pictures, seen, unseen) for name, pictures in sets.items()}
         if len(real) <= K:
             return cls(neighbours, {}, encoder.name)
-        fresh = drawn(world, len(real), REFERENCE_SEED + 1, world.composition.combinations)
-        generated, truth, others = (features(pictures, encoder) for pictures in (*sets.values(), fresh))
+        fresh = random_scenes_like(world, len(real), REFERENCE_SEED + 1, world.composition.combinations)
+        generated, truth, others = (mean_patch_tokens(pictures, encoder) for pictures in (*sets.values(), fresh))
         manifolds = {ROWS[0]: PrecisionRecall.of(generated, truth), ROWS[1]: PrecisionRecall.of(others, truth)}
         return cls(neighbours, manifolds, encoder.name)
 
@@ -78,7 +78,7 @@ class Distribution:
         }
 
 
-def drawn(world: Scenes, n: int, seed: int, combinations: Combinations) -> Pictures:
+def random_scenes_like(world: Scenes, n: int, seed: int, combinations: Combinations) -> Pictures:
     """n scenes of the size and the composition of `world`."""
     about = world.composition
     other = Scenes(n, world.size, seed, objects=about.objects, apart=about.apart, combinations=combinations)
@@ -86,7 +86,7 @@ def drawn(world: Scenes, n: int, seed: int, combinations: Combinations) -> Pictu
 
 
 @torch.no_grad()
-def features(pictures: Pictures, encoder: SegmentTask) -> Float[Tensor, "n d"]:
+def mean_patch_tokens(pictures: Pictures, encoder: SegmentTask) -> Float[Tensor, "n d"]:
     """The mean of the patch tokens of each picture after the last block of the encoder."""
     vit, device = encoder.vit.eval(), encoder.vit.prefix_tokens.device
     found = []

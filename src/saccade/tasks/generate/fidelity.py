@@ -67,7 +67,7 @@ def feature_distances(tokens: Float[Tensor, "n m d"], others: Float[Tensor, "n m
     return (1 - F.cosine_similarity(tokens, others, dim=-1)).mean(dim=1).tolist()
 
 
-def measures(pictures: Pictures, truth: Pictures, encoder: SegmentTask) -> dict[str, list[float]]:
+def fidelity_scores(pictures: Pictures, truth: Pictures, encoder: SegmentTask) -> dict[str, list[float]]:
     """Of each picture to the true one, by the names "SSIM", "PSNR" and "feature distance"."""
     tokens, true = (patch_tokens(some, encoder) for some in (pictures, truth))
     return {

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from saccade.data.images import Source, read_image
 from saccade.errors import DataError, SaccadeError
-from saccade.models.generator import Clip, Generator, Sources
+from saccade.models.generator import FilmClip, Generator, SourceKeysValues
 from saccade.ops.frames import TUBE
 from saccade.tasks.generate.film_settings import FilmSettings, FrameReference
 from saccade.tasks.generate.image import Original, digest_of, pixels_of
-from saccade.tasks.generate.sample import Callback, Observer, Sampling, Term, part_of, sample
+from saccade.tasks.generate.sample import Callback, GuidanceTerm, Observer, Sampling, offset_callback, sample
 
 WINDOW = 17  # frames that are painted or known at once, unless the generator's card says otherwise
 HISTORY = 9  # of them, at most, are known where a film goes on
@@ -118,7 +118,7 @@ def _read_frames(video: Sequence[Source]) -> tuple[Image.Image, ...]:
     return frames
 
 
-class Window(NamedTuple):
+class FrameWindow(NamedTuple):
     """Frames to paint at once. history: how many of the frames before them are known. frames: how many are painted.
     kept: how many of these are part of the film: tubes come in twos."""
 
@@ -127,14 +127,14 @@ class Window(NamedTuple):
     kept: int
 
 
-def windows(known: int, frames: int, most: int = WINDOW) -> Iterator[Window]:
+def frame_windows(known: int, frames: int, most: int = WINDOW) -> Iterator[FrameWindow]:
     """The windows in which `frames` frames are painted after `known` ones. most: frames of a window."""
     while frames:
         history = _odd(min(known, HISTORY, most - TUBE))
         room = most - history
         painted = min(room, frames + (frames + history + 1) % TUBE)
         kept = min(painted, frames)
-        yield Window(history, painted, kept)
+        yield FrameWindow(history, painted, kept)
         known, frames = known + kept, frames - kept
 
 
@@ -163,11 +163,11 @@ class FilmNoise:
 def paint_film(
     model: Generator,
     noise: FilmNoise,
-    sources: Sources,
+    sources: SourceKeysValues,
     sampling: Sampling,
     settings: FilmSettings,
     known: tuple[Float[Tensor, "f c y x"], Float[Tensor, "1 c y x"] | None],
-    terms: Sequence[Term],
+    terms: Sequence[GuidanceTerm],
     callback: Callback | None = None,
     observe: Observer | None = None,
     most: int = WINDOW,
@@ -181,20 +181,22 @@ def paint_film(
     parts = [before.expand(n, *before.shape)]
     recent = parts[0][:, -HISTORY:]  # a window needs no more, and a long film is joined once
     for i, window in enumerate(plan):
-        clips = [Clip(frames, settings.frames - 1) for frames in end]
+        clips = [FilmClip(frames, settings.frames - 1) for frames in end]
         if window.history:
-            clips.insert(0, Clip(recent[:, recent.shape[1] - window.history :]))
+            clips.insert(0, FilmClip(recent[:, recent.shape[1] - window.history :]))
         past = with_clips(model, sources, clips, window.history, len(terms))
-        report = part_of(callback, i * sampling.steps, total)
+        report = offset_callback(callback, i * sampling.steps, total)
         painted = sample(model, noise(window.frames), past, sampling, report, observe, terms=terms)
         parts.append(painted[:, : window.kept])
         recent = torch.cat([recent, parts[-1]], dim=1)[:, -HISTORY:]
     return torch.cat([*parts, *end], dim=1)
 
 
-def with_clips(model: Generator, sources: Sources, clips: Sequence[Clip], first: int, terms: int) -> Sources:
+def with_clips(
+    model: Generator, sources: SourceKeysValues, clips: Sequence[FilmClip], first: int, terms: int
+) -> SourceKeysValues:
     """The sources of each of the terms, with the same known frames."""
-    repeated = [Clip(clip.pixels.repeat(terms, 1, 1, 1, 1), clip.first) for clip in clips]
+    repeated = [FilmClip(clip.pixels.repeat(terms, 1, 1, 1, 1), clip.first) for clip in clips]
     with torch.no_grad():
         return model.with_past(sources, repeated, first)
 
@@ -204,7 +206,7 @@ def count_windows(settings: FilmSettings, known: int, most: int = WINDOW) -> int
     return len(plan_windows(settings, known, settings.last is not None, most))
 
 
-def plan_windows(settings: FilmSettings, known: int, has_last: bool, most: int = WINDOW) -> list[Window]:
+def plan_windows(settings: FilmSettings, known: int, has_last: bool, most: int = WINDOW) -> list[FrameWindow]:
     """The windows that a film is painted in. known: frames before. has_last: whether the last frame is known too.
 
     Raises SaccadeError for more frames than a window has from a first to a last one."""
@@ -214,9 +216,9 @@ def plan_windows(settings: FilmSettings, known: int, has_last: bool, most: int =
             raise SaccadeError(
                 f"{settings.frames} frames from a first to a last one were requested; at most {most} expected"
             )
-        return [Window(1, between + between % TUBE, between)] if between else []
+        return [FrameWindow(1, between + between % TUBE, between)] if between else []
     new = settings.frames - (known if settings.first is not None else 0)
-    return list(windows(known, new, most))
+    return list(frame_windows(known, new, most))
 
 
 def _odd(n: int) -> int:

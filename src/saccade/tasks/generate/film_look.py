@@ -13,14 +13,14 @@ from torch import Tensor
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.models.generator import Generator
-from saccade.ops.frames import group_frames, groups_of
+from saccade.ops.frames import count_frame_groups, group_frames
 from saccade.tasks.generate.film import KnownFrames, plan_windows
-from saccade.tasks.generate.generate_films import generate_films, window_of
+from saccade.tasks.generate.generate_films import frames_per_window, generate_films
 from saccade.tasks.generate.image import Originals
-from saccade.tasks.generate.look import Evaluation, PaintingTrace, check_bytes, read_texts
+from saccade.tasks.generate.look import GeneratorPass, PaintingTrace, check_trace_size, split_prompts
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback
-from saccade.tasks.generate.settings import Settings, film_of
+from saccade.tasks.generate.settings import Settings, require_film_settings
 from saccade.tasks.generate.task import GenerateTask
 
 
@@ -46,17 +46,17 @@ class FilmWindow:
     @property
     def known_groups(self) -> list[list[int]]:
         """Frames of each group of known patches, in the order of the sources: history, then the last frame."""
-        return [*grouped(self.history), *([] if self.last is None else [[self.last]])]
+        return [*split_into_groups(self.history), *([] if self.last is None else [[self.last]])]
 
     @property
     def painted_groups(self) -> list[list[int]]:
         """Frames of the film in each group of painted patches: of the last tube, one may not be part of it."""
         stop = self.painted.start + self.kept
-        return [[frame for frame in group if frame < stop] for group in grouped(self.painted)]
+        return [[frame for frame in group if frame < stop] for group in split_into_groups(self.painted)]
 
 
 @dataclass(frozen=True)
-class FilmGeneration(PaintingTrace):
+class GeneratedFilmTrace(PaintingTrace):
     """A film that was painted under watch, with the attention of some steps of one window.
 
     Attributes:
@@ -68,7 +68,7 @@ class FilmGeneration(PaintingTrace):
     window: FilmWindow
 
 
-def grouped(frames: Sequence[int]) -> list[list[int]]:
+def split_into_groups(frames: Sequence[int]) -> list[list[int]]:
     """Frames as groups (`saccade.ops.frames`)."""
     return [[frames[i] for i in group] for group in group_frames(len(frames))]
 
@@ -76,8 +76,8 @@ def grouped(frames: Sequence[int]) -> list[list[int]]:
 def film_windows(task: GenerateTask, settings: Settings, known: KnownFrames) -> list[FilmWindow]:
     """The windows that a film is painted in."""
     has_last, found, there = known.last is not None, list[FilmWindow](), len(known.before)
-    film = film_of(settings)
-    plan = plan_windows(film, there, has_last, window_of(task))
+    film = require_film_settings(settings)
+    plan = plan_windows(film, there, has_last, frames_per_window(task))
     for i, window in enumerate(plan):
         history, painted = range(there - window.history, there), range(there, there + window.frames)
         last = film.frames - 1 if has_last else None
@@ -94,7 +94,7 @@ def trace_generated_film(
     steps: Sequence[int] | None = None,
     callback: Callback | None = None,
     originals: Originals | None = None,
-) -> FilmGeneration:
+) -> GeneratedFilmTrace:
     """Paint a film, the same as `task.generate_films`, and keep queries and keys of some steps of one of its windows.
 
     window: which one, the last by default. steps: of the sampler, from 0; by default the first, the middle and the last
@@ -111,9 +111,9 @@ def trace_generated_film(
     if wrong := [step for step in steps if not 0 <= step < count]:
         raise SaccadeError(f"step {wrong[0]}: the generation has {count}, 0 to {count - 1}")
     patch, depth = task.model.config.patch, task.model.config.depth
-    grid = (groups_of(len(chosen.painted)), settings.size[0] // patch, settings.size[1] // patch)
+    grid = (count_frame_groups(len(chosen.painted)), settings.size[0] // patch, settings.size[1] // patch)
     groups = grid[0] + len(chosen.known_groups)
-    check_bytes(task, len(steps), len(steps), groups * grid[1] * grid[2])
+    check_trace_size(task, len(steps), len(steps), groups * grid[1] * grid[2])
     given = task.pictures(settings, originals.of(settings))
     sources = task.encode([settings], given)
     recorder = _Recorder(
@@ -122,9 +122,9 @@ def trace_generated_film(
     with recorder.stack:
         recorder.prepare()
         [film] = generate_films(task, [settings], known, originals, callback, recorder.observe, sources)
-    texts, terms = read_texts(task, settings), settings.sampling.terms(tuple(given))
+    texts, terms = split_prompts(task, settings), settings.sampling.terms(tuple(given))
     of = settings, *texts, terms, sources.spans, given, patch, grid, depth
-    return FilmGeneration(*of, recorder.found, film, chosen)
+    return GeneratedFilmTrace(*of, recorder.found, film, chosen)
 
 
 @dataclass
@@ -134,7 +134,7 @@ class _Recorder:
     model: Generator
     wanted: dict[int, int]
     stack: ExitStack = field(default_factory=ExitStack)
-    found: list[Evaluation] = field(default_factory=list)
+    found: list[GeneratorPass] = field(default_factory=list)
     done: int = 0
     trace: Trace | None = None
 
@@ -147,7 +147,7 @@ class _Recorder:
         """After each evaluation."""
         if self.trace is not None:
             calls = self.trace[-2 * self.model.config.depth :]  # those before encode the known frames
-            self.found.append(Evaluation(self.wanted[self.done], t, prediction[0].float().cpu(), calls))
+            self.found.append(GeneratorPass(self.wanted[self.done], t, prediction[0].float().cpu(), calls))
             self.stack.close()
             self.trace = None
         self.done += 1

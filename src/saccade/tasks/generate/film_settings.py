@@ -15,7 +15,7 @@ RATE = 8.0
 _KINDS = {Integral: "a whole number", Real: "a number"}
 
 
-def exact_rate(fps: float) -> Fraction:
+def exact_frame_rate(fps: float) -> Fraction:
     """The fraction that a rate stands for: 30000 / 1001 for 29.97002997002997."""
     return Fraction(fps).limit_denominator(1001)
 

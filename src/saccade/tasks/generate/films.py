@@ -9,11 +9,11 @@ from saccade.data.films import FilmSet
 from saccade.data.films.arrays import prepare_films
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.films import Film
-from saccade.data.scenes.phrasing import draw_film_caption
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.phrasing import sample_film_caption
+from saccade.data.scenes.stream import RandomStream
 from saccade.tasks.generate.batches import Samples, SourcePixels
-from saccade.tasks.generate.captioned import draw_captions
-from saccade.tasks.generate.film_settings import exact_rate
+from saccade.tasks.generate.captioned import choose_captions
+from saccade.tasks.generate.film_settings import exact_frame_rate
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 _CAPTIONS = 8  # stream of random numbers, beside those of scenes and what they are painted from
@@ -52,7 +52,7 @@ class FilmsToPaint:
 
     def __init__(self, dataset: FilmSet, recipe: GenerateRecipe, size: tuple[int, int], budget: int = MEMORY_BUDGET):
         self.label, self.frames = dataset.label, recipe.frames
-        rate = exact_rate(recipe.fps)
+        rate = exact_frame_rate(recipe.fps)
         self.films, _ = prepare_films(dataset, recipe.frames, size, rate, budget)
 
     def __len__(self) -> int:
@@ -61,21 +61,21 @@ class FilmsToPaint:
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
         """A clip of each film."""
         clips = self.films.clips(indices, generator)
-        captions = draw_captions([self.films.captions[i] for i in indices.tolist()], generator)
+        captions = choose_captions([self.films.captions[i] for i in indices.tolist()], generator)
         return Samples(clips, *captions, {})
 
 
 def draw_clip(scenes: Scenes, seed: int, size: tuple[int, int], frames: int) -> tuple[np.ndarray, str]:
     """Frames, uint8 (t y x 3), of the film of a seed, and a caption."""
-    stream = Stream(seed, _CAPTIONS)
+    stream = RandomStream(seed, _CAPTIONS)
     slow = stream.bernoulli(_SLOW)
     film = scenes.fresh_film(size, seed, 2 * frames - 1 if slow else frames)
     first = stream.integer(frames) if slow else 0
     return film.frames[first : first + frames], film_caption(film, stream)
 
 
-def film_caption(film: Film, stream: Stream) -> str:
+def film_caption(film: Film, stream: RandomStream) -> str:
     """In a few words or as sentences."""
     if stream.bernoulli(_SENTENCES):
         return film.captions[stream.choice(("en", "ko"))]
-    return draw_film_caption(film.names, film.colours, film.motions, stream).text
+    return sample_film_caption(film.names, film.colours, film.motions, stream).text

@@ -16,7 +16,7 @@ DIFFERENT = 512  # words of a batch
 PARTS = 4  # of a batch; some hold the samples that are painted from pictures. Fewer mean fewer shapes to compile
 
 
-def padded(words: WordBatch, max_bytes: int) -> WordBatch:
+def pad_words(words: WordBatch, max_bytes: int) -> WordBatch:
     """The words with padding to the same shapes for every batch; unchanged where they do not fit."""
     u, w = words.ids.shape
     m = words.index.shape[1]
@@ -29,7 +29,7 @@ def padded(words: WordBatch, max_bytes: int) -> WordBatch:
     return replace(words, ids=ids, byte_mask=byte_mask, index=index, word_mask=word_mask)
 
 
-def by_sources(batch: NoisedBatch) -> list[NoisedBatch]:
+def split_by_sources(batch: NoisedBatch) -> list[NoisedBatch]:
     """The samples without pictures to be painted from, whose absent sources are one token each, and the others, whose
     sources have a token for each patch. The others are filled up to a multiple of a quarter of the batch, at least one:
     all processes of a training use all weights."""

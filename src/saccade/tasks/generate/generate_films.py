@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-from saccade.models.generator import Generator, Sources
-from saccade.tasks.generate.base import chunks
+from saccade.models.generator import Generator, SourceKeysValues
+from saccade.tasks.generate.base import chunk_settings
 from saccade.tasks.generate.film import WINDOW, FilmNoise, KnownFrames, count_windows, paint_film
 from saccade.tasks.generate.image import Originals, to_images
 from saccade.tasks.generate.result import GeneratedFilm
-from saccade.tasks.generate.sample import Callback, Observer, check_finite, part_of
-from saccade.tasks.generate.settings import Settings, film_of
+from saccade.tasks.generate.sample import Callback, Observer, check_finite, offset_callback
+from saccade.tasks.generate.settings import Settings, require_film_settings
 
 BATCH = 2  # films that are painted at once
 
@@ -32,7 +32,7 @@ class PaintsFilms(Protocol):
 
     def encode(
         self, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
-    ) -> Sources: ...
+    ) -> SourceKeysValues: ...
 
 
 def check_film(task: PaintsFilms, settings: Settings) -> None:
@@ -45,7 +45,7 @@ def check_film(task: PaintsFilms, settings: Settings) -> None:
         raise SaccadeError("a film takes no picture to start from and no layout: leave them out")
 
 
-def window_of(task: PaintsFilms) -> int:
+def frames_per_window(task: PaintsFilms) -> int:
     """Frames that are painted or known at once: as many as in training."""
     frames = (task.card.get("recipe") or {}).get("frames", WINDOW)
     return frames if isinstance(frames, int) and frames > 2 and frames % 2 else WINDOW
@@ -59,24 +59,26 @@ def generate_films(
     originals: Originals | None = None,
     callback: Callback | None = None,
     observe: Observer | None = None,
-    sources: Sources | None = None,
+    sources: SourceKeysValues | None = None,
 ) -> Iterator[GeneratedFilm]:
     """A film for each of the settings, in order; the same whatever the others are, but for the last digits. known:
     frames that are given. originals: with the style. observe: as in `sample.sample`. sources: what `task.encode` gave
     for the settings, if it was called before.
 
     Raises SaccadeError where the settings are of other frames or another style."""
-    known, model, most = known or KnownFrames(), task.model.eval(), window_of(task)
-    runs = list(chunks(settings, lambda each: replace(each, seed=0, prompt="", negative=""), lambda _: BATCH))
+    known, model, most = known or KnownFrames(), task.model.eval(), frames_per_window(task)
+    runs = list(chunk_settings(settings, lambda each: replace(each, seed=0, prompt="", negative=""), lambda _: BATCH))
     tensors = cache(partial(known.tensors, device=model.device))  # of one size, as a rule
-    counts = [run[0].sampling.steps * count_windows(film_of(run[0]), len(known.before), most) for run in runs]
+    counts = [
+        run[0].sampling.steps * count_windows(require_film_settings(run[0]), len(known.before), most) for run in runs
+    ]
     for i, run in enumerate(runs):
         first, device = run[0], model.device
-        film = film_of(first)
+        film = require_film_settings(first)
         known.check(film)
         pictures = task.pictures(first, (originals or Originals()).of(first))
         noise = FilmNoise([each.seed for each in run], (model.config.channels, *first.size), device)
-        report = part_of(callback, sum(counts[:i]), sum(counts))
+        report = offset_callback(callback, sum(counts[:i]), sum(counts))
         frames = paint_film(
             model,
             noise,

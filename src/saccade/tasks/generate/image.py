@@ -19,7 +19,7 @@ from saccade.data.images import Picture, Source, read_image
 from saccade.errors import DataError, SaccadeError, printable
 from saccade.models.sources import masked_pixels
 from saccade.tasks.generate.settings import ImageSettings, Settings, StyleSettings
-from saccade.tasks.generate.start import FromPicture, Inpainting, Start
+from saccade.tasks.generate.start import InpaintingStart, PictureStart, SamplingStart
 
 STRENGTH = 0.6  # by default, without a mask
 HALF = 128  # grey value of a mask from which on a pixel is painted
@@ -104,20 +104,20 @@ class Original:
         fitted = _multiple(free, patch) if height is None else height
         return fitted, (_multiple((free if height is None else height) * aspect, patch) if width is None else width)
 
-    def start(self, settings: Settings, device: torch.device) -> Start:
+    def start(self, settings: Settings, device: torch.device) -> SamplingStart:
         """For `sample`. A pixel at the size of painting is painted if any part of it is. settings: with an image."""
         assert settings.image is not None
         picture, strength = pixels_of(self.image, settings.size).to(device), settings.image.strength
         if self.mask is None:
-            return FromPicture(picture, strength) if settings.image.use == "start" else Start()
-        return Inpainting(picture, strength, covered(self.mask, settings.size).to(device))
+            return PictureStart(picture, strength) if settings.image.use == "start" else SamplingStart()
+        return InpaintingStart(picture, strength, resize_mask(self.mask, settings.size).to(device))
 
     def pixels(self, size: tuple[int, int], device: torch.device) -> Float[Tensor, "1 c y x"]:
         """What a source of a generator takes, at a size (height, width)."""
         picture = pixels_of(self.image, size)[None].to(device)
         if self.mask is None:
             return picture
-        return masked_pixels(picture, ~covered(self.mask, size)[None, None].to(device))
+        return masked_pixels(picture, ~resize_mask(self.mask, size)[None, None].to(device))
 
     def finish(self, painted: Image.Image) -> Image.Image:
         """The result: with a mask, in the picture's own size, with every pixel but the masked ones as it was."""
@@ -169,7 +169,7 @@ class Originals:
             style = _checked("style", settings.style, self.style)
         return Originals(image, style)
 
-    def start(self, settings: Settings, device: torch.device) -> Start | None:
+    def start(self, settings: Settings, device: torch.device) -> SamplingStart | None:
         """For `sample`."""
         return None if self.image is None else self.image.start(settings, device)
 
@@ -220,7 +220,7 @@ def to_images(pixels: Float[Tensor, "b c y x"]) -> list[Image.Image]:
     return [Image.fromarray(np.ascontiguousarray(picture)) for picture in whole.cpu().numpy()]
 
 
-def covered(mask: Image.Image, size: tuple[int, int]) -> Bool[Tensor, "y x"]:
+def resize_mask(mask: Image.Image, size: tuple[int, int]) -> Bool[Tensor, "y x"]:
     """Pixels that masked ones contribute to when a picture is resized as by `resized`."""
     shares = mask.convert("F").resize(size[::-1], Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(shares) > 0)

@@ -13,14 +13,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-from saccade.models.generator import Generator, Sources
-from saccade.ops.flow import step
-from saccade.ops.frames import groups_of
+from saccade.models.generator import Generator, SourceKeysValues
+from saccade.ops.flow import euler_step
+from saccade.ops.frames import count_frame_groups
 from saccade.tasks.generate.base import PaintsPictures
 from saccade.tasks.generate.image import Originals, pixels_of
 from saccade.tasks.generate.sample import Callback, Sampling, step_times
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.start import Inverted
+from saccade.tasks.generate.start import InvertedStart
 
 ITERATIONS = 3  # of the fixed point of each step
 
@@ -29,7 +29,7 @@ ITERATIONS = 3  # of the fixed point of each step
 def invert(
     model: Generator,
     pictures: Float[Tensor, "b f c y x"],
-    sources: Sources,
+    sources: SourceKeysValues,
     steps: int,
     time: float = 0.0,
     callback: Callback | None = None,
@@ -45,9 +45,9 @@ def invert(
     z = pictures
     backwards = reversed(list(zip(pairwise(times), pairwise(instants), strict=True)))
     for i, ((t, until), (now, then)) in enumerate(backwards):
-        target, instant = z, torch.full((len(z), groups_of(z.shape[1])), t, device=z.device)
+        target, instant = z, torch.full((len(z), count_frame_groups(z.shape[1])), t, device=z.device)
         for _ in range((1 if until == 1 else ITERATIONS) if t < 1 else 0):
-            z = target - (step(model.predict(z, instant, sources), z, now, then) - z)
+            z = target - (euler_step(model.predict(z, instant, sources), z, now, then) - z)
         if callback is not None:
             callback(i + 1, steps)
     return z
@@ -63,7 +63,7 @@ def check_inversion(settings: Settings) -> None:
 
 def inverted_start(
     task: PaintsPictures, settings: Settings, originals: Originals | None, callback: Callback | None = None
-) -> Inverted:
+) -> InvertedStart:
     """Where sampling starts for settings with an inverted image, which is that of the originals.
 
     Raises SaccadeError where it is another."""
@@ -75,4 +75,4 @@ def inverted_start(
     picture = pixels_of(original.image, settings.size)[None, None].to(task.model.device)
     time = 1 - image.strength
     noise = invert(task.model, picture, task.encode([caption]), plain.steps, time, callback)
-    return Inverted(noise[0], time)
+    return InvertedStart(noise[0], time)

@@ -17,7 +17,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.sample import Callback, Term
+from saccade.tasks.generate.sample import Callback, GuidanceTerm
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.task import GenerateTask
 
@@ -26,7 +26,7 @@ Text = Literal["prompt", "negative"]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class GeneratorPass:
     """One evaluation of the generator.
 
     Attributes:
@@ -75,16 +75,16 @@ class PaintingTrace:
     negative_words: list[str]
     weights: list[float]
     negative_weights: list[float]
-    terms: list[Term]
+    terms: list[GuidanceTerm]
     spans: Mapping[str, slice]
     pictures: Mapping[str, Float[Tensor, "1 c y x"]]
     patch: int
     grid: tuple[int, int, int]
     depth: int
-    evaluations: list[Evaluation]
+    evaluations: list[GeneratorPass]
 
     @property
-    def steps(self) -> list[Evaluation]:
+    def steps(self) -> list[GeneratorPass]:
         """The evaluation with which each step begins."""
         return [each for i, each in enumerate(self.evaluations) if not i or each.step > self.evaluations[i - 1].step]
 
@@ -164,7 +164,7 @@ class PaintingTrace:
             raise SaccadeError(f"there is no source {source!r} beside the {text}; there is {known}")
         return self.spans[source]
 
-    def _step(self, step: int) -> Evaluation:
+    def _step(self, step: int) -> GeneratorPass:
         if not 0 <= step < len(self.steps):
             raise SaccadeError(f"step {step}: the generation has {len(self.steps)}, 0 to {len(self.steps) - 1}")
         return self.steps[step]
@@ -202,22 +202,22 @@ def trace_generation(
     patch, depth = task.model.config.patch, task.model.config.depth
     grid = (1, settings.size[0] // patch, settings.size[1] // patch)
     evaluated = settings.sampling.steps * (2 if settings.sampling.sampler == "heun" else 1)
-    check_bytes(task, settings.sampling.steps, evaluated, grid[1] * grid[2], values)
-    evaluations: list[Evaluation] = []
+    check_trace_size(task, settings.sampling.steps, evaluated, grid[1] * grid[2], values)
+    evaluations: list[GeneratorPass] = []
     with watch(task.model, values=values, only="blocks.*") as trace:
 
         def observe(t: float, prediction: Tensor) -> None:
             done, begun = len(evaluations), sum(len(each.calls) for each in evaluations)
             step = done // 2 if settings.sampling.sampler == "heun" else done
-            evaluations.append(Evaluation(step, t, prediction[0].float().cpu(), trace[begun:]))
+            evaluations.append(GeneratorPass(step, t, prediction[0].float().cpu(), trace[begun:]))
 
         [picture] = task.generate_all([settings], callback, observe=observe, originals=originals, sources=sources)
-    texts = read_texts(task, settings)
+    texts = split_prompts(task, settings)
     terms = settings.sampling.terms(tuple(given))
     return GenerationTrace(settings, *texts, terms, sources.spans, given, patch, grid, depth, evaluations, picture)
 
 
-class Texts(NamedTuple):
+class PromptWords(NamedTuple):
     """The words of the prompt and of the negative prompt, and the weights of both, as in `PaintingTrace`."""
 
     words: list[str]
@@ -226,15 +226,15 @@ class Texts(NamedTuple):
     negative_weights: list[float]
 
 
-def read_texts(task: GenerateTask, settings: Settings) -> Texts:
+def split_prompts(task: GenerateTask, settings: Settings) -> PromptWords:
     """The words of both texts."""
     batch, present, weights = task.read([settings])
     words = [[word.text for word in each] for each in batch.words]
     prompt, negative = (text if there else [""] for text, there in zip(words, present.tolist(), strict=True))
-    return Texts(prompt, negative, weights[0, : len(prompt)].tolist(), weights[1, : len(negative)].tolist())
+    return PromptWords(prompt, negative, weights[0, : len(prompt)].tolist(), weights[1, : len(negative)].tolist())
 
 
-def check_bytes(task: GenerateTask, steps: int, evaluations: int, patches: int, values: bool = False) -> None:
+def check_trace_size(task: GenerateTask, steps: int, evaluations: int, patches: int, values: bool = False) -> None:
     """Raises SaccadeError where queries and keys of so many evaluations over so many patches take more than 2 GB.
     steps: that they are of."""
     config = task.model.config

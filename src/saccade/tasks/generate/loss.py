@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.models.generator import Generator, Sources
-from saccade.ops.flow import noised, step, velocity
-from saccade.ops.frames import per_frame
+from saccade.models.generator import Generator, SourceKeysValues
+from saccade.ops.flow import euler_step, noised, velocity
+from saccade.ops.frames import repeat_per_frame
 from saccade.tasks.generate.batches import NoisedBatch
 from saccade.tasks.generate.perceptual import PerceptualLoss
 from saccade.tasks.generate.recipe import GenerateRecipe
@@ -16,9 +16,9 @@ from saccade.tasks.generate.recipe import GenerateRecipe
 MIN_LENGTH = 0.02  # of an interval that is split, as a part of the time that is left
 
 
-def over_pixels(numbers: Float[Tensor, "b g"], frames: int = 1) -> Float[Tensor, "b f 1 1 1"]:
+def broadcast_over_pixels(numbers: Float[Tensor, "b g"], frames: int = 1) -> Float[Tensor, "b f 1 1 1"]:
     """The number of each frame's group, to broadcast over its pixels."""
-    return per_frame(numbers, frames)[:, :, None, None, None]
+    return repeat_per_frame(numbers, frames)[:, :, None, None, None]
 
 
 def velocity_error(
@@ -29,7 +29,7 @@ def velocity_error(
 ) -> Float[Tensor, "b"]:
     """Mean squared error, for each sample, between the velocities of two predictions of the data (JiT, Li & He 2025,
     algorithm 1)."""
-    times = over_pixels(t, z.shape[1])
+    times = broadcast_over_pixels(t, z.shape[1])
     error = velocity(prediction.float(), z, times) - velocity(target, z, times)
     return error.square().flatten(1).mean(dim=1)
 
@@ -38,7 +38,7 @@ def flow_errors(
     model: Any, batch: NoisedBatch, perceptual: PerceptualLoss | None = None, weight: float = 0.0
 ) -> Float[Tensor, "b"]:
     """`velocity_error` of predictions at the times of the batch, and `weight` times their perceptual loss."""
-    z = noised(batch.pictures, batch.noise, over_pixels(batch.t, batch.pictures.shape[1]))
+    z = noised(batch.pictures, batch.noise, broadcast_over_pixels(batch.t, batch.pictures.shape[1]))
     prediction = model(z, batch.t, batch.words, batch.present, batch.sources, batch.past, batch.first)
     errors = velocity_error(prediction, batch.pictures, z, batch.t)
     return errors if perceptual is None else errors + weight * perceptual.distances(prediction, batch.pictures, batch.t)
@@ -62,7 +62,7 @@ class MeanFlow:
         present = batch.present.clone()
         present[mean] = True
         sources = model.with_past(model.encode(batch.words, present, batch.sources), batch.past, batch.first)
-        z, t = noised(batch.pictures, batch.noise, over_pixels(batch.t, batch.pictures.shape[1])), batch.t
+        z, t = noised(batch.pictures, batch.noise, broadcast_over_pixels(batch.t, batch.pictures.shape[1])), batch.t
         as_flow = velocity_error(
             model.predict(z[flow], t[flow], sources.part(flow)), batch.pictures[flow], z[flow], t[flow]
         )
@@ -85,7 +85,7 @@ class MeanFlow:
         return round(n * self.recipe.split_share / (1 - self.recipe.flow_share))
 
     @torch.no_grad()
-    def _both(self, batch: NoisedBatch, part: slice) -> Sources:
+    def _both(self, batch: NoisedBatch, part: slice) -> SourceKeysValues:
         """The teacher's sources of the samples that are not split, with captions, then without."""
         n = len(batch.t)
         some = batch.part(slice(part.start + self._splits(n - part.start), n))
@@ -107,8 +107,8 @@ class MeanFlow:
         t: Float[Tensor, "b g"],
         until: Float[Tensor, "b g"],
         guidance: Float[Tensor, "b g"],
-        sources: Sources,
-        both: Sources,
+        sources: SourceKeysValues,
+        both: SourceKeysValues,
     ) -> Float[Tensor, "b f c y x"]:
         """Predictions of the data: of the split intervals, then those of the guided flow."""
         splits = slice(0, self._splits(len(z)))
@@ -116,15 +116,17 @@ class MeanFlow:
         halves = self._two_steps(model, z[splits], t[splits], until[splits], guidance[splits], sources.part(splits))
         twice = self.teacher.predict(torch.cat([z[rest]] * 2), torch.cat([t[rest]] * 2), both)
         positive, negative = twice.chunk(2)
-        return torch.cat([halves, negative + over_pixels(guidance[rest], z.shape[1]) * (positive - negative)])
+        return torch.cat([halves, negative + broadcast_over_pixels(guidance[rest], z.shape[1]) * (positive - negative)])
 
     def _two_steps(
-        self, model: Generator, z: Tensor, t: Tensor, until: Tensor, guidance: Tensor, sources: Sources
+        self, model: Generator, z: Tensor, t: Tensor, until: Tensor, guidance: Tensor, sources: SourceKeysValues
     ) -> Float[Tensor, "b f c y x"]:
         """The data to which z would move at the mean velocity of two steps, each over half of the interval."""
         middle = (t + until) / 2
-        start, half, end, part = (over_pixels(each, z.shape[1]) for each in (t, middle, until, (1 - t) / (until - t)))
-        moved = step(model.predict(z, t, sources, middle - t, guidance), z, start, half)
+        start, half, end, part = (
+            broadcast_over_pixels(each, z.shape[1]) for each in (t, middle, until, (1 - t) / (until - t))
+        )
+        moved = euler_step(model.predict(z, t, sources, middle - t, guidance), z, start, half)
         prediction = model.predict(moved, middle, sources, until - middle, guidance)
-        moved = step(prediction, moved, half, end)
+        moved = euler_step(prediction, moved, half, end)
         return z + (moved - z) * part

@@ -22,7 +22,7 @@ def mask_of(words: str, source: Source, segmenter: SegmentTask) -> Image.Image:
     synonyms and in Korean.
 
     Raises SaccadeError where they name no class, DataError where the picture shows none of those or cannot be read."""
-    classes = named_classes(words, segmenter.labels)
+    classes = find_named_classes(words, segmenter.labels)
     picture = read_image(source)
     found = segmenter.predict(picture.image).mask.numpy()
     mask = Image.fromarray(np.isin(found, [segmenter.labels.index(name) for name in classes]).astype(np.uint8) * 255)
@@ -32,7 +32,7 @@ def mask_of(words: str, source: Source, segmenter: SegmentTask) -> Image.Image:
     return mask.filter(ImageFilter.MaxFilter(grown))
 
 
-def named_classes(words: str, classes: list[str]) -> list[str]:
+def find_named_classes(words: str, classes: list[str]) -> list[str]:
     """The classes that words name. Raises SaccadeError where there are none."""
     spoken = [word.text.casefold() for word in split_words(words)]
     found = [name for name in classes if any(_named(name, word) for word in spoken)]
@@ -44,5 +44,7 @@ def named_classes(words: str, classes: list[str]) -> list[str]:
 
 def _named(name: str, word: str) -> bool:
     nouns = {*KOREAN_SHAPES.get(name, ()), *([korean.SHAPES[name]] if name in korean.SHAPES else [])}
-    with_particles = {korean.particle(noun, kind) for noun in nouns for kind in _PARTICLES} | {f"{n}의" for n in nouns}
+    with_particles = {korean.add_particle(noun, kind) for noun in nouns for kind in _PARTICLES} | {
+        f"{n}의" for n in nouns
+    }
     return word in {name.casefold(), *ENGLISH_SHAPES.get(name, ()), *nouns, *with_particles}

@@ -19,12 +19,12 @@ from saccade.errors import UsageError
 from saccade.lens.scores.bootstrap import interval
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.drawing import PAPER
-from saccade.tasks.generate.fidelity import measures, patch_encoder
+from saccade.tasks.generate.fidelity import fidelity_scores, patch_encoder
 from saccade.tasks.generate.neighbours import Pictures
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.styles import grouped
+from saccade.tasks.generate.styles import group_by_key
 from saccade.tasks.generate.task import GenerateTask
-from saccade.tasks.saved import no_readable_pictures
+from saccade.tasks.saved import no_pictures_error
 
 ON_SHEET = 24  # examples
 GAP = 4  # pixels
@@ -62,7 +62,7 @@ def evaluate_pictures(task: GenerateTask, dataset: PairSet | StyleSet, device: D
     preprocess = Preprocess(task.preprocess.size, "crop")
     examples = _styled(dataset, preprocess) if isinstance(dataset, StyleSet) else _paired(dataset, preprocess)
     if not examples:
-        raise no_readable_pictures(dataset.label, dataset.skipped)
+        raise no_pictures_error(dataset.label, dataset.skipped)
     task.model.to(device.device).eval()
     with device.precision():
         bar = tqdm(examples, "painting", unit="pictures", delay=1, disable=None, leave=False)
@@ -73,7 +73,7 @@ def evaluate_pictures(task: GenerateTask, dataset: PairSet | StyleSet, device: D
     values = {
         f"{row}{name}": each
         for row, pictures in rows.items()
-        for name, each in measures(pictures, truth, encoder).items()
+        for name, each in fidelity_scores(pictures, truth, encoder).items()
     }
     details = {name: _summary(each) for name, each in values.items()}
     scores: dict[str, Any] = {name: each["value"] for name, each in details.items()}
@@ -94,7 +94,7 @@ def _styled(dataset: StyleSet, preprocess: Preprocess) -> list[Example]:
     read = [read_or_skip(dataset, i, dataset.picture) for i in range(len(dataset))]
     kept = [i for i, picture in enumerate(read) if picture is not None]
     pictures = [picture for picture in read if picture is not None]
-    contents, styles = (grouped([names[i] for i in kept]) for names in (dataset.stems, dataset.styles))
+    contents, styles = (group_by_key([names[i] for i in kept]) for names in (dataset.stems, dataset.styles))
     examples = []
     for place, (same, own) in enumerate(zip(contents, styles, strict=True)):
         if min(len(same), len(own)) > 1:

@@ -9,7 +9,7 @@ from saccade.data.cache import MEMORY_BUDGET, prepare_readable
 from saccade.data.pairs import PairSet
 from saccade.data.preprocess import Preprocess
 from saccade.tasks.generate.batches import Samples, SourcePixels
-from saccade.tasks.generate.captioned import draw_captions, in_views
+from saccade.tasks.generate.captioned import choose_captions, repeat_in_views
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 
@@ -39,9 +39,9 @@ class PairsToPaint:
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
         """The pairs of the first of the indices."""
-        some, views = in_views(indices, self.views)
+        some, views = repeat_in_views(indices, self.views)
         both, _ = self.data[some]
         source, target = both[views].chunk(2, dim=1)
-        texts, captioned = draw_captions([self.captions[i] for i in some[views].tolist()], generator)
+        texts, captioned = choose_captions([self.captions[i] for i in some[views].tolist()], generator)
         present = torch.rand(len(views), generator=generator) >= self.dropout
         return Samples(target[:, None], texts, captioned, {"picture": SourcePixels(source, present)})

@@ -41,8 +41,8 @@ class PerceptualLoss:
 
 
 def load_perceptual(name: str) -> PerceptualLoss:
-    """The loss in the features of a model, by whatever `saccade.load` takes. Raises UsageError for one without a ViT for
-    RGB pictures."""
+    """The loss in the features of a model, by whatever `saccade.load` takes. Raises UsageError for one that has no ViT
+    for RGB pictures."""
     task = load(name)
     network = getattr(task, "model", None)
     vit = getattr(network, "vit", network)

@@ -28,7 +28,7 @@ from saccade.tasks.generate.base import PaintsPictures
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.inversion import inverted_start
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.sample import Callback, part_of
+from saccade.tasks.generate.sample import Callback, offset_callback
 from saccade.tasks.generate.settings import Layout, Settings
 
 SELF, CROSS = "blocks.*.self_attention", "blocks.*.cross_attention"
@@ -50,13 +50,13 @@ def paint_with_layout(
     steps = settings.sampling.steps
     start, report = None, callback
     if settings.inverted:  # before the edits, which count evaluations
-        start = inverted_start(task, first, originals, part_of(callback, 0, 2 * steps))
-        report = part_of(callback, steps, 2 * steps)
+        start = inverted_start(task, first, originals, offset_callback(callback, 0, 2 * steps))
+        report = offset_callback(callback, steps, 2 * steps)
     edits: dict[str, Edit] = {}
     if patches := _evaluations(round(layout.patches * steps), settings):
         edits[SELF] = during(_Replaced(), patches)
     if taken := _evaluations(round(layout.words * steps), settings):
-        aligned = align(*([word.text for word in each] for each in words[:2]))
+        aligned = align_words(*([word.text for word in each] for each in words[:2]))
         if aligned is None or aligned:
             edits[CROSS] = during(_Replaced() if aligned is None else _Refined(aligned), taken)
     if not edits:
@@ -91,7 +91,7 @@ def paint(
         done += each.total_steps
 
 
-def align(source: Sequence[str], words: Sequence[str]) -> dict[int, int] | None:
+def align_words(source: Sequence[str], words: Sequence[str]) -> dict[int, int] | None:
     """Which word of the source each word is, {word: word of the source}; None where both have as many words, which
     then correspond one to one."""
     if len(source) == len(words):
@@ -142,7 +142,7 @@ def _sample(arguments: AttentionArgs, i: int) -> AttentionArgs:
     return replace(arguments, q=arguments.q[i : i + 1], k=arguments.k[i : i + 1], v=arguments.v[i : i + 1], mask=mask)
 
 
-def instead_of(settings: Settings, prompt: str, keep_layout: bool) -> Settings:
+def replace_prompt(settings: Settings, prompt: str, keep_layout: bool) -> Settings:
     """Settings for another prompt that takes attention maps of the prompt of `settings`: of words in the first 80 % of
     the steps, and to keep the layout of patches in the first 40 % (as in the paper's examples)."""
     layout = Layout(settings.prompt, patches=0.4 if keep_layout else 0.0)

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from saccade.checkpoints.film_classes import film_pipeline
+from saccade.checkpoints.film_classes import film_pipeline_spec
 from saccade.checkpoints.pipelines import PublicPipeline, guidance
 from saccade.data.images import Source
 from saccade.errors import CheckpointError, SaccadeError
-from saccade.tasks.generate.base import ReadsNoPictures, chunks, first_seed, several
+from saccade.tasks.generate.base import NoPredictMixin, chunk_settings, first_seed, repeat_with_seeds
 from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
 from saccade.tasks.generate.public_model import PublicModel
@@ -31,7 +31,7 @@ from saccade.tasks.generate.sample import Callback, Sampling
 from saccade.tasks.generate.settings import Settings
 
 
-class PublicGenerateTask(ReadsNoPictures, PublicModel):
+class PublicGenerateTask(NoPredictMixin, PublicModel):
     """A pipeline of diffusers that paints, with the methods of `GenerateTask`.
 
     A text-to-image pipeline paints from pictures by diffusers' image-to-image and inpainting pipelines of the same
@@ -44,7 +44,7 @@ class PublicGenerateTask(ReadsNoPictures, PublicModel):
 
     def __init__(self, public: PublicPipeline):
         super().__init__(public)
-        if film_pipeline(self.model) is not None:
+        if film_pipeline_spec(self.model) is not None:
             raise CheckpointError(
                 f"{self.name} is a {type(self.model).__name__}, which makes films and no pictures: load it with "
                 "saccade.tasks.generate.public_film.load_film_pipeline"
@@ -108,7 +108,7 @@ class PublicGenerateTask(ReadsNoPictures, PublicModel):
         settings = task.settings(
             prompt, negative_prompt, seed, sampling, height, width, originals, strength, style_strength
         )
-        return list(task.generate_all(several(settings, n), callback, originals=originals))
+        return list(task.generate_all(repeat_with_seeds(settings, n), callback, originals=originals))
 
     def painting_from(self, originals: Originals) -> "PublicGenerateTask":
         """The task whose pipeline takes the pictures: this one, or of a text-to-image pipeline and an image the one of
@@ -177,7 +177,7 @@ class PublicGenerateTask(ReadsNoPictures, PublicModel):
             raise SaccadeError(
                 f"{self.name} cannot keep the layout of another prompt: leave it out, or use our generator"
             )
-        runs = list(chunks(settings, _shared, lambda _: batch))
+        runs = list(chunk_settings(settings, _shared, lambda _: batch))
         tasks = [self._task_of(run[0]) for run in runs]
         spent = [spent_steps(task.model, run[0]) for task, run in zip(tasks, runs, strict=True)]
         for i, (task, chunk) in enumerate(zip(tasks, runs, strict=True)):

@@ -11,24 +11,24 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from saccade.checkpoints.film_classes import image_to_film, takes_last_frame
+from saccade.checkpoints.film_classes import image_to_video_class, takes_last_frame
 from saccade.checkpoints.pipelines import PublicPipeline, guidance, load_pipeline
 from saccade.data.images import Source
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.base import ReadsNoPictures, first_seed, several
+from saccade.tasks.generate.base import NoPredictMixin, first_seed, repeat_with_seeds
 from saccade.tasks.generate.film import KnownFrames, known_frames
 from saccade.tasks.generate.film_settings import FilmSettings
 from saccade.tasks.generate.image import Original, Originals, resized
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
 from saccade.tasks.generate.public_film_model import PublicFilmModel
-from saccade.tasks.generate.public_pictures import converted, picture_input
+from saccade.tasks.generate.public_pictures import convert_pipeline, picture_input
 from saccade.tasks.generate.public_prompt import check_prompts
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback, Sampling
-from saccade.tasks.generate.settings import Settings, film_of
+from saccade.tasks.generate.settings import Settings, require_film_settings
 
 
-class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
+class PublicFilmTask(NoPredictMixin, PublicFilmModel):
     """A pipeline of diffusers that makes films.
 
     One for films from text begins with a picture too, where its networks can (`beginning_with`).
@@ -83,7 +83,7 @@ class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
         sampling = replace(self.default_sampling, **changes)
         height, width = self.fit(known, height, width)
         settings = self.settings(prompt, negative_prompt, seed, sampling, height, width, film=film)
-        return list(self.generate_films(several(settings, n), known, callback=callback))
+        return list(self.generate_films(repeat_with_seeds(settings, n), known, callback=callback))
 
     def film_settings(
         self, frames: int | None = None, fps: float | None = None, known: KnownFrames | None = None
@@ -149,7 +149,7 @@ class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
         steps = [each.sampling.steps for each in settings]
         for i, each in enumerate(settings):
             task = self._check(each)
-            known.check(film_of(each))
+            known.check(require_film_settings(each))
             progress = PipelineProgress(callback, sum(steps[:i]), sum(steps), steps[i])
             pixels = task._run(each, known, progress)
             images = [Image.fromarray((frame.clip(0, 1) * 255).round().astype(np.uint8)) for frame in pixels]
@@ -175,13 +175,13 @@ class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
 
     @cached_property
     def _begun(self) -> "PublicFilmTask":
-        kind = image_to_film(self.model)
+        kind = image_to_video_class(self.model)
         if kind is None:
             raise SaccadeError(
                 f"{self.name} is a {type(self.model).__name__}, whose networks begin with no picture: leave the image "
                 "out, or use a pipeline for image to video"
             )
-        pipeline = converted(self.model, kind, self.name)
+        pipeline = convert_pipeline(self.model, kind, self.name)
         task = PublicFilmTask(PublicPipeline(pipeline, guidance(pipeline), self.name, self.notes))
         task.digest = self.digest  # of the same networks
         return task
@@ -198,9 +198,9 @@ class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
                 "them out"
             )
         self.check_sampling(settings.sampling)
-        self.check_length(film_of(settings).frames)
+        self.check_length(require_film_settings(settings).frames)
         self.check_size(settings.size)
-        return self.beginning_with(film_of(settings))
+        return self.beginning_with(require_film_settings(settings))
 
     def _run(self, settings: Settings, known: KnownFrames, progress: PipelineProgress) -> Float[np.ndarray, "t y x 3"]:
         """Pixels, 0 to 1."""
@@ -221,7 +221,7 @@ class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
         height, width = settings.size
         options = self.shared_options([settings]) | {"num_frames": settings.frames, "height": height, "width": width}
         if self.film.rate:
-            options[self.film.rate] = film_of(settings).fps
+            options[self.film.rate] = require_film_settings(settings).fps
         if getattr(self.config, "max_text_seq_length", None):  # the default of the call is that of one checkpoint
             options["max_sequence_length"] = self.config.max_text_seq_length
         takes = picture_input(self.model)

@@ -4,7 +4,7 @@ import importlib.util
 from functools import cached_property
 from typing import Any
 
-from saccade.checkpoints.film_classes import FILM_PIPELINES, FilmGeometry, FilmPipeline, film_pipeline
+from saccade.checkpoints.film_classes import FILM_PIPELINES, FilmGeometry, FilmPipelineSpec, film_pipeline_spec
 from saccade.checkpoints.pipelines import PublicPipeline
 from saccade.errors import CheckpointError, SaccadeError
 from saccade.tasks.generate.public_model import PublicModel
@@ -21,13 +21,13 @@ class PublicFilmModel(PublicModel):
 
     def __init__(self, public: PublicPipeline):
         super().__init__(public)
-        found = film_pipeline(self.model)
+        found = film_pipeline_spec(self.model)
         if found is None:
             raise CheckpointError(
                 f"{self.name} is a {type(self.model).__name__}, which makes no films; expected one of "
                 f"{', '.join(FILM_PIPELINES)}"
             )
-        self.film: FilmPipeline = found
+        self.film: FilmPipelineSpec = found
 
     @cached_property
     def geometry(self) -> FilmGeometry:

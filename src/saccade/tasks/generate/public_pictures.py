@@ -12,7 +12,7 @@ from PIL import Image
 from saccade.checkpoints.pipeline_classes import IMAGE_TO_IMAGE, INPAINTING, PICTURE_INPUTS, PictureInput
 from saccade.checkpoints.pipelines import denoiser, quiet_diffusers
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.image import Original, Originals, covered, resized
+from saccade.tasks.generate.image import Original, Originals, resize_mask, resized
 from saccade.tasks.generate.settings import ImageSettings, Settings
 
 
@@ -36,10 +36,10 @@ def picture_pipeline(pipeline: Any, masked: bool, name: str) -> Any:
             f"{name} is a {kind}, for which there is no {what} pipeline that can be used here: leave out the "
             f"{leave}, or use another model"
         )
-    return converted(pipeline, found, name)
+    return convert_pipeline(pipeline, found, name)
 
 
-def converted(pipeline: Any, kind: str, name: str) -> Any:
+def convert_pipeline(pipeline: Any, kind: str, name: str) -> Any:
     """A pipeline of another class with the same networks. name: for messages."""
     with quiet_diffusers(name) as diffusers:
         found = getattr(diffusers, kind).from_pipe(pipeline, torch_dtype=denoiser(pipeline).dtype)
@@ -141,7 +141,7 @@ def _mask(original: Original, size: tuple[int, int], block: int) -> Image.Image:
     """White blocks where any pixel is to be painted: pipelines look at one pixel of each block that is a latent pixel,
     and would miss finer parts."""
     assert original.mask is not None
-    part = covered(original.mask, size)[None].float()
+    part = resize_mask(original.mask, size)[None].float()
     blocks = F.max_pool2d(part, block, ceil_mode=True)[0].bool()
     whole = blocks.repeat_interleave(block, dim=0).repeat_interleave(block, dim=1)[: size[0], : size[1]]
     return Image.fromarray((whole.to(torch.uint8) * 255).numpy())

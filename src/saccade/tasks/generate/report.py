@@ -12,18 +12,18 @@ from saccade.device import Device
 from saccade.errors import UsageError
 from saccade.options import OnError
 from saccade.tasks.commands import Evaluation
-from saccade.tasks.generate.distribution import Distribution
+from saccade.tasks.generate.distribution import DistributionMetrics
 from saccade.tasks.generate.draw import prompt_sheet
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.scene_prompts import scene_prompts
-from saccade.tasks.generate.scores import Composition, by_kind, headline, paint, summary
+from saccade.tasks.generate.scores import PromptJudgements, headline_scores, paint, scores_by_kind, share_to_dict
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.judge.judge import Judge
 from saccade.tasks.judge.result import Judgement
 from saccade.tasks.judge.scores import JudgementScores, Share
 from saccade.tasks.scenes import evaluation_scenes
-from saccade.tasks.shares import draw_shares
+from saccade.tasks.shares import draw_accuracy_bars
 
 LANGUAGES: dict[str, Language] = {"": "en", "Korean ": "ko"}  # prefix of the scores -> language of the prompts
 ON_SHEET = 24
@@ -36,7 +36,7 @@ def evaluate(
     """The judge's shares of right atoms and of whole prompts, by the number of objects, for pictures of captions of the
     scenes; beside them those of the scenes themselves, the judge's ceiling, and those with the captions shuffled. Of
     the pictures of the English captions also how near they are to scenes as training draws them and to others, and
-    their precision and recall in the features of the bundled segmenter "shapes" (`distribution.Distribution`).
+    their precision and recall in the features of the bundled segmenter "shapes" (`distribution.DistributionMetrics`).
 
     Pictures are painted with the generator's `default_sampling`; picture i has the seed i. scores.png, and sheet.png
     with the first pictures, go to `out`.
@@ -56,16 +56,16 @@ def evaluate(
         prompts = scene_prompts(world, language)
         with device.precision():
             pictures = list(paint(task, prompts, sampling))
-        judged = Composition.judge(judge, prompts, pictures, real)
+        judged = PromptJudgements.judge(judge, prompts, pictures, real)
         real = judged.real
         details |= {
             f"{prefix}{name}": scores for name, scores in _groups(judged, [p.held_out for p in prompts]).items()
         }
         if not prefix:  # the fonts of a system often lack Korean
             images, scenes = [each.image for each in pictures], [each.image for each in prompts]
-            distribution = Distribution.of(images, scenes, world, judge.finder.segmenter)
+            distribution = DistributionMetrics.of(images, scenes, world, judge.finder.segmenter)
             write_png(out / "sheet.png", prompt_sheet(pictures[:ON_SHEET], judged.painted[:ON_SHEET]))
-    write_png(out / "scores.png", draw_shares(_chart(details)))
+    write_png(out / "scores.png", draw_accuracy_bars(_chart(details)))
     return Evaluation(
         _scores(details)
         | distribution.scores
@@ -93,7 +93,7 @@ def _about(world: Scenes, sampling: Sampling) -> dict[str, Any]:
     return {"pictures": len(world), "skipped": {}, **about}
 
 
-def _groups(judged: Composition, held_out: list[bool]) -> Details:
+def _groups(judged: PromptJudgements, held_out: list[bool]) -> Details:
     """Of all prompts, and of those with and without a held-out combination where there are both."""
     groups = {"": judged}
     if any(held_out) and not all(held_out):
@@ -106,19 +106,19 @@ def _scores(details: Details) -> dict[str, float | None]:
     prompts; of the groups of combinations whole prompts."""
     found: dict[str, Share] = {}
     for group, rows in details.items():
-        shares = headline(rows["painted"])
+        shares = headline_scores(rows["painted"])
         kept = shares if group in LANGUAGES else {"whole prompts": shares["whole prompts"]}
         found |= {f"{group}{name}": share for name, share in kept.items()}
     for row, label in (("real", "real scenes"), ("painted, shuffled", "shuffled captions")):
         if row in details[""]:
-            shares = headline(details[""][row])
+            shares = headline_scores(details[""][row])
             found |= {f"{name}, {label}": shares[name] for name in ("atoms", "whole prompts")}
     return {name: share.value if share.n else None for name, share in found.items()}
 
 
 def _bars(details: Details) -> dict[str, float | None]:
     """Shares of right atoms by kind."""
-    kinds = {prefix: by_kind(details[prefix]["painted"]) for prefix in LANGUAGES}
+    kinds = {prefix: scores_by_kind(details[prefix]["painted"]) for prefix in LANGUAGES}
     return {f"{prefix}{kind}": share.value for prefix, shares in kinds.items() for kind, share in shares.items()}
 
 
@@ -128,10 +128,10 @@ def _chart(details: Details) -> dict[str, dict[str, Any]]:
     for group, rows in details.items():
         for row, label in (("painted", ""), ("real", ", real scenes"))[: 1 if group else 2]:
             chance = rows.get(f"{row}, shuffled")
-            known = {} if chance is None else headline(chance)
-            for name, share in headline(rows[row]).items():
+            known = {} if chance is None else headline_scores(chance)
+            for name, share in headline_scores(rows[row]).items():
                 mark = {"chance": known[name].value} if name in known else {}
-                bars[f"{group}{name}{label}"] = summary(share) | mark
+                bars[f"{group}{name}{label}"] = share_to_dict(share) | mark
     return bars
 
 

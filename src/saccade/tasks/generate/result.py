@@ -10,7 +10,7 @@ from PIL import Image
 from saccade.data.film_files import write_film
 from saccade.data.output import write_file
 from saccade.errors import printable
-from saccade.tasks.generate.film_settings import exact_rate
+from saccade.tasks.generate.film_settings import exact_frame_rate
 from saccade.tasks.generate.settings import Settings
 
 
@@ -76,7 +76,7 @@ class GeneratedFilm:
     def save(self, file: str | Path) -> None:
         """Write an MP4, GIF or WebP by the suffix, or a folder of PNGs without one, with the settings in it. Raises as
         `saccade.data.film_files.write_film`."""
-        write_film(Path(file), self.frames, exact_rate(self.fps), str(self.settings))
+        write_film(Path(file), self.frames, exact_frame_rate(self.fps), str(self.settings))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, without the pixels: num_frames as `generate` takes it, without the frames of a film that it goes on

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-from saccade.models.generator import Generator, Sources
-from saccade.ops.flow import step, velocity
-from saccade.ops.frames import groups_of
-from saccade.tasks.generate.start import Start
+from saccade.models.generator import Generator, SourceKeysValues
+from saccade.ops.flow import euler_step, velocity
+from saccade.ops.frames import count_frame_groups
+from saccade.tasks.generate.start import SamplingStart
 
 Sampler = Literal["euler", "heun", "mean-flow"]
 Callback = Callable[[int, int], None]  # steps done, steps in all
@@ -65,7 +65,7 @@ class Sampling:
         scales = (self.guidance, self.image_guidance, self.style_guidance)
         return any(scale != 1 for scale in scales) and self.interval[0] <= t <= self.interval[1]
 
-    def terms(self, pictures: Sequence[str] = ()) -> list["Term"]:
+    def terms(self, pictures: Sequence[str] = ()) -> list["GuidanceTerm"]:
         """What is evaluated in a guided step, the prompt with all pictures first. pictures: names of the sources that
         are given beside the prompt."""
         image = tuple(name for name in pictures if name != "style")
@@ -76,11 +76,11 @@ class Sampling:
             levels.append((self.style_guidance, False, tuple(pictures)))
         levels.append((self.guidance, True, tuple(pictures)))
         above = [*(scale for scale, _, _ in levels[1:]), 0.0]
-        found = [Term(level[0] - next_, *level[1:]) for level, next_ in zip(levels, above, strict=True)]
+        found = [GuidanceTerm(level[0] - next_, *level[1:]) for level, next_ in zip(levels, above, strict=True)]
         return [term for term in reversed(found) if term.factor != 0 or term.prompt]
 
 
-class Term(NamedTuple):
+class GuidanceTerm(NamedTuple):
     """An evaluation in a guided step, and the factor of its prediction; factors sum to 1. prompt: with the prompt, else
     with the negative one. pictures: sources that take part."""
 
@@ -109,7 +109,7 @@ def check_sampler(model: Generator, sampling: Sampling, negative: bool) -> None:
         )
 
 
-def part_of(callback: Callback | None, done: int, total: int) -> Callback | None:
+def offset_callback(callback: Callback | None, done: int, total: int) -> Callback | None:
     """The callback of steps that follow `done` others, of `total` in all."""
     return None if callback is None else lambda step, _: callback(done + step, total)
 
@@ -127,12 +127,12 @@ def check_finite(pixels: Tensor) -> None:
 def sample(
     model: Generator,
     noise: Float[Tensor, "b f c y x"],
-    sources: Sources,
+    sources: SourceKeysValues,
     sampling: Sampling,
     callback: Callback | None = None,
     observe: Observer | None = None,
-    start: Start | None = None,
-    terms: Sequence[Term] | None = None,
+    start: SamplingStart | None = None,
+    terms: Sequence[GuidanceTerm] | None = None,
 ) -> Float[Tensor, "b f c y x"]:
     """Pictures, about -1 to 1, that begin as `noise`.
 
@@ -141,7 +141,7 @@ def sample(
     observe(time, prediction), of guided steps with the guided prediction. start: at noise by default; all steps lie
     between its time and 1, and at time 1 there is nothing left to evaluate.
     """
-    start, terms = start or Start(), sampling.terms() if terms is None else terms
+    start, terms = start or SamplingStart(), sampling.terms() if terms is None else terms
     prompts = sources.part(slice(0, len(noise)))
 
     def observed(z: Tensor, t: float, until: float) -> Tensor:
@@ -152,7 +152,7 @@ def sample(
 
     def predict(z: Tensor, t: float, until: float) -> Tensor:
         """The data; of guided steps the sum of the terms."""
-        times = torch.full((len(z), groups_of(z.shape[1])), t, device=z.device)
+        times = torch.full((len(z), count_frame_groups(z.shape[1])), t, device=z.device)
         if sampling.sampler == "mean-flow":
             guidance = torch.full_like(times, sampling.guidance)
             return model.predict(z, times, prompts, torch.full_like(times, until - t), guidance).to(z.dtype)
@@ -170,7 +170,7 @@ def sample(
     for i, ((t, until), (now, then)) in enumerate(zip(pairwise(times), pairwise(instants), strict=True)):
         if t < 1:
             prediction = observed(z, t, until)
-            moved = start.hold(step(prediction, z, now, then), noise, then)
+            moved = start.hold(euler_step(prediction, z, now, then), noise, then)
             if sampling.sampler == "heun" and until < 1:
                 slope = velocity(prediction, z, now, 0.0) + velocity(observed(moved, until, 1.0), moved, then, 0.0)
                 moved = start.hold(z + (then - now) / 2 * slope, noise, then)

@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from saccade.data.scenes import Description, Scenes, draw_caption, is_held_out
+from saccade.data.scenes import Description, Scenes, is_held_out, sample_caption
 from saccade.data.scenes.phrasing import Caption, Language
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.errors import DataError
 
-OBJECTS = (1, 2, 3)  # of the prompts of `even_prompts`
+OBJECTS = (1, 2, 3)  # of the prompts of `balanced_prompts`
 DRAWS = 32  # captions of a scene from which one is chosen
 _PROMPT = 8  # stream of random numbers; candidates, edits and controls of matching use 4 to 6
 
@@ -50,13 +50,13 @@ def scene_prompts(world: Scenes, language: Language) -> list[ScenePrompt]:
     prompts = []
     for i in range(len(world)):
         scene = world.scene(i)
-        stream = Stream(world.seed, _PROMPT, i)
+        stream = RandomStream(world.seed, _PROMPT, i)
         chosen = max(_captions(scene.description, stream, language), key=lambda each: len(each.description.relations))
         prompts.append(ScenePrompt(chosen.text, chosen.description, scene.pixels))
     return prompts
 
 
-def even_prompts(world: Scenes, n: int, languages: Sequence[Language]) -> dict[Language, list[ScenePrompt]]:
+def balanced_prompts(world: Scenes, n: int, languages: Sequence[Language]) -> dict[Language, list[ScenePrompt]]:
     """`n` captions in each language, of the same scenes, in turn of one object, of two with one relation and of three
     with two relations; "same colour", which colours imply, is none of them.
 
@@ -85,7 +85,7 @@ def _of_objects(world: Scenes, k: int, languages: Sequence[Language]) -> Iterato
         if _relations(scene.description) < k - 1:
             continue
         for language in languages:
-            captions = _captions(scene.description, Stream(world.seed, _PROMPT, i), language)
+            captions = _captions(scene.description, RandomStream(world.seed, _PROMPT, i), language)
             fitting = (ScenePrompt(each.text, each.description, scene.pixels) for each in captions if _has(each, k - 1))
             chosen = next((each for each in fitting if each.held_out or not held_out), None)
             if chosen is not None:
@@ -94,11 +94,11 @@ def _of_objects(world: Scenes, k: int, languages: Sequence[Language]) -> Iterato
             yield prompts
 
 
-def _captions(description: Description, stream: Stream, language: Language) -> Iterator[Caption]:
+def _captions(description: Description, stream: RandomStream, language: Language) -> Iterator[Caption]:
     """`DRAWS` captions or more, until one of them mentions all objects with their colours; only those that do."""
     found, draws = 0, 0
     while draws < DRAWS or not found:
-        caption = draw_caption(description, stream, language)
+        caption = sample_caption(description, stream, language)
         draws += 1
         if sorted(caption.description.objects) == sorted(description.objects):
             found += 1

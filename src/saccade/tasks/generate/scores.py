@@ -32,7 +32,7 @@ def paint(
 
 
 @dataclass(frozen=True)
-class Composition:
+class PromptJudgements:
     """Judgements of pictures of the same prompts.
 
     Attributes:
@@ -64,16 +64,16 @@ class Composition:
         """For each of `ROWS`; the shuffled ones, which show what chance is, only of two prompts or more."""
         sets = {"painted": self.painted, "real": self.real}
         if len(self.painted) > 1:
-            sets |= {f"{name}, shuffled": shuffle(judgements) for name, judgements in sets.items()}
+            sets |= {f"{name}, shuffled": shuffle_descriptions(judgements) for name, judgements in sets.items()}
         return {name: JudgementScores.of(judgements) for name, judgements in sets.items()}
 
-    def part(self, chosen: Sequence[bool]) -> "Composition":
+    def part(self, chosen: Sequence[bool]) -> "PromptJudgements":
         """Those of some prompts."""
         painted, real = (
             [each for each, is_chosen in zip(judgements, chosen, strict=True) if is_chosen]
             for judgements in (self.painted, self.real)
         )
-        return Composition(painted, real)
+        return PromptJudgements(painted, real)
 
 
 def judge_again(judgements: Sequence[Judgement], descriptions: Sequence[Description]) -> list[Judgement]:
@@ -82,14 +82,14 @@ def judge_again(judgements: Sequence[Judgement], descriptions: Sequence[Descript
     return [judge_found(each.found, description, each.name) for each, description in pairs]
 
 
-def shuffle(judgements: Sequence[Judgement]) -> list[Judgement]:
+def shuffle_descriptions(judgements: Sequence[Judgement]) -> list[Judgement]:
     """Each picture judged by the description of another one, of as many objects where there is one."""
     order = sorted(range(len(judgements)), key=lambda i: len(judgements[i].description.objects))
     pictures = [judgements[i] for i in order]
     return judge_again(pictures, [each.description for each in [*pictures[1:], *pictures[:1]]])
 
 
-def headline(scores: JudgementScores) -> dict[str, Share]:
+def headline_scores(scores: JudgementScores) -> dict[str, Share]:
     """Of atoms, of whole prompts, and of whole prompts by the number of objects."""
     found = {"atoms": scores.total["atoms"], "whole prompts": scores.total["pictures"]}
     for k, shares in scores.by_objects.items():
@@ -97,12 +97,12 @@ def headline(scores: JudgementScores) -> dict[str, Share]:
     return found
 
 
-def by_kind(scores: JudgementScores) -> dict[str, Share]:
+def scores_by_kind(scores: JudgementScores) -> dict[str, Share]:
     """Of the atoms of each kind that occurs."""
     return {name: share for name, share in scores.total.items() if share.n and name not in ("pictures", "atoms")}
 
 
-def summary(share: Share) -> dict[str, Any]:
+def share_to_dict(share: Share) -> dict[str, Any]:
     """For charts."""
     low, high = share.interval
     return {"value": share.value, "low": low, "high": high, "n": share.n}

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from saccade.data.film_files import FILM_SUFFIXES, read_parameters
+from saccade.data.film_files import FILM_SUFFIXES, read_embedded_settings
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
 from saccade.tasks.generate.film_settings import FilmSettings, unquoted
 from saccade.tasks.generate.sample import Sampling
@@ -214,7 +214,7 @@ class Settings:
     def read(cls, file: Path) -> Self:
         """Settings from a PNG, a film or a folder of frames. Raises DataError if it cannot be read or holds none."""
         if file.is_dir() or file.suffix.lower() in FILM_SUFFIXES:
-            return cls._parse_file(read_parameters(file), file)
+            return cls._parse_file(read_embedded_settings(file), file)
         try:
             with Image.open(file) as image:
                 text = image.info.get(KEY)
@@ -237,7 +237,7 @@ class Settings:
         return info
 
 
-def film_of(settings: Settings) -> FilmSettings:
+def require_film_settings(settings: Settings) -> FilmSettings:
     """The part that only a film has. Raises SaccadeError for settings of a picture."""
     if settings.film is None:
         raise SaccadeError("the settings are those of a picture: give the number of frames of a film")

@@ -6,7 +6,7 @@ MAX_TOKENS = 4096  # of a picture
 MAX_BATCH_TOKENS = 16384  # of the pictures that are painted at once
 
 
-def most_at_once(size: tuple[int, int], patch: int) -> int:
+def max_batch_size(size: tuple[int, int], patch: int) -> int:
     """How many pictures of (height, width) pixels are painted at once, at least 1. patch: side in pixels."""
     tokens = size[0] // patch * (size[1] // patch)
     return max(1, MAX_BATCH_TOKENS // tokens)

@@ -9,7 +9,7 @@ from torch import Tensor
 from saccade.ops.flow import noised
 
 
-class Start:
+class SamplingStart:
     """At noise."""
 
     time = 0.0  # at which sampling starts
@@ -25,13 +25,13 @@ class Start:
         return z
 
 
-def noise_of(seed: int, channels: int, size: tuple[int, int]) -> Float[Tensor, "1 c y x"]:
+def seeded_noise(seed: int, channels: int, size: tuple[int, int]) -> Float[Tensor, "1 c y x"]:
     """Of one picture, by a generator of its own: numbers of a batch would depend on its size."""
     return torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(seed))
 
 
 @dataclass(frozen=True, eq=False)
-class FromPicture(Start):
+class PictureStart(SamplingStart):
     """At a picture, noised to time 1 - strength. picture: -1 to 1, the same for the whole batch."""
 
     picture: Float[Tensor, "c y x"]
@@ -46,7 +46,7 @@ class FromPicture(Start):
 
 
 @dataclass(frozen=True, eq=False)
-class Inverted(Start):
+class InvertedStart(SamplingStart):
     """At what a picture was inverted to (`saccade.tasks.generate.inversion`): the noise of samples has no effect."""
 
     noise: Float[Tensor, "f c y x"]
@@ -57,7 +57,7 @@ class Inverted(Start):
 
 
 @dataclass(frozen=True, eq=False)
-class Inpainting(FromPicture):
+class InpaintingStart(PictureStart):
     """The same, and after each step everything but a part is the picture again, noised to the time of the step (as in
     Lugmayr et al. 2022, RePaint, eq. 8, without resampling). part: True for pixels to paint."""
 

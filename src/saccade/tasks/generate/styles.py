@@ -14,7 +14,7 @@ from saccade.data.pairs import StyleSet
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
 from saccade.tasks.generate.batches import Samples, SourcePixels
-from saccade.tasks.generate.captioned import draw_captions, in_views
+from saccade.tasks.generate.captioned import choose_captions, repeat_in_views
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 
@@ -41,7 +41,7 @@ class StylesToPaint:
         self.data, kept = prepare_readable(dataset, dataset.label, (3, *size), decode, budget)
         self.captions = [dataset.captions(i) for i in kept]
         stems, styles = dataset.stems, dataset.styles
-        self.content, self.style = grouped([stems[i] for i in kept]), grouped([styles[i] for i in kept])
+        self.content, self.style = group_by_key([stems[i] for i in kept]), group_by_key([styles[i] for i in kept])
         self.paintable = [i for i in range(len(kept)) if min(len(self.content[i]), len(self.style[i])) > 1]
         if not self.paintable:
             count, example = len(kept), escape(stems[kept[0]])
@@ -55,19 +55,19 @@ class StylesToPaint:
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
         """Those of the first of the indices."""
-        some, views = in_views(indices, self.views)
+        some, views = repeat_in_views(indices, self.views)
         places = [self.paintable[i] for i in some.tolist()]
-        contents = [draw_other(self.content[i], i, generator) for i in places]
-        styles = [draw_other(self.style[i], i, generator) for i in places]
+        contents = [choose_other(self.content[i], i, generator) for i in places]
+        styles = [choose_other(self.style[i], i, generator) for i in places]
         pixels, _ = self.data[places + contents + styles]
         target, content, style = (each[views] for each in pixels.chunk(3))
-        texts, captioned = draw_captions([self.captions[places[i]] for i in views.tolist()], generator)
+        texts, captioned = choose_captions([self.captions[places[i]] for i in views.tolist()], generator)
         present = torch.rand(2, len(views), generator=generator) >= self.dropout
         sources = {"picture": SourcePixels(content, present[0]), "style": SourcePixels(style, present[1])}
         return Samples(target[:, None], texts, captioned, sources)
 
 
-def grouped(keys: Sequence[str]) -> list[list[int]]:
+def group_by_key(keys: Sequence[str]) -> list[list[int]]:
     """For each place all places with the same key."""
     members: dict[str, list[int]] = defaultdict(list)
     for i, key in enumerate(keys):
@@ -75,7 +75,7 @@ def grouped(keys: Sequence[str]) -> list[list[int]]:
     return [members[key] for key in keys]
 
 
-def draw_other(members: Sequence[int], own: int, generator: Generator) -> int:
+def choose_other(members: Sequence[int], own: int, generator: Generator) -> int:
     """One of at least two different numbers, other than one of them."""
     drawn = int(torch.randint(len(members) - 1, (), generator=generator))
     return members[-1] if members[drawn] == own else members[drawn]

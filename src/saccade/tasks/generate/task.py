@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from saccade.data.images import Source
 from saccade.errors import SaccadeError
-from saccade.models.generator import Generator, GeneratorConfig, Sources
+from saccade.models.generator import Generator, GeneratorConfig, SourceKeysValues
 from saccade.ops import WordBatch, split_words
-from saccade.tasks.generate.base import ReadsNoPictures, chunks, first_seed, several
-from saccade.tasks.generate.conditioning import encode, read
+from saccade.tasks.generate.base import NoPredictMixin, chunk_settings, first_seed, repeat_with_seeds
+from saccade.tasks.generate.conditioning import encode_conditions, tokenize_prompts
 from saccade.tasks.generate.film import KnownFrames, known_frames
 from saccade.tasks.generate.film_settings import RATE, FilmSettings
-from saccade.tasks.generate.generate_films import check_film, generate_films, window_of
+from saccade.tasks.generate.generate_films import check_film, frames_per_window, generate_films
 from saccade.tasks.generate.image import Original, Originals, to_images
 from saccade.tasks.generate.inversion import check_inversion, inverted_start
 from saccade.tasks.generate.prompt import parse_prompt
@@ -32,19 +32,19 @@ from saccade.tasks.generate.sample import (
     Sampling,
     check_finite,
     check_sampler,
-    part_of,
+    offset_callback,
     sample,
 )
 from saccade.tasks.generate.settings import Layout, Settings
-from saccade.tasks.generate.sizes import check_size, most_at_once
-from saccade.tasks.generate.start import Start, noise_of
+from saccade.tasks.generate.sizes import check_size, max_batch_size
+from saccade.tasks.generate.start import SamplingStart, seeded_noise
 from saccade.tasks.saved import TrainedTask
 
 BATCH = 16  # pictures that are painted at once
 
 
 @dataclass
-class GenerateTask(ReadsNoPictures, TrainedTask):
+class GenerateTask(NoPredictMixin, TrainedTask):
     """A generator; `save` and `GenerateTask.open` for its folder."""
 
     model: Generator
@@ -151,8 +151,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
                 raise SaccadeError("fps is of a film: give num_frames too")
             from saccade.tasks.generate.prompt_to_prompt import paint
 
-            return list(paint(self, several(settings, n), callback, originals))
-        return list(self.generate_films(several(settings, n), known, originals, callback))
+            return list(paint(self, repeat_with_seeds(settings, n), callback, originals))
+        return list(self.generate_films(repeat_with_seeds(settings, n), known, originals, callback))
 
     def film_settings(
         self, frames: int | None = None, fps: float | None = None, known: KnownFrames | None = None
@@ -160,7 +160,7 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         """Of a film with the known frames; default: one frame fewer than in training, an even number, 8 a second.
 
         Raises SaccadeError where they are out of range."""
-        frames = window_of(self) - 1 if frames is None else frames
+        frames = frames_per_window(self) - 1 if frames is None else frames
         return (known or KnownFrames()).settings(frames, RATE if fps is None else fps)
 
     def fit(
@@ -221,26 +221,27 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         batch: int = BATCH,
         observe: Observer | None = None,
         originals: Originals | None = None,
-        inverted: Start | None = None,
-        sources: Sources | None = None,
+        inverted: SamplingStart | None = None,
+        sources: SourceKeysValues | None = None,
     ) -> Iterator[GeneratedPicture]:
         """A picture for each of the settings, in order; those that follow one another with equal size, sampling, image
         and style are painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`.
         originals: the pictures of settings with an image or a style; SaccadeError is raised if they are others.
-        inverted, sources: what `inverted_start` and `encode` gave for the settings, if they were called before."""
+        inverted, sources: what `inverted_start` and `encode_conditions` gave for the settings, if they were called
+            before."""
         model, patch = self.model.eval(), self.model.config.patch
-        runs = list(chunks(settings, _shared, lambda each: min(batch, most_at_once(each.size, patch))))
+        runs = list(chunk_settings(settings, _shared, lambda each: min(batch, max_batch_size(each.size, patch))))
         total, done = sum(run[0].total_steps if inverted is None else run[0].sampling.steps for run in runs), 0
         for chunk in runs:
             channels, device = model.config.channels, model.device
-            noise = torch.stack([noise_of(each.seed, channels, each.size) for each in chunk]).to(device)
+            noise = torch.stack([seeded_noise(each.seed, channels, each.size) for each in chunk]).to(device)
             first, own = chunk[0], (originals or Originals()).of(chunk[0])
             given = self.pictures(first, own)
             terms, start = first.sampling.terms(tuple(given)), inverted or own.start(first, noise.device)
             if own.image is not None and first.inverted and inverted is None:
-                start = inverted_start(self, first, own, part_of(callback, done, total))
+                start = inverted_start(self, first, own, offset_callback(callback, done, total))
                 done += first.sampling.steps
-            report = part_of(callback, done, total)
+            report = offset_callback(callback, done, total)
             if first.style is not None and first.style.use == "borrow":
                 from saccade.tasks.generate.borrowed_style import paint_in_style
 
@@ -261,13 +262,13 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
 
     def encode(
         self, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
-    ) -> Sources:
-        """`saccade.tasks.generate.conditioning.encode` with this model."""
-        return encode(self.model, settings, pictures)
+    ) -> SourceKeysValues:
+        """`saccade.tasks.generate.conditioning.encode_conditions` with this model."""
+        return encode_conditions(self.model, settings, pictures)
 
     def read(self, settings: Sequence[Settings]) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
-        """`saccade.tasks.generate.conditioning.read` with this model."""
-        return read(self.model, settings)
+        """`saccade.tasks.generate.conditioning.tokenize_prompts` with this model."""
+        return tokenize_prompts(self.model, settings)
 
     @property
     def default_sampling(self) -> Sampling:

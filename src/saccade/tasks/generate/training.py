@@ -21,7 +21,15 @@ from saccade.models.sources import PICTURE_SOURCES, PictureSource
 from saccade.ops import tokenize
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
-from saccade.tasks.generate.batches import ABSENT, Batch, Known, NoisedBatch, draw_known, join, new_batch
+from saccade.tasks.generate.batches import (
+    ABSENT,
+    Batch,
+    KnownFrameCounts,
+    NoisedBatch,
+    concat_batches,
+    new_batch,
+    random_known_frames,
+)
 from saccade.tasks.generate.cuda_graph import GraphedGenerator
 from saccade.tasks.generate.datasets import (
     PaintingSet,
@@ -30,14 +38,14 @@ from saccade.tasks.generate.datasets import (
     has_films,
     open_films,
     open_source,
-    sources_of,
+    source_names,
 )
-from saccade.tasks.generate.fixed_shapes import by_sources, compile_parts, padded
+from saccade.tasks.generate.fixed_shapes import compile_parts, pad_words, split_by_sources
 from saccade.tasks.generate.loss import MeanFlow, flow_errors
 from saccade.tasks.generate.perceptual import load_perceptual
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.task import GenerateTask
-from saccade.tasks.training import SourceTraining
+from saccade.tasks.training import AnySizeTraining
 
 HEAD_WIDTH = 32  # of an attention head
 MAX_WORDS = 128  # of a caption
@@ -48,7 +56,7 @@ VALIDATION_BATCH = 50
 force_eager = partial(torch.compiler.set_stance, "force_eager")
 
 
-class GenerateTraining(SourceTraining):
+class GenerateTraining(AnySizeTraining):
     """Pictures with captions or with other pictures that they are painted from, a new generator, and its loss."""
 
     recipe: GenerateRecipe
@@ -65,7 +73,7 @@ class GenerateTraining(SourceTraining):
     ):
         super().__init__(train, val, recipe, seed, pretrained)
         self.labels = []
-        sources = sources_of(train, recipe)
+        sources = source_names(train, recipe)
         films = has_films(train, recipe)
         generator = Generator(generator_config(recipe, sources, films, pretrained))
         if pretrained is not None:
@@ -110,16 +118,22 @@ class GenerateTraining(SourceTraining):
         """step: of the random numbers that are the same for all batches of a step."""
         n = 0 if films is None else round(len(indices) * self.recipe.film_share)
         parts = [(source, indices[n:])] if films is None else [(source, indices[n:]), (films, indices[:n])]
-        return [self._batch(each, some, generator, draw_known(each.frames, step)) for each, some in parts if len(some)]
+        return [
+            self._batch(each, some, generator, random_known_frames(each.frames, step))
+            for each, some in parts
+            if len(some)
+        ]
 
-    def _batch(self, source: PaintingSource, indices: Tensor, generator: RandomGenerator, known: Known) -> Batch:
+    def _batch(
+        self, source: PaintingSource, indices: Tensor, generator: RandomGenerator, known: KnownFrameCounts
+    ) -> Batch:
         samples = source.samples(indices, self.size, generator)
         words = tokenize(samples.captions, self._text.max_words, self._text.max_bytes)
         return new_batch(samples, words.without_spans(), self.recipe, generator, known)
 
     def collate(self, batches: list[list[Batch]]) -> list[Batch]:
         """One batch of pictures, and one of films."""
-        return [join(each) for each in zip(*batches, strict=True)]
+        return [concat_batches(each) for each in zip(*batches, strict=True)]
 
     def sampler(self) -> Self:
         """As for every task; the networks that the loss asks stay behind too."""
@@ -143,8 +157,8 @@ class GenerateTraining(SourceTraining):
     def _parts(self, batch: NoisedBatch) -> list[NoisedBatch]:
         """A batch as it is computed: on a GPU whole, elsewhere the samples with fewer tokens apart."""
         if self.fixed_shapes:
-            batch = batch._replace(words=padded(batch.words, self._text.max_bytes))
-        return [batch] if batch.t.device.type == "cuda" or self.mean_flow is not None else by_sources(batch)
+            batch = batch._replace(words=pad_words(batch.words, self._text.max_bytes))
+        return [batch] if batch.t.device.type == "cuda" or self.mean_flow is not None else split_by_sources(batch)
 
     def _errors(self, model: nn.Module, batch: NoisedBatch) -> Tensor:
         """Of each sample."""

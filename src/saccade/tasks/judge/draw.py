@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageDraw
 
-from saccade.tasks.drawing import INK, PAPER, WRONG, Colour, Overlay, enlarged, font, short
+from saccade.tasks.drawing import INK, PAPER, WRONG, Colour, Overlay, enlarged, font, truncate_text
 from saccade.tasks.judge.result import Atom, Judgement
 
 RIGHT: Colour = (34, 139, 74)
@@ -33,8 +33,8 @@ def draw_judgement(picture: Image.Image, judgement: Judgement) -> Image.Image:
 
 def _lines(atom: Atom) -> list[tuple[str, Colour]]:
     verdict = "right" if atom.right else "wrong"
-    lines = [(short(f"{verdict}: {atom.text}", 58), RIGHT if atom.right else WRONG)]
-    return lines if atom.right else [*lines, (short(atom.reason, 58), INK)]
+    lines = [(truncate_text(f"{verdict}: {atom.text}", 58), RIGHT if atom.right else WRONG)]
+    return lines if atom.right else [*lines, (truncate_text(atom.reason, 58), INK)]
 
 
 def _colour(judgement: Judgement, index: int) -> Colour:

@@ -16,7 +16,7 @@ from saccade.errors import DataError
 from saccade.tasks.judge.atoms import Matches, check_description, match_objects
 from saccade.tasks.judge.find import FoundObject, ObjectFinder
 from saccade.tasks.judge.motion import motion_of
-from saccade.tasks.judge.result import Atom, Verdict
+from saccade.tasks.judge.result import Atom, BaseJudgement
 
 Track = tuple[FoundObject | None, ...]  # of each frame
 
@@ -51,7 +51,7 @@ class FilmDescription:
 
 
 @dataclass(frozen=True)
-class FilmJudgement(Verdict):
+class FilmJudgement(BaseJudgement):
     """Which statements of a description are true of a film.
 
     Attributes:

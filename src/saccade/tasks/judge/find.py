@@ -63,8 +63,9 @@ class ObjectFinder:
 
     @torch.no_grad()
     def find(self, pictures: list[Picture]) -> list[list[FoundObject]]:
-        """The objects of each picture by descending score, in pixels of the picture resized by `examined`."""
-        images = [Picture(examined(picture.image), picture.name) for picture in pictures]
+        """The objects of each picture by descending score, in pixels of the picture resized by
+        `resize_for_detection`."""
+        images = [Picture(resize_for_detection(picture.image), picture.name) for picture in pictures]
         detections = self.detector.predict_all(images, THRESHOLD)
         segmentations = self.segmenter.predict_all(images)
         return [
@@ -88,7 +89,7 @@ class ObjectFinder:
         ]
 
 
-def examined(image: Image.Image) -> Image.Image:
+def resize_for_detection(image: Image.Image) -> Image.Image:
     """The picture with `SIDE` pixels on the shorter side."""
     scale = SIDE / min(image.size)
     if scale == 1:

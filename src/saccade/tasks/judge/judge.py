@@ -77,6 +77,6 @@ def judge(source: Source, description: Description) -> Judgement:
     return _default().judge(source, description)
 
 
-def ceiling(n: int, objects: tuple[int, int] = (1, 3), apart: bool = True) -> JudgementScores:
-    """`Judge.ceiling` with the bundled networks."""
+def ceiling_scores(n: int, objects: tuple[int, int] = (1, 3), apart: bool = True) -> JudgementScores:
+    """`Judge.ceiling_scores` with the bundled networks."""
     return _default().ceiling(n, objects, apart)

@@ -36,7 +36,7 @@ def motion_of(track: Sequence[FoundObject]) -> str:
         return (("moves left", "moves right"), ("moves up", "moves down"))[axis][int(path[axis] > 0)]
     if np.abs(growth) >= np.log(MIN_GROWTH):
         return "moves unsteadily" if not _is_steady(sizes) else "grows" if growth > 0 else "shrinks"
-    angles = turned(track)
+    angles = rotation_angles(track)
     if np.abs(angles[-1]) >= MIN_TURN:
         if not _is_steady(angles):
             return "moves unsteadily"
@@ -44,7 +44,7 @@ def motion_of(track: Sequence[FoundObject]) -> str:
     return "stays still"
 
 
-def turned(track: Sequence[FoundObject]) -> Float[np.ndarray, "t"]:
+def rotation_angles(track: Sequence[FoundObject]) -> Float[np.ndarray, "t"]:
     """By how much, in radians and clockwise, the object has turned in each frame since the first.
 
     Turns from frame to frame are the shortest that the shape's symmetry allows.

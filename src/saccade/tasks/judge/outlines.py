@@ -32,7 +32,7 @@ class Outline:
         """The pixels in the hole of a ring or frame; none for other shapes."""
         if self.shape not in shapes.HOLES:
             return np.zeros(size, bool)
-        return shapes.hole(self.shape, *self._places(*np.indices(size))) <= 0
+        return shapes.hole_distance(self.shape, *self._places(*np.indices(size))) <= 0
 
     def cover(self, rows: np.ndarray, columns: np.ndarray, softness: float) -> Float[np.ndarray, "n"]:
         """How much of each pixel it covers, from 0 to 1 over `softness` pixels."""

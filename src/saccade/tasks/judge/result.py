@@ -34,7 +34,7 @@ class Atom:
         return {"kind": self.kind, "text": self.text, "right": self.right, "reason": self.reason}
 
 
-class Verdict:
+class BaseJudgement:
     """What judgements of pictures and of films have in common."""
 
     atoms: tuple[Atom, ...]
@@ -51,7 +51,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Judgement(Verdict):
+class Judgement(BaseJudgement):
     """Which statements of a description are true of a picture.
 
     Attributes:

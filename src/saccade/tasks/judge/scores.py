@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from saccade.tasks.judge.films import FilmJudgement
 from saccade.tasks.judge.result import ATOM_KINDS, Judgement
-from saccade.tasks.shares import interval
+from saccade.tasks.shares import wilson_interval
 
 ROWS = ("pictures", "atoms", *ATOM_KINDS)
 
@@ -26,7 +26,7 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        return interval(self.right, self.n)
+        return wilson_interval(self.right, self.n)
 
     def __str__(self) -> str:
         low, high = self.interval

@@ -31,7 +31,7 @@ class NeighbourGraph:
         """The graph of an index, from the file beside the index's `file` if it is of the same pictures, else built and
         written there. Raises SaccadeError where usearch is not installed, DataError where the file cannot be written.
         """
-        library = usearch()
+        library = import_usearch()
         place = graph_file(index, file)
         if place.exists():
             try:
@@ -57,8 +57,8 @@ def graph_file(index: PictureIndex, file: Path) -> Path:
     return file.with_name(f"{file.stem}.{digest.hexdigest()[:16]}.usearch")
 
 
-def usearch() -> Any:
-    """The module `usearch.index`. Raises SaccadeError that says how to install it."""
+def import_usearch() -> Any:
+    """The module `import_usearch.index`. Raises SaccadeError that says how to install it."""
     try:
         from usearch import index
     except Exception as error:  # incompatible builds raise other errors than ImportError

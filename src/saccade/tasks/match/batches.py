@@ -16,15 +16,15 @@ from saccade.data.scenes import (
     Description,
     Scene,
     Scenes,
-    draw_caption,
     edited_scene,
     minimal_edit,
+    sample_caption,
 )
 from saccade.data.scenes.colours import COLOURS
 from saccade.data.scenes.description import shuffled
 from saccade.data.scenes.edits import Kind, new_relations
 from saccade.data.scenes.shapes import SHAPES
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import INVERSES
 from saccade.ops import WordBatch
 from saccade.tasks.match.recipe import MatchRecipe
@@ -43,7 +43,7 @@ _PAIR, _WORDS, _OVERLAPPING = 3, 7, 8
 Annotations = tuple[list[Description], list[Caption]]  # of a batch of scenes
 
 
-class Part(NamedTuple):
+class BatchPart(NamedTuple):
     """A part of a batch. annotations: what its source makes `Pairs` of. seed: of what is drawn for the whole batch."""
 
     pictures: UInt8[Tensor, "b c y x"]
@@ -94,11 +94,11 @@ class ScenePairs(SceneSource):
         scenes: list[Scene] = []
         captions: list[Caption] = []
         for i, seed in enumerate(torch.randint(2**62, (len(indices),), generator=generator).tolist()):
-            world, stream = (self.scenes, self.apart)[i % 2], Stream(seed, _PAIR)
-            first = world.fresh(size, seed) if world is self.apart else overlapping(world, size, seed)
+            world, stream = (self.scenes, self.apart)[i % 2], RandomStream(seed, _PAIR)
+            first = world.fresh(size, seed) if world is self.apart else draw_occluded_scene(world, size, seed)
             for scene in (first, edited_twin(world, first, stream) or world.fresh(size, seed + 1)):
                 scenes.append(scene)
-                captions += draw_scene_captions(
+                captions += sample_scene_captions(
                     scene.description, self.recipe.captions, self.recipe.hard_captions, stream
                 )
         pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in scenes])
@@ -110,9 +110,9 @@ class ScenePairs(SceneSource):
         return choose_pairs(scenes, captions, self.recipe, generator)
 
 
-def overlapping(world: Scenes, size: tuple[int, int], seed: int) -> Scene:
+def draw_occluded_scene(world: Scenes, size: tuple[int, int], seed: int) -> Scene:
     """Of at most `DRAWS` scenes the first with the relation `RARE`, else the last."""
-    scene, stream = world.fresh(size, seed), Stream(seed, _OVERLAPPING)
+    scene, stream = world.fresh(size, seed), RandomStream(seed, _OVERLAPPING)
     for _ in range(DRAWS - 1):
         if any(name == RARE for _, name, _ in scene.description.relations):
             break
@@ -121,10 +121,10 @@ def overlapping(world: Scenes, size: tuple[int, int], seed: int) -> Scene:
 
 
 def edited_twin(
-    world: Scenes, scene: Scene, stream: Stream, relations: Collection[str] = tuple(INVERSES)
+    world: Scenes, scene: Scene, stream: RandomStream, relations: Collection[str] = tuple(INVERSES)
 ) -> Scene | None:
     """The scene with one change; None if no change can be drawn. relations: those that a change may bring about."""
-    for kind in kinds_in_order(stream):
+    for kind in shuffled_edit_kinds(stream):
         edit = minimal_edit(scene.description, stream, kind, combinations=world.composition.combinations)
         if edit is None or any(name not in relations for _, name, _ in new_relations(scene.description, edit)):
             continue
@@ -134,60 +134,60 @@ def edited_twin(
     return None
 
 
-def draw_scene_captions(scene: Description, true: int, hard: int, stream: Stream) -> list[Caption]:
+def sample_scene_captions(scene: Description, true: int, hard: int, stream: RandomStream) -> list[Caption]:
     """Captions that are true of the scene, then captions with a change, in the same words but for the change; true ones
     instead where there is none."""
-    seeds = [draw_words(scene, stream) for _ in range(true)]
-    captions = [draw_caption(scene, Stream(seed, _WORDS)) for seed in seeds]
+    seeds = [choose_caption_seed(scene, stream) for _ in range(true)]
+    captions = [sample_caption(scene, RandomStream(seed, _WORDS)) for seed in seeds]
     for i in range(hard):
         seed = seeds[i % true]
-        changed = (reworded(scene, kind, seed, stream) for kind in kinds_in_order(stream))
+        changed = (same_wording_negative(scene, kind, seed, stream) for kind in shuffled_edit_kinds(stream))
         captions.append(next((each for each in changed if each is not None), captions[i % true]))
     return captions
 
 
-def draw_words(scene: Description, stream: Stream) -> int:
-    """A seed with which `draw_caption` gives a caption of at most `WORDS` words if one can be drawn, mostly one that
+def choose_caption_seed(scene: Description, stream: RandomStream) -> int:
+    """A seed with which `sample_caption` gives a caption of at most `WORDS` words if one can be drawn, mostly one that
     states a relation if the scene has any."""
     related = stream.bernoulli(RELATIONS)
     seeds = [stream.integer(2**32) for _ in range(TRIES)]
 
     def excess(seed: int) -> tuple[bool, bool]:
-        caption = draw_caption(scene, Stream(seed, _WORDS))
+        caption = sample_caption(scene, RandomStream(seed, _WORDS))
         return len(caption.text.split()) > WORDS, related and not caption.description.relations
 
     return min(seeds, key=excess)
 
 
-def reworded(scene: Description, kind: Kind, seed: int, stream: Stream) -> Caption | None:
+def same_wording_negative(scene: Description, kind: Kind, seed: int, stream: RandomStream) -> Caption | None:
     """The caption of a seed with one change that makes it false of the scene. Its form, its order and its synonyms are
     the same: what is changed alone decides. None if no change is found that the caption mentions."""
     for _ in range(TRIES):
         edit = minimal_edit(scene, stream, kind, combinations="seen")
-        caption = None if edit is None else draw_caption(edit, Stream(seed, _WORDS))
+        caption = None if edit is None else sample_caption(edit, RandomStream(seed, _WORDS))
         if caption is not None and not describes(caption.description, scene):
             return caption
     return None
 
 
-def hard_caption(
-    caption: Caption, scene: Description, kind: Kind, stream: Stream, combinations: Combinations = "seen"
+def hard_negative_caption(
+    caption: Caption, scene: Description, kind: Kind, stream: RandomStream, combinations: Combinations = "seen"
 ) -> Caption | None:
     """A caption, in the same language, of what `caption` says with one change that makes it false of the scene. None if
     there is no such change, or no drawn caption mentions it. combinations: of the change, as for `minimal_edit`."""
     edit = minimal_edit(caption.description, stream, kind, scene=scene, combinations=combinations)
     if edit is None:
         return None
-    drawn = (draw_caption(edit, stream, caption.language) for _ in range(TRIES))
+    drawn = (sample_caption(edit, stream, caption.language) for _ in range(TRIES))
     return _short(each for each in drawn if not describes(each.description, scene))
 
 
-def longer_caption(caption: Caption, scene: Description, stream: Stream) -> Caption | None:
+def extra_object_caption(caption: Caption, scene: Description, stream: RandomStream) -> Caption | None:
     """A caption, in the same language, of what `caption` says and of one object more, which the scene does not show.
     None if no drawn caption mentions it."""
     absent = [each for each in product(SHAPES, COLOURS) if each not in scene.objects]
     longer = replace(caption.description, objects=(*caption.description.objects, stream.choice(absent)))
-    drawn = (draw_caption(longer, stream, caption.language) for _ in range(TRIES))
+    drawn = (sample_caption(longer, stream, caption.language) for _ in range(TRIES))
     return _short(each for each in drawn if not describes(each.description, scene))
 
 
@@ -200,7 +200,7 @@ def _short(captions: Iterable[Caption]) -> Caption | None:
     return last
 
 
-def kinds_in_order(stream: Stream) -> list[Kind]:
+def shuffled_edit_kinds(stream: RandomStream) -> list[Kind]:
     """All kinds of edits, with the one to try first at the front."""
     others: list[Kind] = shuffled(stream, ["colour", "shape"])
     return ["relation", *others] if stream.bernoulli(RELATIONS) else [*others, "relation"]

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from saccade.data.scenes import Caption, Scene, Scenes, draw_caption
+from saccade.data.scenes import Caption, Scene, Scenes, sample_caption
 from saccade.data.scenes.phrasing import Language
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.tasks.match.batches import TRIES, edited_twin
 from saccade.tasks.match.truth import describes
 
@@ -21,7 +21,7 @@ _CANDIDATES = 4  # stream of random numbers; training pairs use 3
 
 
 @dataclass
-class Candidates:
+class SceneCandidates:
     """scenes and captions belong together one by one. twins: how many scenes at the end are edited from one of those
     before them."""
 
@@ -44,12 +44,12 @@ class Candidates:
     def matches(self) -> Bool[Tensor, "n n"]:
         return torch.eye(len(self), dtype=torch.bool)
 
-    def add(self, scene: Scene, stream: Stream, language: Language | None) -> bool:
+    def add(self, scene: Scene, stream: RandomStream, language: Language | None) -> bool:
         """Add a scene with a caption that tells it apart from all others, and the others from it. Returns whether there
         is one."""
         if any(describes(caption.description, scene.description) for caption in self.captions):
             return False
-        drawn = (draw_caption(scene.description, stream, language) for _ in range(TRIES))
+        drawn = (sample_caption(scene.description, stream, language) for _ in range(TRIES))
         for caption in drawn:
             if not any(describes(caption.description, other.description) for other in self.scenes):
                 self.scenes.append(scene)
@@ -58,14 +58,14 @@ class Candidates:
         return False
 
 
-def candidate_sets(world: Scenes, count: int, language: Language | None = None) -> Iterator[Candidates]:
+def candidate_sets(world: Scenes, count: int, language: Language | None = None) -> Iterator[SceneCandidates]:
     """Sets of `CANDIDATES` scenes of the world, `count` in all; the last set may be smaller. Scenes that no caption
     tells apart from those before them are passed over. language: of all captions; None mixes them."""
-    stream, index = Stream(world.seed, _CANDIDATES), 0
+    stream, index = RandomStream(world.seed, _CANDIDATES), 0
     for first in range(0, count, CANDIDATES):
         size = min(CANDIDATES, count - first)
         twins = round(size * TWINS)
-        found = Candidates()
+        found = SceneCandidates()
         while len(found) < size - twins:
             found.add(world.fresh(world.size, world.seed * 2**40 + index), stream, language)
             index += 1

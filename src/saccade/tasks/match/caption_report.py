@@ -15,12 +15,12 @@ from saccade.data.output import write_png
 from saccade.device import Device
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.match.captioned import CaptionCandidates, caption_candidates
-from saccade.tasks.match.nearest_caption import NearestCaptions
+from saccade.tasks.match.nearest_caption import NearestCaptionBaseline
 from saccade.tasks.match.public import PublicMatchTask
-from saccade.tasks.match.scores import chance, recalls, shuffled, summary
+from saccade.tasks.match.scores import chance, recalls, shuffled, summarize_accuracy
 from saccade.tasks.match.task import MatchTask
-from saccade.tasks.saved import no_readable_pictures
-from saccade.tasks.shares import draw_shares
+from saccade.tasks.saved import no_pictures_error
+from saccade.tasks.shares import draw_accuracy_bars
 
 BATCH = 50  # pictures encoded at once
 
@@ -33,22 +33,23 @@ def evaluate_captions(
 
     Equal captions of several pictures are right for all of them, and chance is what a random order of the same
     candidates reaches. known: pictures with captions, of which the nearest ones are a baseline, too
-    (`nearest_caption.NearestCaptions`). Captions that the model cannot read, and unreadable pictures, are in "skipped",
-    or raise.
+    (`nearest_caption.NearestCaptionBaseline`). Captions that the model cannot read, and unreadable pictures, are in
+    "skipped", or raise.
     """
     readable = dataset.readable_captions(lambda text: _check(task, text))
     task.model.to(device.device).eval()
-    nearest = None if known is None else NearestCaptions(known)
+    nearest = None if known is None else NearestCaptionBaseline(known)
     found = list(_decisions(task, readable, device, nearest))
     if not found:
-        raise no_readable_pictures(dataset.label, readable.skipped)
+        raise no_pictures_error(dataset.label, readable.skipped)
     hits, by_chance = (_joined(parts) for parts in zip(*found, strict=True))
     sizes = [len(each["recall@1"]) for each, _ in found]
     expected = {name: float(values.mean()) for name, values in by_chance.items()}
     details = {
-        name: summary([values]) | {"chance": expected[name[name.index("recall") :]]} for name, values in hits.items()
+        name: summarize_accuracy([values]) | {"chance": expected[name[name.index("recall") :]]}
+        for name, values in hits.items()
     }
-    write_png(out / "scores.png", draw_shares(details))
+    write_png(out / "scores.png", draw_accuracy_bars(details))
     bars = {name: one["value"] for name, one in details.items()}
     scores: dict[str, Any] = bars | {f"chance {name}": value for name, value in expected.items()}
     about = {"pictures": sum(sizes), "skipped": readable.skipped, "candidates": [min(sizes), max(sizes)]}
@@ -56,7 +57,7 @@ def evaluate_captions(
 
 
 def _decisions(
-    task: MatchTask | PublicMatchTask, dataset: CaptionSet, device: Device, nearest: NearestCaptions | None
+    task: MatchTask | PublicMatchTask, dataset: CaptionSet, device: Device, nearest: NearestCaptionBaseline | None
 ) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """Of each set of candidates whether each decision is right, and how probable that is by chance."""
     for i, planned in enumerate(caption_candidates([dataset.captions(i) for i in range(len(dataset))])):

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor
 
 from saccade.data.augment_ops import jitter_colors, mean_color, random_window, resample, uniform
-from saccade.data.cache import Arrays, Streamed
+from saccade.data.cache import InMemoryDataset, StreamedDataset
 from saccade.data.captions import CaptionSet
 from saccade.data.captions.sets import caption_key, prepare_captioned
 from saccade.data.preprocess import Preprocess
@@ -47,7 +47,7 @@ class CaptionedPictures:
         """A picture an index, with `recipe.captions` of its captions, or as many as any picture of the set has. They
         repeat for a picture that has fewer."""
         pictures, places = self.data[indices]
-        texts = [text for i in places.tolist() for text in draw_captions(self.captions[i], self.each, generator)]
+        texts = [text for i in places.tolist() for text in sample_captions(self.captions[i], self.each, generator)]
         return self._augmented(pictures, size, generator), ([self.keys[i] for i in places.tolist()], texts)
 
     def pairs(self, annotations: Sequence[Annotations], generator: Generator) -> Pairs:
@@ -88,7 +88,7 @@ class HardestTexts:
         return torch.cat([self.fixed.to(similarity.device), hardest], dim=1)
 
 
-def draw_captions(captions: Sequence[str], count: int, generator: Generator) -> list[str]:
+def sample_captions(captions: Sequence[str], count: int, generator: Generator) -> list[str]:
     """`count` captions in random order, all of them before any repeats."""
     order = torch.randperm(len(captions), generator=generator).tolist()
     return [captions[order[i % len(captions)]] for i in range(count)]
@@ -143,7 +143,7 @@ def caption_candidates(captions: Sequence[Sequence[str]], seed: int = 0) -> list
 class DecodedCandidates:
     """Candidates with their pictures, decoded for a model."""
 
-    data: Arrays | Streamed
+    data: InMemoryDataset | StreamedDataset
     candidates: CaptionCandidates
 
     def __len__(self) -> int:

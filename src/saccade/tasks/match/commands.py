@@ -8,7 +8,7 @@ from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import DataError, UsageError, printable
-from saccade.lazy import resolve
+from saccade.lazy import resolve_name
 from saccade.options import DataOptions, OnError, Options
 from saccade.tasks.commands import Evaluation, TaskCommands
 from saccade.tasks.match.recipe import MatchRecipe
@@ -100,7 +100,7 @@ Examples:
         options: MatchValOptions,
     ) -> Evaluation:
         if options.held_out is None:
-            return resolve(self.report)(task, data, split, on_error, device, out)
+            return resolve_name(self.report)(task, data, split, on_error, device, out)
         if split is not None:
             raise UsageError(f"--split {split} and --held-out are given: use one of them")
         from saccade.tasks.match.report import evaluate_held_out
@@ -111,14 +111,14 @@ Examples:
         """With texts, a public matcher with both of its towers."""
         if given.isdisjoint(MatchPredictOptions.model_fields):
             return None
-        from saccade.tasks.public_loading import load_matching
+        from saccade.tasks.public_loading import load_match_task
 
-        return load_matching(model)
+        return load_match_task(model)
 
     def about(self, task: "MatchTask") -> tuple[str, str]:
-        from saccade.tasks.known_classes import drawn_pictures_only
+        from saccade.tasks.known_classes import synthetic_data_warning
 
-        return "", drawn_pictures_only(task)
+        return "", synthetic_data_warning(task)
 
     def predict(
         self, task: "MatchTask", pictures: "Iterable[Picture]", options: MatchPredictOptions, batch: int

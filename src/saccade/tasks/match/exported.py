@@ -15,13 +15,13 @@ from saccade.errors import CheckpointError
 from saccade.models.matcher import Matcher, PictureFeatures, TextFeatures
 from saccade.ops import WordBatch, tokenize
 from saccade.tasks.exported import ExportedTask
-from saccade.tasks.exported_graph import MAX_BATCH, MAX_ROWS, Case, Graph, axis
+from saccade.tasks.exported_graph import MAX_BATCH, MAX_ROWS, Case, ExportGraph, dynamic_axis
 from saccade.tasks.match.task import MatchTask
 
 MAX_TEXTS = 2**20  # of a batch, and different words in it
 
 
-class PicturesGraph(Graph):
+class PictureEncoderGraph(ExportGraph):
     """Tokens and a vector of each picture."""
 
     outputs = ("tokens", "vector")
@@ -34,15 +34,15 @@ class PicturesGraph(Graph):
         return tuple(self.model.encode_pictures(pictures))
 
 
-class TextsGraph(Graph):
+class TextEncoderGraph(ExportGraph):
     """Tokens and a vector of each text, from a `WordBatch`."""
 
     outputs = ("text_tokens", "text_vector")
 
     def inputs(self) -> tuple[Input, ...]:
         config = self.model.config.text
-        different, length = axis("different", MAX_TEXTS), axis("bytes", config.max_bytes)
-        texts, words = axis("texts", MAX_TEXTS), axis("words", config.max_words)
+        different, length = dynamic_axis("different", MAX_TEXTS), dynamic_axis("bytes", config.max_bytes)
+        texts, words = dynamic_axis("texts", MAX_TEXTS), dynamic_axis("words", config.max_words)
         return (
             Input(name="ids", axes=(different, length), dtype="int64"),
             Input(name="byte_mask", axes=(different, length), dtype="bool"),
@@ -76,19 +76,19 @@ class TextsGraph(Graph):
         return ids * byte_mask, byte_mask, index * word_mask, word_mask
 
 
-class HeadGraph(Graph):
+class HeadGraph(ExportGraph):
     """The logit of each pair of a picture and a text."""
 
     outputs = ("logit",)
 
     def inputs(self) -> tuple[Input, ...]:
         config = self.model.config
-        pairs, patches = axis("pairs", MAX_BATCH), axis("patches", MAX_ROWS**2, 2)
-        words, width = axis("words", config.text.max_words), config.vit.block.width
+        pairs, patches = dynamic_axis("pairs", MAX_BATCH), dynamic_axis("patches", MAX_ROWS**2, 2)
+        words, width = dynamic_axis("words", config.text.max_words), config.vit.block.width
         text_width = config.text.block.width
         return (
-            Input(name="tokens", axes=(pairs, patches, axis("token width", width, width))),
-            Input(name="text_tokens", axes=(pairs, words, axis("text token width", text_width, text_width))),
+            Input(name="tokens", axes=(pairs, patches, dynamic_axis("token width", width, width))),
+            Input(name="text_tokens", axes=(pairs, words, dynamic_axis("text token width", text_width, text_width))),
             Input(name="word_mask", axes=(pairs, words), dtype="bool"),
         )
 
@@ -168,8 +168,8 @@ class ExportedMatchTask(ExportedTask, MatchTask):
 
     model: ExportedMatcher  # type: ignore[assignment]
 
-    graph: ClassVar[type[Graph]] = PicturesGraph
-    parts: ClassVar[Mapping[str, type[Graph]]] = MappingProxyType({"texts": TextsGraph, "head": HeadGraph})
+    graph: ClassVar[type[ExportGraph]] = PictureEncoderGraph
+    parts: ClassVar[Mapping[str, type[ExportGraph]]] = MappingProxyType({"texts": TextEncoderGraph, "head": HeadGraph})
 
     @classmethod
     def assemble(cls, networks: Mapping[str, EngineNetwork], card: Mapping[str, Any], fingerprint: str) -> nn.Module:

@@ -24,7 +24,7 @@ from saccade.errors import DataError
 FORMAT = "saccade picture index 1"
 
 
-class Entry(NamedTuple):
+class FileEntry(NamedTuple):
     """A picture file. path: relative to the searched folder, with "/". size: in bytes. modified: in nanoseconds."""
 
     path: str
@@ -40,7 +40,7 @@ class PictureIndex:
     """
 
     model: str
-    entries: tuple[Entry, ...]
+    entries: tuple[FileEntry, ...]
     vectors: Float[Tensor, "n d"]
 
     def __len__(self) -> int:
@@ -61,7 +61,7 @@ class PictureIndex:
                     raise ValueError("it has another format")
                 vectors = opened.get_tensor("vectors")
                 rows = json.loads(opened.get_tensor("entries").numpy().tobytes())
-            entries = tuple(Entry(str(path), int(size), int(modified)) for path, size, modified in rows)
+            entries = tuple(FileEntry(str(path), int(size), int(modified)) for path, size, modified in rows)
             if vectors.dtype != torch.float32 or vectors.ndim != 2 or len(vectors) != len(entries):
                 raise ValueError(f"it holds {len(entries)} paths and vectors of shape {tuple(vectors.shape)}")
             return cls(metadata["model"], entries, vectors)
@@ -79,7 +79,7 @@ class PictureIndex:
         }
         output.write_file(file, save(tensors, {"format": FORMAT, "model": self.model}))
 
-    def select(self, entries: Iterable[Entry]) -> "PictureIndex":
+    def select(self, entries: Iterable[FileEntry]) -> "PictureIndex":
         """Those of the entries that are indexed, in the order given. A file of another size or time is not."""
         place = {entry: i for i, entry in enumerate(self.entries)}
         return self.take(torch.tensor([place[entry] for entry in entries if entry in place], dtype=torch.int64))
@@ -88,7 +88,7 @@ class PictureIndex:
         """Those at some places, in the order given."""
         return PictureIndex(self.model, tuple(self.entries[i] for i in places.tolist()), self.vectors[places])
 
-    def extend(self, entries: Sequence[Entry], vectors: Float[Tensor, "k d"]) -> "PictureIndex":
+    def extend(self, entries: Sequence[FileEntry], vectors: Float[Tensor, "k d"]) -> "PictureIndex":
         """With the vectors of more pictures."""
         if not entries:
             return self
@@ -96,13 +96,13 @@ class PictureIndex:
         joined = torch.cat([self.vectors, vectors]) if len(self) else vectors
         return PictureIndex(self.model, (*self.entries, *entries), joined)
 
-    def missing(self, entries: Iterable[Entry]) -> list[Entry]:
+    def missing(self, entries: Iterable[FileEntry]) -> list[FileEntry]:
         """The entries that are not indexed, in order."""
         known = set(self.entries)
         return [entry for entry in entries if entry not in known]
 
 
-def entries_of(folder: Path, files: Iterable[Path]) -> list[Entry]:
+def entries_of(folder: Path, files: Iterable[Path]) -> list[FileEntry]:
     """The entries of files of a folder; those that have vanished are left out."""
     entries = []
     for file in files:
@@ -110,7 +110,7 @@ def entries_of(folder: Path, files: Iterable[Path]) -> list[Entry]:
             found = file.stat()
         except OSError:
             continue
-        entries.append(Entry(file.relative_to(folder).as_posix(), found.st_size, found.st_mtime_ns))
+        entries.append(FileEntry(file.relative_to(folder).as_posix(), found.st_size, found.st_mtime_ns))
     return entries
 
 
@@ -126,7 +126,7 @@ def fingerprint(task: Any) -> str:
     return digest.hexdigest()
 
 
-def default_file(model: str, folder: Path) -> Path:
+def default_index_file(model: str, folder: Path) -> Path:
     """Where the index of a folder is kept: runs/search-MODEL/FOLDER-HASH.safetensors. model: any name of a model."""
     folder = folder.resolve()
     name = _plain(model.rstrip("/").rsplit("/", 1)[-1].rpartition(":")[2]) or "model"

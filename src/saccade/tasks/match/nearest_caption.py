@@ -21,7 +21,7 @@ SHARPNESS = 20.0  # of the weights of the known captions, by the cosine of the p
 _preprocess = Preprocess((SIDE, SIDE), "letterbox")
 
 
-class NearestCaptions:
+class NearestCaptionBaseline:
     """Scores of texts for pictures from pictures whose captions are known.
 
     A text scores as much as it resembles the captions of the known pictures, weighted by the softmax of

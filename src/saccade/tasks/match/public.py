@@ -12,7 +12,7 @@ from saccade.checkpoints.matchers import PublicMatcher
 from saccade.data import Picture
 from saccade.data.images import Source, read_image
 from saccade.errors import DataError, printable
-from saccade.models.matcher import unit
+from saccade.models.matcher import unit_vectors
 from saccade.ops.matching import cosines
 from saccade.tasks.base import PublicTask
 from saccade.tasks.match.result import Ranking
@@ -44,7 +44,7 @@ class PublicMatchTask(PublicTask):
     def encode_pictures(self, pictures: Sequence[Picture]) -> Vectors:
         """A vector of each picture."""
         pixels = torch.stack([self.preprocess(picture.image) for picture in pictures])
-        return Vectors(unit(self.matcher.embed_images(pixels.to(self._device))))
+        return Vectors(unit_vectors(self.matcher.embed_images(pixels.to(self._device))))
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
@@ -61,7 +61,7 @@ class PublicMatchTask(PublicTask):
                 found = self.matcher.embed_texts(torch.cat([ids[i] for i in some]).to(self._device))
                 for i, vector in zip(some, found, strict=True):
                     vectors[i] = vector
-        return Vectors(unit(torch.stack(vectors)))
+        return Vectors(unit_vectors(torch.stack(vectors)))
 
     @torch.no_grad()
     def similarity(self, pictures: Vectors, texts: Vectors) -> Float[Tensor, "p t"]:

@@ -14,20 +14,20 @@ from saccade.data.output import write_png
 from saccade.data.scenes import Caption, Combinations, Description, Scenes
 from saccade.data.scenes.edits import Kind
 from saccade.data.scenes.phrasing import Language
-from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.stream import RandomStream
 from saccade.device import Device
 from saccade.errors import UsageError
 from saccade.models.matcher import PictureFeatures
 from saccade.options import OnError
 from saccade.tasks.commands import Evaluation
-from saccade.tasks.match.batches import hard_caption, longer_caption
-from saccade.tasks.match.candidates import Candidates, candidate_sets
+from saccade.tasks.match.batches import extra_object_caption, hard_negative_caption
+from saccade.tasks.match.candidates import SceneCandidates, candidate_sets
 from saccade.tasks.match.caption_report import evaluate_captions
 from saccade.tasks.match.public import PublicMatchTask
-from saccade.tasks.match.scores import recalls, shuffled, summary
+from saccade.tasks.match.scores import recalls, shuffled, summarize_accuracy
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.scenes import evaluation_scenes
-from saccade.tasks.shares import draw_shares
+from saccade.tasks.shares import draw_accuracy_bars
 
 BATCH = 50  # pictures, or texts, encoded at once
 EDITS: tuple[Kind | Literal["count"], ...] = (*get_args(Kind), "count")  # count: one object more than there is
@@ -42,7 +42,7 @@ def evaluate(
 
     Raises UsageError for a split of scenes, and for scenes with a public matcher; DataError for data without captions.
     """
-    world = evaluation_world(task, data)
+    world = scenes_to_evaluate(task, data)
     if world is None:
         return evaluate_captions(task, open_captions(data, split, on_error), device, out)
     if not isinstance(task, MatchTask):
@@ -59,7 +59,7 @@ def evaluate_held_out(
     and the default seed; beside the captions of the nearest of the other pictures.
 
     Raises UsageError for scenes; DataError as `caption_splits`."""
-    if evaluation_world(task, data) is not None:
+    if scenes_to_evaluate(task, data) is not None:
         raise UsageError(
             f"{data}: --held-out is of pictures with captions; scenes that are scored are never trained on"
         )
@@ -85,16 +85,16 @@ def evaluate_scenes(task: MatchTask, world: Scenes, device: Device, out: Path) -
     for prefix, (which, language) in plans.items():
         with device.precision():
             hits = _score(task, world.with_composition(combinations=which), language)
-        details |= {prefix + name: summary(parts) for name, parts in hits.items()}
+        details |= {prefix + name: summarize_accuracy(parts) for name, parts in hits.items()}
     scores: dict[str, Any] = {name: details[name]["value"] for name in details if _is_headline(name)}
     bars = dict(scores)
-    write_png(out / "scores.png", draw_shares({name: details[name] for name in bars}))
+    write_png(out / "scores.png", draw_accuracy_bars({name: details[name] for name in bars}))
     fewest, most = world.composition.objects
     scores |= {"pictures": len(world), "skipped": {}, "objects": f"{fewest} to {most}", "details": details}
     return Evaluation(scores, bars)
 
 
-def evaluation_world(task: MatchTask | PublicMatchTask, data: Path) -> Scenes | None:
+def scenes_to_evaluate(task: MatchTask | PublicMatchTask, data: Path) -> Scenes | None:
     """The scenes that `data` specifies, with as many objects as the model was trained on unless it says otherwise; None
     if it is no such specification."""
     trained = task.card.get("objects")
@@ -114,12 +114,12 @@ def _score(task: MatchTask, world: Scenes, language: Language | None) -> Hits:
         _add(hits, head.items())
         _add(hits, ((f"towers {name}", found) for name, found in recalls(towers).items()))
         _add(hits, [("shuffled recall@1", recalls(shuffled(scores, i))["recall@1"])])
-        _add(hits, _edits(task, candidates, pictures, Stream(world.seed, _EDITS, i)))
+        _add(hits, _edits(task, candidates, pictures, RandomStream(world.seed, _EDITS, i)))
     return hits
 
 
 def _edits(
-    task: MatchTask, candidates: Candidates, pictures: PictureFeatures, stream: Stream
+    task: MatchTask, candidates: SceneCandidates, pictures: PictureFeatures, stream: RandomStream
 ) -> Iterator[tuple[str, Bool[Tensor, "n"]]]:
     """For each kind of edit, whether each caption has a higher score for its picture than the same with one change, by
     the head and by the towers."""
@@ -138,10 +138,12 @@ def _edits(
             yield f"{name}{kind} edits", right > wrong
 
 
-def _edited(caption: Caption, scene: Description, kind: Kind | Literal["count"], stream: Stream) -> Caption | None:
+def _edited(
+    caption: Caption, scene: Description, kind: Kind | Literal["count"], stream: RandomStream
+) -> Caption | None:
     if kind == "count":
-        return longer_caption(caption, scene, stream)
-    return hard_caption(caption, scene, kind, stream, "all")
+        return extra_object_caption(caption, scene, stream)
+    return hard_negative_caption(caption, scene, kind, stream, "all")
 
 
 def _scores(
@@ -155,7 +157,7 @@ def _scores(
 
 
 @torch.no_grad()
-def encode_pixels(task: MatchTask, candidates: Candidates) -> PictureFeatures:
+def encode_pixels(task: MatchTask, candidates: SceneCandidates) -> PictureFeatures:
     """Features of the scenes, which are drawn at the size of the model's input."""
     pixels = task.preprocess.normalize(candidates.pixels).split(BATCH)
     parts = [task.model.encode_pictures(part.to(task.model.bias.device)) for part in pixels]

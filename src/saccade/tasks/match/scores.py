@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saccade.ops.matching import ranks
-from saccade.tasks.shares import interval
+from saccade.tasks.shares import wilson_interval
 
 KS = (1, 5, 10)
 _SHUFFLE = 6  # stream of random numbers; candidates and edits of scenes use 4 and 5
@@ -51,11 +51,11 @@ def shuffled(scores: Float[Tensor, "p t"], seed: int) -> Float[Tensor, "p t"]:
     return scores[:, torch.randperm(scores.shape[1], generator=torch.Generator().manual_seed(seed * 8 + _SHUFFLE))]
 
 
-def summary(parts: Sequence[Tensor]) -> dict[str, Any]:
+def summarize_accuracy(parts: Sequence[Tensor]) -> dict[str, Any]:
     """The share of right decisions with its 95 % interval. parts: of each set of candidates, whether each is right."""
     values = torch.cat(list(parts))
     n, correct = len(values), int(values.sum())
-    low, high = interval(correct, n)
+    low, high = wilson_interval(correct, n)
     return {"value": correct / n, "low": round(low, 4), "high": round(high, 4), "n": n}
 
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 from saccade.data.files import escape
 from saccade.data.images import read_image
 from saccade.errors import DataError
-from saccade.tasks.drawing import ACCENT, FAINT, INK, PAPER, font, short
+from saccade.tasks.drawing import ACCENT, FAINT, INK, PAPER, font, truncate_text
 from saccade.tasks.match.search import Hit
 
 _SIDE, _GAP, _HEAD, _CAPTION = 160, 12, 48, 44
@@ -25,7 +25,7 @@ def contact_sheet(folder: Path, hits: Sequence[Hit], text: str) -> Image.Image:
     width = max(_GAP + columns * (_SIDE + _GAP), 360)
     sheet = Image.new("RGB", (width, _HEAD + rows * (_SIDE + _CAPTION + _GAP)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    title = short(escape(text), width // 10)
+    title = truncate_text(escape(text), width // 10)
     draw.text((_GAP, _HEAD / 2), title, INK, font(18, title), anchor="lm")
     for i, hit in enumerate(hits):
         row, column = divmod(i, columns)

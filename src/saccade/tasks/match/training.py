@@ -18,20 +18,20 @@ from saccade.options import DataOptions
 from saccade.tasks.base import Task
 from saccade.tasks.captions import captioned_splits
 from saccade.tasks.encoders import encoder_config, floor_to_patches, load_pretrained
-from saccade.tasks.match.batches import Batch, Part, ScenePairs
-from saccade.tasks.match.candidates import Candidates, candidate_sets
+from saccade.tasks.match.batches import Batch, BatchPart, ScenePairs
+from saccade.tasks.match.candidates import SceneCandidates, candidate_sets
 from saccade.tasks.match.captioned import CaptionedPictures, DecodedCandidates, decoded_candidates
 from saccade.tasks.match.loss import matching_loss
 from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.scores import KS, chance
 from saccade.tasks.match.task import MatchTask, candidate_recalls
-from saccade.tasks.training import SourceTraining, check_scene_size
+from saccade.tasks.training import AnySizeTraining, check_scene_size
 
 HEAD_WIDTH = 32  # of an attention head of the text encoder
 MAX_WORDS = 256  # of a text: captions that list all relations of eight objects are long
 
 
-class MatchTraining(SourceTraining):
+class MatchTraining(AnySizeTraining):
     """Pictures with captions, a new matcher, and its loss. Scenes come in pairs that differ in one attribute or
     relation; the captions of a set are drawn by lot. With scenes, pictures with captions may take part in each batch:
     what is true of both is not known, so that each is compared with captions of its own kind."""
@@ -64,7 +64,7 @@ class MatchTraining(SourceTraining):
         self.captioned = None if recipe.captioned is None else self._open_captioned(recipe.captioned)
         mean, std = self._channel_stats(seed)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
-        self.candidates: list[Candidates] | list[DecodedCandidates] = (
+        self.candidates: list[SceneCandidates] | list[DecodedCandidates] = (
             list(candidate_sets(val, len(val))) if isinstance(val, Scenes) else decoded_candidates(val, self.preprocess)
         )
         by_chance = torch.cat([chance(each.matches)["recall@1"] for each in self.candidates])
@@ -90,7 +90,7 @@ class MatchTraining(SourceTraining):
         self._identity += [[*train.names], [train.captions(i) for i in range(len(train))]]
         return CaptionedPictures(train, self.size, self.recipe)
 
-    def batch(self, indices: Tensor, generator: Generator, progress: float) -> list[Part]:
+    def batch(self, indices: Tensor, generator: Generator, progress: float) -> list[BatchPart]:
         """Pictures with what is known of their captions; of scenes two an index, and after them the captioned pictures
         that take part."""
         parts = [self._part(self.source, indices, generator, progress)]
@@ -103,17 +103,17 @@ class MatchTraining(SourceTraining):
 
     def _part(
         self, source: ScenePairs | CaptionedPictures, indices: Tensor, generator: Generator, progress: float
-    ) -> Part:
+    ) -> BatchPart:
         pictures, annotations = source.samples(indices, self._size_at(progress), generator)
         seed = int(torch.randint(2**62, (), generator=generator))
-        return Part((pictures * 255).round().byte(), annotations, seed)
+        return BatchPart((pictures * 255).round().byte(), annotations, seed)
 
-    def collate(self, batches: list[list[Part]]) -> list[Batch]:
+    def collate(self, batches: list[list[BatchPart]]) -> list[Batch]:
         """A batch for each source, with labels of all its pictures and all its captions."""
         sources = [self.source] if self.captioned is None else [self.source, self.captioned]
         return [self._batch(source, parts) for source, parts in zip(sources, zip(*batches, strict=True), strict=True)]
 
-    def _batch(self, source: ScenePairs | CaptionedPictures, parts: Sequence[Part]) -> Batch:
+    def _batch(self, source: ScenePairs | CaptionedPictures, parts: Sequence[BatchPart]) -> Batch:
         generator = Generator().manual_seed(parts[0].seed)
         texts, labels, chosen = source.pairs([part.annotations for part in parts], generator)
         words = tokenize(texts, self._text.max_words, self._text.max_bytes).without_spans()

@@ -10,15 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.data import read_image
-from saccade.data.output import output_errors
+from saccade.data.output import convert_os_errors
 from saccade.errors import DataError
 from saccade.options import OnError
-from saccade.tasks.match.index import Entry, PictureIndex, entries_of, fingerprint
+from saccade.tasks.match.index import FileEntry, PictureIndex, entries_of, fingerprint
 from saccade.tasks.match.search import BATCH, Searcher
 
 
 @dataclass
-class IndexUpdate:
+class IndexUpdater:
     """One update of the index in `file`, of the pictures of a folder.
 
     Attributes:
@@ -42,7 +42,9 @@ class IndexUpdate:
         if self.replaced:
             self.stored = PictureIndex.empty(self.model)
 
-    def run(self, files: Sequence[Path], progress: Callable[[Sequence[Entry]], Iterable[Entry]] = iter) -> PictureIndex:
+    def run(
+        self, files: Sequence[Path], progress: Callable[[Sequence[FileEntry]], Iterable[FileEntry]] = iter
+    ) -> PictureIndex:
         """The index of the files as they are now, which is saved if it has changed. What is encoded is saved too when
         the work is interrupted. progress: given the pictures to encode, passes them on one by one.
 
@@ -52,7 +54,7 @@ class IndexUpdate:
         entries = entries_of(self.folder, files)
         index = self.stored.select(entries)
         missing = iter(progress(index.missing(entries)))
-        added, vectors = list[Entry](), list[Tensor]()
+        added, vectors = list[FileEntry](), list[Tensor]()
         try:
             while some := list(islice(missing, BATCH)):
                 found, encoded = self._encode(some)
@@ -62,14 +64,14 @@ class IndexUpdate:
             if added:
                 index = index.extend(added, torch.cat(vectors)).select(entries)
             if self.replaced or index.entries != self.stored.entries:
-                with output_errors(self.file):
+                with convert_os_errors(self.file):
                     self.file.parent.mkdir(parents=True, exist_ok=True)
                 index.save(self.file)
         return index
 
-    def _encode(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Float[Tensor, "k d"]]]:
+    def _encode(self, entries: Sequence[FileEntry]) -> tuple[list[FileEntry], list[Float[Tensor, "k d"]]]:
         """The entries that can be read, and their vectors."""
-        found, pictures = list[Entry](), []
+        found, pictures = list[FileEntry](), []
         for entry in entries:
             try:
                 pictures.append(read_image(self.folder / entry.path))

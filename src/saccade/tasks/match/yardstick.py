@@ -17,7 +17,7 @@ UNRELATED = (
 
 
 @dataclass(frozen=True)
-class Comparison:
+class UnrelatedTextComparison:
     """Texts ranked for a picture, beside unrelated texts.
 
     unrelated: text -> its similarity if `shared`, else its score. shared: whether the scores of the texts are shares
@@ -58,7 +58,9 @@ class Comparison:
         }
 
 
-def compare(task: MatchTask | PublicMatchTask, picture: Picture, features: Any, texts: Sequence[str]) -> Comparison:
+def compare_with_unrelated(
+    task: MatchTask | PublicMatchTask, picture: Picture, features: Any, texts: Sequence[str]
+) -> UnrelatedTextComparison:
     """Rank texts for a picture, and score `UNRELATED` ones. features: of the picture, by `task.encode_pictures`.
 
     Raises DataError for texts as `predict` does."""
@@ -70,6 +72,6 @@ def compare(task: MatchTask | PublicMatchTask, picture: Picture, features: Any, 
     ranking, other = (
         next(model.rank([picture], features, some, model.encode_texts(some))) for some in (texts, unrelated)
     )
-    return Comparison(
+    return UnrelatedTextComparison(
         ranking, dict(zip(other.texts, other.similarities if shared else other.scores, strict=True)), shared
     )

@@ -8,7 +8,7 @@ from typing import Self
 from saccade.data import output
 from saccade.tasks.artifacts import ArtifactWriter, Frame, output_paths
 from saccade.tasks.coco_file import relative_names
-from saccade.tasks.segment.coco import open_coco
+from saccade.tasks.segment.coco import open_areas_writer
 from saccade.tasks.segment.colours import index_png
 from saccade.tasks.segment.result import Segmentation
 from saccade.tasks.segment.task import BaseSegmentTask
@@ -34,7 +34,7 @@ class CocoWriter(ArtifactWriter):
         output.check_writable(out, files)
         self.message = f"The areas are in {out}"
         self._names = relative_names(files, "coco")
-        self._writing = open_coco(out, task.labels, f"class areas predicted by {task.name}")
+        self._writing = open_areas_writer(out, task.labels, f"class areas predicted by {task.name}")
 
     def __enter__(self) -> Self:
         self._areas = self._writing.__enter__()

@@ -18,7 +18,7 @@ from torch import Tensor
 from saccade.data.class_subset import NOTHING
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
-from saccade.tasks.coco_file import CocoFile, open_coco_file
+from saccade.tasks.coco_file import CocoJsonWriter, open_coco_json_writer
 
 
 def has_background(classes: Sequence[str]) -> bool:
@@ -33,7 +33,7 @@ def categories(classes: Sequence[str]) -> dict[int, int]:
     return {i: i + 1 - first for i in range(first, len(classes))}
 
 
-def annotations(mask: UInt8[Tensor, "y x"], ids: dict[int, int]) -> Iterator[dict[str, Any]]:
+def mask_to_coco_annotations(mask: UInt8[Tensor, "y x"], ids: dict[int, int]) -> Iterator[dict[str, Any]]:
     """Of each class of a mask with an id, in order: category_id, segmentation (compressed run lengths), area in pixels,
     bbox (left, top, width, height in pixels), iscrowd 0. Ignored pixels (255) are in none.
 
@@ -56,24 +56,24 @@ def annotations(mask: UInt8[Tensor, "y x"], ids: dict[int, int]) -> Iterator[dic
         }
 
 
-class AreasFile:
-    """A COCO file of class areas; `open_coco` opens it."""
+class CocoAreasWriter:
+    """A COCO file of class areas; `open_areas_writer` opens it."""
 
-    def __init__(self, file: CocoFile, classes: Sequence[str]) -> None:
+    def __init__(self, file: CocoJsonWriter, classes: Sequence[str]) -> None:
         self._file, self.ids = file, categories(classes)
 
     def add(self, file_name: str, mask: UInt8[Tensor, "y x"]) -> None:
-        """Write the areas of one picture. file_name: relative to the image folder. Raises DataError as `annotations`
-        and `CocoFile` do."""
-        self._file.add_picture(file_name, (mask.shape[0], mask.shape[1]), annotations(mask, self.ids))
+        """Write the areas of one picture. file_name: relative to the image folder. Raises DataError as
+        `mask_to_coco_annotations` and `CocoJsonWriter` do."""
+        self._file.add_picture(file_name, (mask.shape[0], mask.shape[1]), mask_to_coco_annotations(mask, self.ids))
 
 
 @contextmanager
-def open_coco(out: Path, classes: Sequence[str], about: str = "") -> Iterator[AreasFile]:
-    """As `open_coco_file`, for the areas of these classes."""
+def open_areas_writer(out: Path, classes: Sequence[str], about: str = "") -> Iterator[CocoAreasWriter]:
+    """As `open_coco_json_writer`, for the areas of these classes."""
     named = {number: classes[i] for i, number in categories(classes).items()}
-    with open_coco_file(out, named, about) as file:
-        yield AreasFile(file, classes)
+    with open_coco_json_writer(out, named, about) as file:
+        yield CocoAreasWriter(file, classes)
 
 
 def _text(counts: bytes | str) -> str:

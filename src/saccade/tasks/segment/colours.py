@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from saccade.data.scenes.colours import index_picture
+from saccade.data.scenes.colours import palette_picture
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.errors import DataError
 from saccade.tasks.drawing import PALETTE, Colour
@@ -43,7 +43,7 @@ def index_png(mask: UInt8[Tensor, "y x"], colours: Sequence[Colour] | None = Non
     colours: the palette; default: that of VOC, which ignored pixels (255) always have. Raises DataError for too many
     colours, and for an invalid colour.
     """
-    picture = index_picture(mask.cpu().numpy())
+    picture = palette_picture(mask.cpu().numpy())
     if colours is not None:
         if len(colours) > MAX_CLASSES:
             raise DataError(f"{len(colours)} colours of classes; at most {MAX_CLASSES} were expected")

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from saccade.errors import UsageError, printable
 from saccade.options import AnnotatedDataOptions, AnnotatedValOptions
-from saccade.tasks.commands import DrawOptions, TaskCommands, check_different
+from saccade.tasks.commands import DrawOptions, TaskCommands, check_distinct_paths
 from saccade.tasks.segment.recipe import SegmentRecipe
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ Examples:
     examines = ("masks",)
 
     def open_splits(self, options: AnnotatedDataOptions, recipe: SegmentRecipe, seed: int) -> tuple[Any, Any]:
-        from saccade.data.class_subset import SegmentSubset
+        from saccade.data.class_subset import SegmentClassSubset
         from saccade.data.scenes.scenes import SceneSegments
         from saccade.data.segments.sets import segment_splits
         from saccade.tasks.scenes import scene_splits
@@ -88,12 +88,12 @@ Examples:
             )
         if not options.classes:
             return sets
-        return SegmentSubset(sets[0], options.classes), SegmentSubset(sets[1], options.classes)
+        return SegmentClassSubset(sets[0], options.classes), SegmentClassSubset(sets[1], options.classes)
 
     def about(self, task: "BaseSegmentTask") -> tuple[str, str]:
-        from saccade.tasks.known_classes import drawn_pictures_only, listed_classes
+        from saccade.tasks.known_classes import format_class_list, synthetic_data_warning
 
-        return f"{task.name} gives each pixel one of {listed_classes(task, 'classes')}", drawn_pictures_only(task)
+        return f"{task.name} gives each pixel one of {format_class_list(task, 'classes')}", synthetic_data_warning(task)
 
     def predict(
         self, task: "BaseSegmentTask", pictures: "Iterable[Picture]", options: SegmentPredictOptions, batch: int
@@ -112,7 +112,7 @@ Examples:
         from saccade.tasks.artifacts import DrawingWriter
         from saccade.tasks.segment.artifacts import CocoWriter, MaskWriter
 
-        check_different(draw=options.draw, masks=options.masks)
+        check_distinct_paths(draw=options.draw, masks=options.masks)
         writers: list[ArtifactWriter] = []
         if options.coco is not None:  # first: a failure of the others must also abort this file
             writers.append(CocoWriter(options.coco, files, task))

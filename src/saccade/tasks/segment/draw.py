@@ -10,7 +10,7 @@ from torch import Tensor
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 from saccade.tasks.confusion import draw_confusion
-from saccade.tasks.drawing import FAINT, INK, PAPER, Colour, enlarged, font, short
+from saccade.tasks.drawing import FAINT, INK, PAPER, Colour, enlarged, font, truncate_text
 from saccade.tasks.segment.boundaries import Mask, filter_3x3
 from saccade.tasks.segment.colours import GREY, resolve_colours
 
@@ -45,8 +45,8 @@ def draw_segmentation(
     if not legend:
         return out
     counts = Image.fromarray(given).histogram()
-    lines = [(i, f"{short(name, 24)}  {percent(share)}") for i, name, share in shares(counts, classes)]
-    if rest := sum(share for *_, share in shares(counts, classes)[MAX_LEGEND:]):
+    lines = [(i, f"{truncate_text(name, 24)}  {percent(share)}") for i, name, share in class_shares(counts, classes)]
+    if rest := sum(share for *_, share in class_shares(counts, classes)[MAX_LEGEND:]):
         lines[MAX_LEGEND:] = [(NO_CLASS, f"{len(lines) - MAX_LEGEND} more  {percent(rest)}")]
     below = draw_legend(lines, colours, bare, out.width, max(canvas.size) / 640)
     sheet = Image.new("RGB", (max(out.width, below.width), out.height + below.height), PAPER)
@@ -125,7 +125,7 @@ def overlay_classes(
     return Image.composite(layer, picture, alpha)
 
 
-def shares(counts: Sequence[int], classes: Sequence[str]) -> list[tuple[int, str, float]]:
+def class_shares(counts: Sequence[int], classes: Sequence[str]) -> list[tuple[int, str, float]]:
     """Index, name and fraction of the pixels of each class that occurs, from the histogram of a mask; largest first,
     ignored pixels last."""
     total = max(1, sum(counts))

@@ -8,7 +8,14 @@ from saccade.data.segments import IGNORE_INDEX, SegmentSet
 from saccade.tasks.data_sheet import Example, thumbnail
 from saccade.tasks.drawing import PAPER
 from saccade.tasks.segment.colours import resolve_colours
-from saccade.tasks.segment.draw import draw_legend, overlay_classes, percent, shares, transparent_classes, validate_mask
+from saccade.tasks.segment.draw import (
+    class_shares,
+    draw_legend,
+    overlay_classes,
+    percent,
+    transparent_classes,
+    validate_mask,
+)
 
 MOST_NAMED = 6  # classes in the legend of a picture
 
@@ -22,7 +29,7 @@ def draw_example(dataset: SegmentSet, index: int) -> Example:
     canvas, _ = thumbnail(picture)
     indices = np.asarray(Image.fromarray(mask.numpy()).resize(canvas.size, Image.Resampling.NEAREST))
     drawn = overlay_classes(canvas, indices, colours, bare, 0.5, 1)
-    found = shares(torch.bincount(mask.flatten().long(), minlength=IGNORE_INDEX + 1).tolist(), dataset.classes)
+    found = class_shares(torch.bincount(mask.flatten().long(), minlength=IGNORE_INDEX + 1).tolist(), dataset.classes)
     lines = [(i, f"{name}  {percent(share)}") for i, name, share in found[:MOST_NAMED]]
     legend = draw_legend(lines, colours, bare, drawn.width, 0.8)
     sheet = Image.new("RGB", (max(drawn.width, legend.width), drawn.height + legend.height), PAPER)

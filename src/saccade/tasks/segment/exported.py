@@ -8,12 +8,12 @@ from torch import Tensor
 
 from saccade.tasks.encoders import ceil_to_patches
 from saccade.tasks.exported import ExportedTask
-from saccade.tasks.exported_graph import Graph
+from saccade.tasks.exported_graph import ExportGraph
 from saccade.tasks.segment.task import SegmentTask
 from saccade.tasks.segment.tiles import segment_tiled
 
 
-class SegmenterGraph(Graph):
+class SegmenterGraph(ExportGraph):
     """Logits of every pixel of a tile."""
 
     outputs = ("logits",)
@@ -26,7 +26,7 @@ class SegmenterGraph(Graph):
 class ExportedSegmentTask(ExportedTask, SegmentTask):
     """Tiles are cut and joined as those of `SegmentTask`."""
 
-    graph: ClassVar[type[Graph]] = SegmenterGraph
+    graph: ClassVar[type[ExportGraph]] = SegmenterGraph
 
     def segment_pixels(self, pixels: Float[Tensor, "c y x"], size: tuple[int, int]) -> UInt8[Tensor, "rows columns"]:
         patch = self.signature.axes["height"].step

@@ -9,16 +9,16 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from saccade.errors import DataError
-from saccade.tasks.drawing import FAINT, INK, PAPER, Colour, font, short
+from saccade.tasks.drawing import FAINT, INK, PAPER, Colour, font, truncate_text
 from saccade.tasks.segment.boundaries import DISTANCES, Mask, nearest_boundary
 from saccade.tasks.segment.colours import resolve_colours
 from saccade.tasks.segment.draw import (
     MAX_LEGEND,
     NO_CLASS,
+    class_shares,
     draw_legend,
     draw_swatch,
     overlay_classes,
-    shares,
     transparent_classes,
 )
 from saccade.tasks.segment.scores import SegmentScores, boundary_f, validate_masks
@@ -99,7 +99,7 @@ def draw_worst_boundaries(
         draw.text((_GAP, _HEAD + 30), "no boundaries", INK, font(16), anchor="lm")
     for one, height in zip(worst.worst, heights, strict=True):
         draw.line((_GAP, top, width - _GAP, top), FAINT)
-        _aside(draw, top + _GAP, one, short(names[one.index], 200) if names else f"picture {one.index}")
+        _aside(draw, top + _GAP, one, truncate_text(names[one.index], 200) if names else f"picture {one.index}")
         for column, tile in enumerate(_tiles(one, picture(one.index), table, bare, worst.distance)):
             left = _LEFT + column * (_SIDE + _GAP) + (_SIDE - tile.width) // 2
             sheet.paste(tile, (left, top + _GAP))
@@ -204,7 +204,7 @@ def _aside(draw: ImageDraw.ImageDraw, top: int, one: PictureBoundaries, name: st
     draw.text((_GAP, top + 24), f"{one.score:.3f}", INK, font(20), anchor="lt")
     draw.text((_GAP, top + 54), "lowest classes" if len(one.per_class) > _WORST else "", _GREY, font(11), anchor="lt")
     for row, (label, score) in enumerate(sorted(one.per_class.items(), key=lambda each: each[1])[:_WORST]):
-        text = f"{score:.2f}  {short(label, 40)}"
+        text = f"{score:.2f}  {truncate_text(label, 40)}"
         draw.text((_GAP, top + 72 + 17 * row), _cut(text, 12), INK, font(12, text), anchor="lt")
 
 
@@ -222,7 +222,7 @@ def _legend(worst: WorstBoundaries, colours: Sequence[Colour], bare: set[int], w
     counts = np.zeros(256, np.int64)
     for one in worst.worst:
         counts += sum(np.array(Image.fromarray(mask).histogram()) for mask in (one.truth, one.predicted))
-    lines = [(i, short(name, 24)) for i, name, _ in shares(counts.tolist(), worst.classes)]
+    lines = [(i, truncate_text(name, 24)) for i, name, _ in class_shares(counts.tolist(), worst.classes)]
     if len(lines) > MAX_LEGEND:
         lines[MAX_LEGEND:] = [(NO_CLASS, f"{len(lines) - MAX_LEGEND} more")]
     return draw_legend(lines, colours, bare, width, 1.0) if lines else Image.new("RGB", (width, _GAP), PAPER)

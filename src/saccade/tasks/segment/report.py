@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from saccade.data.class_subset import SegmentSubset
+from saccade.data.class_subset import SegmentClassSubset
 from saccade.data.output import write_png
 from saccade.data.scenes.scenes import SceneSegments
 from saccade.data.segments.sets import open_segments
@@ -51,9 +51,9 @@ def _evaluation_set(
     scenes = evaluation_scenes(data, size)
     if scenes is not None:
         drawn = SceneSegments(scenes)
-        return (SegmentSubset(drawn, options.classes, task.labels) if options.classes else drawn), []
+        return (SegmentClassSubset(drawn, options.classes, task.labels) if options.classes else drawn), []
 
     def opened(split: str | None, classes: list[str] | None) -> Any:
         return open_segments(data, split=split, on_error=on_error, classes=classes, exif=options.exif)
 
-    return evaluation_set(task, data, split, on_error, options.classes, opened, SegmentSubset)
+    return evaluation_set(task, data, split, on_error, options.classes, opened, SegmentClassSubset)

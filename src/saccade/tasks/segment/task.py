@@ -18,7 +18,7 @@ from saccade.data.segments import SegmentSet
 from saccade.device import Device
 from saccade.models.segmenter import Segmenter, SegmenterConfig
 from saccade.tasks.encoders import ceil_to_patches
-from saccade.tasks.saved import TrainedTask, check_classes, no_readable_pictures
+from saccade.tasks.saved import TrainedTask, check_classes, no_pictures_error
 from saccade.tasks.segment.result import Segmentation
 from saccade.tasks.segment.tiles import segment_tiled
 
@@ -63,7 +63,7 @@ class BaseSegmentTask:
                 count += 1
                 yield i, *masks
         if not count:
-            raise no_readable_pictures(data.label, data.skipped)
+            raise no_pictures_error(data.label, data.skipped)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from saccade.ops.patches import tile_starts
-from saccade.tasks.saved import not_finite
+from saccade.tasks.saved import not_finite_error
 
 OVERLAP = 0.25  # of a tile's side, at least, where one tile is not enough
 BATCH = 4  # tiles at once
@@ -55,7 +55,7 @@ def segment_tiled(
     return out
 
 
-def starts(length: int, side: int) -> list[int]:
+def tile_offsets(length: int, side: int) -> list[int]:
     """Offsets of tiles of `side` that cover `length` evenly and overlap by at least OVERLAP."""
     return tile_starts(length, side, side - max(1, round(side * OVERLAP)))
 
@@ -65,7 +65,7 @@ def _bands(
 ) -> Iterator[Float[Tensor, "classes rows x"]]:
     """Logits of rows from the top down, as soon as no further tile covers them."""
     _, height, width = picture.shape
-    tops, lefts = starts(height, tile[0]), starts(width, tile[1])
+    tops, lefts = tile_offsets(height, tile[0]), tile_offsets(width, tile[1])
     picture = F.pad(picture, (0, max(0, tile[1] - width), 0, max(0, tile[0] - height)))
     weight = (_blend_weight(tile[0])[:, None] * _blend_weight(tile[1])).to(picture.device)
     total = picture.new_zeros(classes + 1, tile[0], picture.shape[2])  # of weighted logits, and of weights
@@ -75,7 +75,7 @@ def _bands(
                 tiles = torch.stack([picture[:, top : top + tile[0], left : left + tile[1]] for left in chunk])
                 tile_logits = logits(tiles)
                 if not tile_logits.isfinite().all():
-                    raise not_finite()
+                    raise not_finite_error()
                 for left, one in zip(chunk, tile_logits, strict=True):
                     total[:-1, :, left : left + tile[1]] += one * weight
                     total[-1, :, left : left + tile[1]] += weight

@@ -13,17 +13,17 @@ from saccade.device import Device
 from saccade.models.segmenter import Segmenter, SegmenterConfig, SegmenterOutput
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import ceil_to_patches, encoder_config, freeze_encoder, input_size, load_pretrained
-from saccade.tasks.saved import no_readable_pictures
+from saccade.tasks.saved import no_pictures_error
 from saccade.tasks.segment.batches import Batch, SceneMaskSource, SegmentSource
 from saccade.tasks.segment.loss import segmentation_loss
 from saccade.tasks.segment.recipe import SegmentRecipe
 from saccade.tasks.segment.sampling import PixelSample, sample_pixels
 from saccade.tasks.segment.scores import SegmentScores
 from saccade.tasks.segment.task import SegmentTask
-from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes, small_parts
+from saccade.tasks.training import AnySizeTraining, check_scene_size, picture_sizes, split_microbatches
 
 
-class SegmentTraining(SourceTraining):
+class SegmentTraining(AnySizeTraining):
     """Training and validation pictures, a new segmenter for their classes, and its loss."""
 
     recipe: SegmentRecipe
@@ -58,7 +58,7 @@ class SegmentTraining(SourceTraining):
         self.val = val
         self._readable = read_all(val, lambda i: (val.picture(i), val.mask(i)))
         if not self._readable:
-            raise no_readable_pictures(f"{val.label}, the validation set", val.skipped)
+            raise no_pictures_error(f"{val.label}, the validation set", val.skipped)
         self._describe_data(len(self._readable))
 
     def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
@@ -68,7 +68,7 @@ class SegmentTraining(SourceTraining):
         return Batch(self.preprocess.standardize(pictures), masks, sample)
 
     def parts(self, batches: list[Batch], device: torch.device) -> list[list[Batch]]:
-        return small_parts(batches, device)
+        return split_microbatches(batches, device)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """The sum of the terms of `segmentation_loss`, averaged over the batches."""

@@ -6,7 +6,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from saccade.tasks.drawing import INK, PAPER, font, short
+from saccade.tasks.drawing import INK, PAPER, font, truncate_text
 from saccade.tasks.segment.colours import resolve_colours
 from saccade.tasks.segment.draw import MAX_LEGEND, draw_segmentation, draw_swatch, transparent_classes
 
@@ -46,7 +46,7 @@ class SegmentationVideo:
         """A legend with room for all names, and the classes that have positions already."""
         self._unit = max(frame.size) / 640
         self._row, self._pad = round(24 * self._unit), round(10 * self._unit)
-        letters = max(font(15 * self._unit, name).getlength(short(name, 24)) for name in self.classes)
+        letters = max(font(15 * self._unit, name).getlength(truncate_text(name, 24)) for name in self.classes)
         self._column = round(14 * self._unit) + 2 * self._pad + int(letters)
         self._columns = max(1, (frame.width - self._pad) // self._column)
         rows = -(-min(MAX_LEGEND, len(self.classes)) // self._columns)
@@ -63,5 +63,5 @@ class SegmentationVideo:
         y = self._pad + place // self._columns * self._row + self._row // 2
         box = (x, y - half, x + 2 * half, y + half)
         draw_swatch(draw, box, None if i in self._bare else self._colours[i], max(1, round(self._unit)))
-        text = short(self.classes[i], 24)
+        text = truncate_text(self.classes[i], 24)
         draw.text((x + 2 * half + 0.6 * self._pad, y), text, INK, font(15 * self._unit, text), anchor="lm")
