@@ -95,7 +95,7 @@ def test_bf16_of_a_gpu_is_not_its_emulation(monkeypatch):
 @pytest.mark.parametrize(("precision", "expected"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
 def test_precision_of_a_forward_pass(precision, expected):
     layer, x = torch.nn.Linear(3, 2), torch.ones(1, 3)
-    with init_device("cpu", precision).precision():
+    with init_device("cpu", precision).autocast_context():
         assert layer(x).dtype == expected
     assert layer(x).dtype == torch.float32
 
@@ -106,7 +106,7 @@ def test_alone_it_is_the_whole_world(monkeypatch):
     alone = init_device("cpu", "fp32")
     assert (alone.rank, alone.world, alone.main) == (0, 1, True)
     x = torch.ones(2)
-    assert alone.sum(x) is x
+    assert alone.sum_over_processes(x) is x
     leave_process_group(alone)
     assert str(alone) == "cpu in fp32"
 
@@ -142,7 +142,7 @@ def test_the_first_process(monkeypatch, rank, first):
 def test_a_sum_leaves_what_was_given(monkeypatch):
     monkeypatch.setattr(device_module.dist, "all_reduce", lambda x: x.mul_(2))
     x = torch.ones(2, requires_grad=True)
-    total = Device(CPU, False, 0, 2).sum(x)
+    total = Device(CPU, False, 0, 2).sum_over_processes(x)
     assert total.tolist() == [2, 2]
     assert x.tolist() == [1, 1]
     assert not total.requires_grad

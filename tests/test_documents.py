@@ -65,7 +65,7 @@ def test_the_example_of_the_page_on_generation_runs(tmp_path, monkeypatch):
     example = text.split("<!-- generate-example -->")[1].split("```")[1].removeprefix("python\n")
     monkeypatch.chdir(tmp_path)
     exec(example.replace('"painter"', '"tiny"'), names := {})
-    assert names["again"].settings == Settings.read(tmp_path / "star.png")
+    assert names["again"].settings == Settings.from_metadata(tmp_path / "star.png")
 
 
 @pytest.mark.parametrize(

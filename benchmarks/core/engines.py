@@ -118,7 +118,7 @@ def _installed(package: str) -> bool:
 def score(way: Way, data: Any, out: Path) -> float:
     """On held-out pictures, 0 to 1. data: as for `saccade val`."""
     task, commands = way.task, commands_for_model(way.task)
-    with torch.no_grad(), Device(torch.device("cpu"), way.bf16, 0, 1).precision():
+    with torch.no_grad(), Device(torch.device("cpu"), way.bf16, 0, 1).autocast_context():
         place = Device(torch.device("cpu"), way.bf16, 0, 1)
         return commands.evaluate(task, data, None, "fail", place, out, commands.val_options()).scores[SCORES[task.kind]]
 

@@ -160,7 +160,7 @@ class Painter:
         scores, seconds = {}, 0.0
         for name, language in product(COMBINATIONS, LANGUAGES):
             prompts, start = self.prompts[name][language], time.perf_counter()
-            with self.device.precision():
+            with self.device.autocast_context():
                 pictures = list(paint(self.task, prompts, sampling, self.batch))
             seconds += time.perf_counter() - start
             judged = PromptJudgements.judge(self.judge, prompts, pictures, self.real[name])

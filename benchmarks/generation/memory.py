@@ -106,7 +106,7 @@ def main(settings: Annotated[MemorySettings, FLAT] | None = None, out: Annotated
     prompts = scene_prompts(training.world(settings.n, PROMPT_SEED), "en")
     scale = task.default_sampling.guidance if settings.guidance is None else settings.guidance
     sampling = Sampling(settings.steps, scale, sampler=settings.sampler)
-    with device.precision():
+    with device.autocast_context():
         painted = np.stack([np.asarray(each.image) for each in paint(task, prompts, sampling)])
     print(
         f"{task.name} ({task.digest}): {training.pictures} pictures seen, {len(seen)} of them and as many unseen ones"

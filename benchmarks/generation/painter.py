@@ -97,7 +97,7 @@ class Painter:
     def timed(self, calls: Sequence[Callable[[], Image.Image]], title: str) -> list[Image.Image]:
         """The pictures that calls paint."""
         start = time.perf_counter()
-        with self.device.precision():
+        with self.device.autocast_context():
             bar = tqdm(calls, title, unit="pictures", delay=1, disable=None, leave=False)
             pictures = [call() for call in bar]
         self.seconds += time.perf_counter() - start

@@ -44,7 +44,7 @@ def found_objects(task: DetectTask, scenes: Scenes, index: int) -> tuple[torch.T
     inputs = task.preprocess(picture.image)[None]
     with watch(task.model.eval()) as trace:
         out = task.model(inputs)
-    found = task.to_picture(postprocess(out, task.preprocess.size)[0], picture)
+    found = task.to_picture_pixels(postprocess(out, task.preprocess.size)[0], picture)
     assert found.queries is not None
     assert truth.masks is not None
     rows, columns = task.vit.grid(inputs)

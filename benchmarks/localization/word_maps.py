@@ -128,13 +128,13 @@ def word_maps(
     chosen = [i for i in alone if masks[i].sum() > 30][:2]
     if len(chosen) < 2:
         return None
-    reading = matcher.read(text_of([names[i] for i in chosen]))
+    reading = matcher.tokenize_text(text_of([names[i] for i in chosen]))
     pixels = matcher.preprocess(world.picture(index).image)[None]
     model, maps = matcher.model, []
     for depth in (0, 2, 3):
         blocks = [model.get_submodule(f"{tower}_model.encoder.layers.{depth}") for tower in ("vision", "text")]
         see = Tower(matcher.embed_images, {"pixel_values": pixels}, {"pixel_values": 0 * pixels}, blocks[0])
-        read = {"input_ids": reading.ids}, {"input_ids": matcher.without_words(reading)}
+        read = {"input_ids": reading.ids}, {"input_ids": matcher.replace_words_by_padding(reading)}
         found = interactions(see, Tower(matcher.embed_texts, *read, blocks[1]), reading.groups, steps)
         answers = found.values[:, 1:].unflatten(1, (SIDE // 8, SIDE // 8))
         places = [[reading.words.index(names[i][kind]) for i in chosen] for kind in (0, 1)]

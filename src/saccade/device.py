@@ -31,11 +31,11 @@ class Device:
         """True in the one process that prints and writes."""
         return self.rank == 0
 
-    def precision(self) -> AbstractContextManager[object]:
+    def autocast_context(self) -> AbstractContextManager[object]:
         """The context in which forward passes run."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
-    def sum(self, value: Tensor) -> Tensor:
+    def sum_over_processes(self, value: Tensor) -> Tensor:
         """The sum of a tensor over all processes."""
         if self.world == 1:
             return value
@@ -43,10 +43,10 @@ class Device:
         dist.all_reduce(total)
         return total
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Block until all processes reach this call."""
         if self.world > 1:
-            self.sum(torch.zeros((), device=self.device)).item()
+            self.sum_over_processes(torch.zeros((), device=self.device)).item()
 
     def __str__(self) -> str:
         many = f" x {self.world} processes" if self.world > 1 else ""
@@ -121,7 +121,7 @@ def init_device(device: str = "auto", precision: str = "auto") -> Device:
     joined = Device(place, precision == "bf16", rank, world)
     if precision == "auto":  # the first process decides for all
         faster = torch.tensor(float(joined.main and supports_bf16(place)), device=place)
-        joined = replace(joined, bf16=bool(joined.sum(faster)))
+        joined = replace(joined, bf16=bool(joined.sum_over_processes(faster)))
     return joined
 
 

@@ -43,7 +43,7 @@ def test_embeddings_are_those_of_open_clip(tmp_path, nested, quick):
     matcher = load_matcher(save(tmp_path, nested, quick=quick))
     texts, pictures = EXPECTED[quick]
     for text, expected in zip(TEXTS, texts, strict=True):
-        found = matcher.embed_texts(matcher.read(text).ids)[0, :4]
+        found = matcher.embed_texts(matcher.tokenize_text(text).ids)[0, :4]
         torch.testing.assert_close(found, torch.tensor(expected), atol=1e-5, rtol=0)
     torch.testing.assert_close(matcher.embed_images(pixels())[:, :4], torch.tensor(pictures), atol=1e-5, rtol=0)
     assert matcher.notes == []
@@ -58,7 +58,7 @@ def test_beside_the_installed_open_clip(tmp_path, nested):
     model = (own.CustomTextCLIP if nested else own.CLIP)(**tiny_open_clip.MODEL).eval()
     model.load_state_dict(weights(nested))
     torch.testing.assert_close(matcher.embed_images(pixels()), model.encode_image(pixels()), atol=1e-5, rtol=0)
-    ids = matcher.read(TEXTS[1]).ids
+    ids = matcher.tokenize_text(TEXTS[1]).ids
     padded = torch.cat([ids, ids.new_zeros(1, tiny_open_clip.CONTEXT - ids.shape[1])], dim=1)
     torch.testing.assert_close(matcher.embed_texts(ids), model.encode_text(padded), atol=1e-5, rtol=0)
 
@@ -72,10 +72,10 @@ def test_pictures_are_prepared_as_its_config_says(tmp_path):
 
 def test_a_model_trained_with_a_bias_scores_each_text_alone(tmp_path):
     save(tmp_path)
-    assert not load_match_task(tmp_path).independent
+    assert not load_match_task(tmp_path).independent_scores
     save_file(weights() | {"logit_bias": torch.tensor(-3.0)}, tmp_path / "open_clip_model.safetensors")
     task = load_match_task(tmp_path)
-    assert task.independent
+    assert task.independent_scores
     assert task.model.logit_bias.item() == -3
     assert task.notes == []
 

@@ -26,7 +26,7 @@ def test_logits_are_those_of_transformers(tmp_path, name, renamed):
     if renamed:
         tiny.rename_processor(tmp_path)
     classifier = load_video_classifier(tmp_path)
-    clip = frames(classifier.frames)
+    clip = frames(classifier.num_frames)
     with torch.no_grad():
         expected = model(**processor(clip, return_tensors="pt")).logits
     assert expected.std() > 1e-3
@@ -38,8 +38,8 @@ def test_logits_are_those_of_transformers(tmp_path, name, renamed):
 def test_layout_of_tokens(tmp_path):
     tiny.save("vivit", tmp_path)
     classifier = load_video_classifier(tmp_path)
-    assert (classifier.frames, classifier.tube, classifier.patch, classifier.prefix) == (6, 2, (8, 8), ["cls"])
-    assert not classifier.mean
+    assert (classifier.num_frames, classifier.tubelet_size, classifier.patch, classifier.prefix) == (6, 2, (8, 8), ["cls"])
+    assert not classifier.mean_pooled
 
 
 def test_without_a_processor_the_usual_one_is_used_with_a_note(tmp_path):

@@ -38,7 +38,7 @@ def test_a_picture_with_its_settings(paint, tmp_path):
         assert picture.size == (56, 40)
         assert "Steps: 2, Sampler: Euler, CFG scale: 3, " in picture.info["parameters"]
     expected = Settings(RED, 7, (40, 56), sampling=Sampling(2), model="toy", digest=generators.task().digest)
-    assert Settings.read(tmp_path / "generated.png") == expected
+    assert Settings.from_metadata(tmp_path / "generated.png") == expected
 
 
 def test_nothing_is_overwritten_by_default(paint, tmp_path):
@@ -92,9 +92,9 @@ def test_like_gives_the_same_bytes(saccade, painter, tmp_path):
     again = saccade("generate", "--like", "a.png", "--model", painter, "--out", "b.png")
     assert (again.code, again.err) == (0, "")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    one, other = Settings.read(tmp_path / "a.png"), "c.png"
+    one, other = Settings.from_metadata(tmp_path / "a.png"), "c.png"
     saccade("generate", "a star", "--like", "a.png", "--model", painter, "--out", other, "--steps", 2, "--width", 16)
-    changed = Settings.read(tmp_path / other)
+    changed = Settings.from_metadata(tmp_path / other)
     assert (changed.prompt, changed.sampling.steps, changed.size) == ("a star", 2, (24, 16))
     assert (changed.seed, changed.negative, changed.sampling.interval) == (one.seed, "red", (0.1, 0.9))
 
@@ -112,7 +112,7 @@ def test_like_of_another_model_is_said(saccade, painter, paint, tmp_path):
 
 def test_bf16_is_kept_in_the_settings(paint, tmp_path):
     assert paint(RED, "--out", "half.png", "--precision", "bf16", "--seed", 1).code == 0
-    assert Settings.read(tmp_path / "half.png").precision == "bf16"
+    assert Settings.from_metadata(tmp_path / "half.png").precision == "bf16"
     assert paint("--like", "half.png", "--out", "again.png").code == 0
     assert (tmp_path / "half.png").read_bytes() == (tmp_path / "again.png").read_bytes()
     paint(RED, "--out", "whole.png", "--seed", 1)

@@ -43,7 +43,7 @@ def test_a_film_with_its_settings(paint):
     film = read_film(Path("generated.mp4"))
     assert len(film.frames) == 6
     assert float(film.rate) == 12
-    settings = Settings.read(Path("generated.mp4"))
+    settings = Settings.from_metadata(Path("generated.mp4"))
     assert settings.film == FilmSettings(6, 12.0)
     again = paint("--like", "generated.mp4", "--out", "again.mp4")
     assert again.code == 0, again.err
@@ -53,7 +53,7 @@ def test_a_film_with_its_settings(paint):
     more = paint(RED, "--film", "longer.gif", "--frames", 2, "--out", "more.gif", "--json")
     [film] = json.loads(more.out)["pictures"]
     assert (film["num_frames"], film["frames"]) == (2, 10)
-    assert Settings.read(Path("longer.gif")).film == FilmSettings(8, 12.0)
+    assert Settings.from_metadata(Path("longer.gif")).film == FilmSettings(8, 12.0)
     assert "say how many frames, 2 or more" in paint("--like", "generated.mp4", "--frames", 1).err
 
 

@@ -78,7 +78,7 @@ def test_rows_and_distances_are_those_of_the_calls(found, name):
         painted = rows[:, layout.targets]
         assert len(layout.targets) == len(generation.window.painted_groups) * PATCHES
         distances = torch.einsum("hin,din->dh", painted, far[:, layout.targets]) / len(layout.targets)
-        torch.testing.assert_close(torch.stack(call.distances()), distances, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(torch.stack(call.attention_distances()), distances, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -217,7 +217,7 @@ def test_on_a_phone(found, tmp_path):
 def test_a_small_budget(found, tmp_path):
     """Fewer bits, then fewer layers."""
     film = generated_film_page_data(found["none"][0])
-    free, small = film.fitting(1_000_000).fitted, film.fitting(20_000).fitted
+    free, small = film.fitting(1_000_000).packing_result, film.fitting(20_000).packing_result
     assert free is not None
     assert small is not None
     assert small.bits < free.bits

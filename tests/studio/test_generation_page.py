@@ -111,7 +111,7 @@ def test_a_pipeline_shows_its_weights_and_what_is_left(task):
             found = words.layers[layer].weights[step]
             torch.testing.assert_close(found[:, :3], expected.flatten(2), atol=1e-5, rtol=1e-4)
             torch.testing.assert_close(found.sum(dim=1), torch.ones(3, 24))
-    assert words.text.most_local[0] < 3
+    assert words.prompt_maps.most_local[0] < 3
 
 
 def test_a_large_pipeline_shows_fewer_evaluations(task, monkeypatch):

@@ -93,7 +93,7 @@ def test_the_page(tmp_path):
 
 def test_without_a_text(tmp_path):
     view = look(task(), noise(61, 43))
-    assert (view.targets, view.comparison, view.click) == (None, None, "a patch")
+    assert (view.targets, view.text_comparison, view.click_hint) == (None, None, "a patch")
     assert any("no text is given" in note for note in view.notes)
     assert "targets" not in content(view.page(tmp_path / "look.html").path)
 

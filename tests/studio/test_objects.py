@@ -73,7 +73,7 @@ def test_the_share_inside_the_box():
     layer = QueryLayer("cross", torch.rand(3, 2, 20).softmax(-1) * 0.7, None, 25)
     boxes = torch.tensor([[0.0, 0.0, 0.4, 0.5], [0.3, 0.3, 0.9, 0.6]])
     cover = coverage(boxes, (4, 5))
-    inside = layer.inside(cover)
+    inside = layer.attention_inside_region(cover)
     assert inside.shape == (4, 2)
     for i in range(2):
         weights = layer.weights[:, i]

@@ -208,7 +208,7 @@ def test_features_that_were_written_over_are_left_out():
     model = nn.Sequential(Block(), Block())
     with record_features(model) as recorder:
         model(torch.zeros(1, 5, 3))
-    assert list(recorder.known()) == ["1"]
+    assert list(recorder.valid_outputs()) == ["1"]
 
 
 def test_maps_of_eager_attention(tmp_path):
@@ -299,7 +299,7 @@ def test_segmenters_of_transformers_have_pages(tmp_path):
     found = look(load(tmp_path), PICTURE)
     sides = [(layer.targets.grid, layer.sources.grid) for layer in found.targets.layers]
     assert sides == [((16, 16), (4, 4)), ((8, 8), (4, 4)), ((8, 8), (4, 4))]
-    assert found.text.startswith("class ")
+    assert found.prediction_text.startswith("class ")
     assert found.page(tmp_path / "page.html").notes
 
 
@@ -312,7 +312,7 @@ def test_a_page_that_grows_too_large_joins_places():
     exact = whole.weights.unflatten(2, (4, 2, 4, 2)).mean(dim=(3, 5)).flatten(2, 3)
     exact = exact.unflatten(3, (4, 2, 4, 2)).sum(dim=(4, 6)).flatten(3, 4)
     torch.testing.assert_close(joined.weights, exact)
-    assert (joined.numbers, joined.targets.grid, joined.meta()["joined"]) == (whole.numbers // 16, (4, 4), [2, 2])
+    assert (joined.weight_count, joined.targets.grid, joined.meta()["joined"]) == (whole.weight_count // 16, (4, 4), [2, 2])
 
 
 @needs_node

@@ -49,7 +49,7 @@ def unpacked(data, quantum, shape):
 def test_places_give_the_weights_of_the_calls(task, originals, text):
     generation = trace_generation(task, settings(task, originals), originals=originals)
     shown = generation_page_data(generation, 1)
-    maps = shown.text if text == "prompt" else shown.negative
+    maps = shown.prompt_maps if text == "prompt" else shown.negative
     assert maps.words[-3:] == ["(picture)", "(no masked picture)", "(style)"]
     assert maps.given == {name: maps.words.index(f"({name})") for name in ("picture", "style")}
     for number, layer in enumerate(maps.layers):
@@ -70,7 +70,7 @@ def test_places_give_the_weights_of_the_calls(task, originals, text):
 def test_words_of_both_texts_give_the_weights_of_the_calls(task, originals):
     generation = trace_generation(task, settings(task, originals), originals=originals)
     shown = generation_page_data(generation, 1)
-    for maps, text, count in ((shown.text, "prompt", 3), (shown.negative, "negative", 3)):
+    for maps, text, count in ((shown.prompt_maps, "prompt", 3), (shown.negative, "negative", 3)):
         for layer in range(2):
             for step in range(4):
                 found = maps.layers[layer].weights[step]
@@ -127,7 +127,7 @@ def test_a_film_is_groups_of_patches():
     """The planes of words hold all groups, one above the other."""
     scores = torch.randn(2, 3, 5, 2 * 3 * 7, generator=torch.Generator().manual_seed(1))
     layer = WordScores("film", scores, torch.zeros(5), 1.0, PatchGrid(2, 3, 7), 5)
-    assert (layer.grid.tall, layer.grid.group) == ((6, 7), (3, 7))
+    assert (layer.grid.stacked_shape, layer.grid.group_shape) == ((6, 7), (3, 7))
     data, meta = layer.packed()
     assert len(zlib.decompress(data)) >= scores.numel()
     assert len(meta["planes"]) == 3 * 2 * 3 * 5

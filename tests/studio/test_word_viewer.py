@@ -112,7 +112,7 @@ def test_several_texts_are_ranked(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_STEPS", 16)
     texts = ["a red ball", "blue star", "a tab"]
     one = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(texts=texts))
-    ranking, page = one.comparison.ranking, one.page(tmp_path / "look.html").path
+    ranking, page = one.text_comparison.ranking, one.page(tmp_path / "look.html").path
     assert one.targets.text == ranking.text
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")

@@ -23,16 +23,16 @@ from saccade.train.config import SHARDS, check_same_options, write_options
     ],
 )
 def test_fitted(samples, batch, epochs):
-    fitted = TrainConfig().fitted(samples)
+    fitted = TrainConfig().with_auto_defaults(samples)
     assert (fitted.batch, fitted.epochs) == (batch, epochs)
     assert fitted.batch % SHARDS == 0
 
 
 def test_fitted_keeps_what_was_given():
-    fitted = TrainConfig(batch=16, epochs=3, lr=0.5).fitted(10_000)
+    fitted = TrainConfig(batch=16, epochs=3, lr=0.5).with_auto_defaults(10_000)
     assert (fitted.batch, fitted.epochs, fitted.lr) == (16, 3, 0.5)
-    assert TrainConfig(batch=16).fitted(1600).epochs == 30
-    assert TrainConfig(epochs=7).fitted(80).batch == 8
+    assert TrainConfig(batch=16).with_auto_defaults(1600).epochs == 30
+    assert TrainConfig(epochs=7).with_auto_defaults(80).batch == 8
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_a_length_is_given_once():
     for bad in ("1x", "0s", -3.0):
         with pytest.raises(ValidationError, match="budget"):
             TrainConfig(budget=bad)
-    fitted = TrainConfig(budget="2h30m").fitted(1000)
+    fitted = TrainConfig(budget="2h30m").with_auto_defaults(1000)
     assert (fitted.budget, fitted.epochs, fitted.batch) == (9000.0, None, 120)
 
 

@@ -109,7 +109,7 @@ class FilmPainter:
     ) -> list[list[Image.Image]]:
         start, films = time.perf_counter(), []
         bar = tqdm(prompts, title, unit="films", delay=1, disable=None, leave=False)
-        with self.device.precision():
+        with self.device.autocast_context():
             for i, (prompt, options) in enumerate(zip(bar, given, strict=True)):
                 found = self.task.generate(
                     prompt.text,

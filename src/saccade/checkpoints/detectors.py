@@ -117,7 +117,7 @@ class PublicDetector(PublicModel):
         Raises DataError for pictures that cannot be prepared."""
         return prepare_images(self.processor, self.model, pictures, self.name)
 
-    def read(self, logits: Tensor, boxes: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+    def decode_outputs(self, logits: Tensor, boxes: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
         """Decode logits (b queries classes) and boxes (b queries 4): centre, width and height as fractions of the
         picture. sizes: (height, width) of each picture in pixels."""
         boxes, scores, labels = KINDS[self.family].read(logits, cxcywh_to_xyxy(boxes))
@@ -141,7 +141,7 @@ class PublicDetector(PublicModel):
             out = self.model(**{name: t.to(device) for name, t in self.preprocess([image]).items()})
             if not (out.logits.isfinite().all() and out.pred_boxes.isfinite().all()):
                 raise self.not_finite()
-            one = self.read(out.logits.float(), out.pred_boxes.float(), [(image.height, image.width)])[0]
+            one = self.decode_outputs(out.logits.float(), out.pred_boxes.float(), [(image.height, image.width)])[0]
             kept = one.scores > threshold
             found.append(Detections(*(values[kept].cpu() for values in one)))
         return found

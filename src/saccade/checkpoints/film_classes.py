@@ -40,7 +40,7 @@ class FilmGeometry:
         """Whether a film of so many frames can be made."""
         return frames >= self.first and (frames - self.first) % self.step == 0
 
-    def nearest(self, frames: int) -> list[int]:
+    def nearest_frame_counts(self, frames: int) -> list[int]:
         """The numbers of frames that fit, on both sides of one that does not."""
         if frames < self.first:
             return [self.first]

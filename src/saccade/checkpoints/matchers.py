@@ -100,7 +100,7 @@ class PublicMatcher:
         """Number of parameters."""
         return sum(p.numel() for p in self.model.parameters())
 
-    def read(self, text: str) -> TokenizedText:
+    def tokenize_text(self, text: str) -> TokenizedText:
         """Tokens and words of a text. Raises DataError for one without words, and for one that is too long."""
         encoded = self.tokenizer.encode(text)
         words, groups = _words(encoded, text)
@@ -122,7 +122,7 @@ class PublicMatcher:
         fill = self.max_tokens - len(encoded.ids) if KINDS[self.family].pad_to_max else 0
         return TokenizedText(torch.tensor([[*encoded.ids, *[self.padding] * fill]]), words, groups, len(encoded.ids))
 
-    def without_words(self, reading: TokenizedText) -> Int64[Tensor, "1 n"]:
+    def replace_words_by_padding(self, reading: TokenizedText) -> Int64[Tensor, "1 n"]:
         """The ids with every word replaced by padding; special tokens stay."""
         ids = reading.ids.clone()
         ids[:, [token for group in reading.groups for token in group]] = self.padding

@@ -62,7 +62,7 @@ class PublicVideoClassifier(PublicModel):
         return self.model.config
 
     @property
-    def frames(self) -> int:
+    def num_frames(self) -> int:
         """How many frames it takes."""
         return int(self.config.num_frames)
 
@@ -72,7 +72,7 @@ class PublicVideoClassifier(PublicModel):
         return _pair(self.config.image_size)
 
     @property
-    def tube(self) -> int:
+    def tubelet_size(self) -> int:
         """Consecutive frames in a token."""
         if self.family == "vivit":
             return int(self.config.tubelet_size[0])
@@ -89,12 +89,12 @@ class PublicVideoClassifier(PublicModel):
         return [] if self.family == "videomae" else ["cls"]
 
     @property
-    def mean(self) -> bool:
+    def mean_pooled(self) -> bool:
         """Whether it predicts from the mean of all tokens; otherwise from the first one."""
         return self.family == "videomae" and bool(self.config.use_mean_pooling)
 
     @property
-    def divided(self) -> bool:
+    def divided_attention(self) -> bool:
         """Whether attention over time and over space are calls of their own (Bertasius et al. 2021, section 3)."""
         return self.family == "timesformer" and self.config.attention_type == "divided_space_time"
 

@@ -71,7 +71,7 @@ class FilmOptions:
         if self.last is not None and pictures.image is None:
             raise UsageError("--last goes with --image, the first frame: give it too")
 
-    def read(
+    def read_known_frames(
         self, base: "Settings | None", task: "PaintsFilms", originals: "Originals", options: dict[str, Any]
     ) -> "tuple[KnownFrames, dict[str, Any]]":
         """The known frames, and the options with the film's settings, and with its size where frames are known. Notes
@@ -100,7 +100,7 @@ class FilmOptions:
             fps = float(rate)
             width, height = known.before[0].size
         else:
-            height, width = task.fit(known, height, width)
+            height, width = task.fit_size(known, height, width)
         film = task.film_settings(frames, fps, known)
         _note_differences(before, film)
         return known, options | {"film": film, "height": height, "width": width}
@@ -125,7 +125,7 @@ def read_frames_to_continue(
             if len(frames) == MAX_FRAMES:
                 raise UsageError(f"{escape(file)} has more than {MAX_FRAMES} frames: cut it, or give a lower --fps")
             if size is None:
-                rows, columns = task.fit(KnownFrames.of(Original(picture.image)), height, width)
+                rows, columns = task.fit_size(KnownFrames.of(Original(picture.image)), height, width)
                 assert rows is not None
                 assert columns is not None
                 size = (rows, columns)

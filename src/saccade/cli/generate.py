@@ -203,7 +203,7 @@ def generate(
     check_edits(instead, invert, keep_layout, look, n)
     beginning.check(instead, look, n)
     moving.check(beginning, instead, grid)
-    files = OutputFiles.named(out, grid, n, [*([] if like is None else [like]), *given], look, moving.is_film)
+    files = OutputFiles.from_options(out, grid, n, [*([] if like is None else [like]), *given], look, moving.is_film)
     import_torch()
     from dataclasses import replace
 
@@ -214,8 +214,8 @@ def generate(
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.settings import Settings
 
-    base = None if like is None else Settings.read(like)
-    originals = beginning.read(base)
+    base = None if like is None else Settings.from_metadata(like)
+    originals = beginning.read_originals(base)
     task = load_generate_task(model, originals)
     check_picture_or_film(task, moving.is_film)
     place = init_device(device, precision or (base.precision if base else "fp32"))
@@ -227,10 +227,10 @@ def generate(
     known = None
     if moving.is_film:
         assert not isinstance(task, PublicGenerateTask)
-        known, others = moving.read(base, task, originals, others)
+        known, others = moving.read_known_frames(base, task, originals, others)
         originals = Originals(style=originals.style)
     if beginning.files:
-        others = fit_size_to_source(task, originals, base, others) | beginning.options(task, originals, base)
+        others = fit_size_to_source(task, originals, base, others) | beginning.settings_arguments(task, originals, base)
     settings = resolve_settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
     files.check_rate(settings)
     if originals.image is not None:
@@ -269,7 +269,7 @@ def _painted(
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.task import GenerateTask
 
-    with tqdm(unit="steps", delay=1, disable=None, leave=False) as bar, place.precision():
+    with tqdm(unit="steps", delay=1, disable=None, leave=False) as bar, place.autocast_context():
 
         def report(done: int, steps: int) -> None:
             bar.total = steps

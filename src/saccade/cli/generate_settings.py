@@ -25,7 +25,7 @@ def load_generate_task(model: str, originals: "Originals") -> "AnyGenerateTask":
 
     task = load_generator(model)
     print_notes(task)
-    return task.painting_from(originals) if isinstance(task, PublicGenerateTask) else task
+    return task.image_to_image_task(originals) if isinstance(task, PublicGenerateTask) else task
 
 
 def check_picture_or_film(task: "AnyGenerateTask", film: bool) -> None:

@@ -155,11 +155,11 @@ def look(
         report = found.page(out)
     if as_json:
         page = {"path": str(out), "bytes": report.bytes, "bits": report.bits, "layers_kept": report.layers_kept}
-        ranked = {} if found.comparison is None else found.comparison.to_dict()
+        ranked = {} if found.text_comparison is None else found.text_comparison.to_dict()
         print(json.dumps({**found.to_dict(), **ranked, "page": page}, ensure_ascii=False))
     else:
-        if found.comparison is not None:
-            _print_ranking(stdout, found.comparison)
+        if found.text_comparison is not None:
+            _print_ranking(stdout, found.text_comparison)
         _print(stdout, found, report)
     if open_page:
         webbrowser.open(out.resolve().as_uri())
@@ -206,5 +206,5 @@ def _print(stdout: Console, found: "View", report: "PageReport") -> None:
     for note in found.notes:
         console.print_note(stdout, note)
     kept = "" if report.layers_kept == report.layers else f", {report.layers_kept} of {report.layers} layers"
-    size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click {found.click}."
+    size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click {found.click_hint}."
     console.print_styled_line(stdout, "The page: ", (str(report.path), "bold"), size)

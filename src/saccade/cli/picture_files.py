@@ -39,7 +39,7 @@ class OutputFiles:
     pictures: "list[tuple[Path, GeneratedPicture | GeneratedFilm]]" = field(default_factory=list)
 
     @classmethod
-    def named(
+    def from_options(
         cls,
         out: Path | None,
         grid: Path | None,

@@ -106,7 +106,7 @@ def predict(
     place = init_device(device, precision)
     task.model.to(place.device)
     with ResultWriter(commands, form, commands.about(task)) as results:
-        with place.precision(), ExitStack() as stack:
+        with place.autocast_context(), ExitStack() as stack:
             for writer in writers:
                 stack.enter_context(writer)
             for result in commands.predict(task, inputs, task_options, inputs.batch):

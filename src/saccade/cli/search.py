@@ -156,7 +156,7 @@ def _graph(index: "PictureIndex", file: Path) -> "NeighbourGraph":
     from saccade.tasks.match.approximate import NeighbourGraph
 
     with console.stderr().status("opening or making the graph"):
-        return NeighbourGraph.of(index, file)
+        return NeighbourGraph.open_or_build(index, file)
 
 
 def _write_sheet(out: Path, folder: Path, hits: "Sequence[Hit]", text: str) -> None:

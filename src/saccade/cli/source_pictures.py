@@ -74,7 +74,7 @@ class SourceImageOptions:
         if n > 1:
             raise UsageError(f"--invert starts at the picture's own noise, and --n {n} pictures would be equal: use 1")
 
-    def read(self, base: "Settings | None") -> "Originals":
+    def read_originals(self, base: "Settings | None") -> "Originals":
         """The pictures; notes on the files are printed. base: settings to paint again, which may be of pictures.
 
         Raises DataError where a file cannot be read or the mask does not fit, UsageError where `base` needs another."""
@@ -123,7 +123,7 @@ class SourceImageOptions:
         if base.layout is not None and self.files and not inverted:
             raise UsageError("the settings take the layout of another prompt, from noise: leave pictures or them out")
 
-    def options(self, task: "AnyGenerateTask", originals: "Originals", base: "Settings | None") -> dict[str, Any]:
+    def settings_arguments(self, task: "AnyGenerateTask", originals: "Originals", base: "Settings | None") -> dict[str, Any]:
         """Arguments of `task.settings`: strengths, and a caption to invert under, that are not given are those of
         `base`. Raises UsageError where the model inverts no pictures."""
         from saccade.tasks.generate.task import GenerateTask
@@ -163,9 +163,9 @@ def fit_size_to_source(
     if base is not None and base.image is not None and base.image.digest == original.digest:
         height, width = base.size[0] if height is None else height, base.size[1] if width is None else width
     if isinstance(task, PublicGenerateTask):
-        height, width = task.fit(original, height, width)
+        height, width = task.fit_size(original, height, width)
     else:
-        height, width = original.fit(task.preprocess.size, task.model.config.patch, height, width)
+        height, width = original.fit_size(task.preprocess.size, task.model.config.patch, height, width)
     return options | {"height": height, "width": width}
 
 

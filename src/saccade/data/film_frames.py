@@ -93,7 +93,7 @@ def resample_frames(film: FilmReader, rate: Fraction, start: Fraction = Fraction
             yield picture
             moment += 1 / rate
 
-    for frame in film.moments():
+    for frame in film.lazy_frames():
         first = frame.time if shown is None else first
         yield from until(frame.time - first)
         shown = frame
@@ -133,12 +133,12 @@ def read_clip(path: Path, count: int, on_error: Literal["skip", "fail"] = "skip"
     Raises DataError if the film cannot be read, SaccadeError without PyAV.
     """
     with open_film(path, on_error) as film:
-        times = [moment.time for moment in film.moments()]
+        times = [moment.time for moment in film.lazy_frames()]
         end, notes = film.end, list(film.notes)
     indices = choose_frames(times, end, count)
     pictures: dict[int, Picture] = {}
     with open_film(path, on_error) as film:
-        for i, moment in enumerate(film.moments()):
+        for i, moment in enumerate(film.lazy_frames()):
             if i in indices:
                 pictures[i] = moment.picture()
         name = film.name

@@ -126,7 +126,7 @@ class VideoWriter:
         if error is None and self._stream is not None:
             self.finish()
         else:
-            self.drop()
+            self.discard()
 
     def add(self, picture: Image.Image, time: Fraction) -> None:
         """Add a frame, shown from `time` on, in seconds. A time that is not after the previous one is set to just after
@@ -150,12 +150,12 @@ class VideoWriter:
             self._container.close()
             move_into_place(self._place, self.out)
         except (self._av.FFmpegError, OSError, DataError) as error:
-            self.drop()
+            self.discard()
             if isinstance(error, DataError):
                 raise
             raise self._error(error) from error
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Discard the file."""
         try:
             self._container.close()

@@ -95,7 +95,7 @@ class FilmReader:
     def __iter__(self) -> Iterator[Frame]:
         raise NotImplementedError
 
-    def moments(self) -> Iterator[LazyFrame]:
+    def lazy_frames(self) -> Iterator[LazyFrame]:
         """As iteration, for those who need a few of the pictures: videos make one only if it is called for."""
         for time, picture in self:
             yield LazyFrame(time, lambda picture=picture: picture)  # type: ignore[misc]
@@ -159,7 +159,7 @@ class VideoReader(FilmReader):
         for time, frame in self._timed():
             yield Frame(time, self._picture(frame, self.read - 1))
 
-    def moments(self) -> Iterator[LazyFrame]:
+    def lazy_frames(self) -> Iterator[LazyFrame]:
         """A picture is made only if it is called for, which takes longer than decoding."""
         for time, frame in self._timed():
             yield LazyFrame(time, partial(self._picture, frame, self.read - 1))

@@ -171,7 +171,7 @@ class Generator(nn.Module):
         found = {"caption": self.caption(words, present)}
         for name, module in self.pictures.items():
             source = cast(PictureSource, module)
-            found[name] = source(pictures[name]) if name in pictures else source.absent(b)
+            found[name] = source(pictures[name]) if name in pictures else source.absent_tokens(b)
         return self.keys_values(found)
 
     def keys_values(self, sources: Mapping[str, SourceTokens]) -> SourceKeysValues:

@@ -59,7 +59,7 @@ class PictureSource(nn.Module):
         everywhere = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         return replace_absent(SourceTokens(x, everywhere), picture.present, self.nothing)
 
-    def absent(self, b: int) -> SourceTokens:
+    def absent_tokens(self, b: int) -> SourceTokens:
         """The tokens of b samples without a picture."""
         tokens = self.nothing.expand(b, 1, -1)
         return SourceTokens(tokens, torch.ones(b, 1, dtype=torch.bool, device=tokens.device))

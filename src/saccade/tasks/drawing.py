@@ -100,7 +100,7 @@ class Overlay:
                 for a, b in _dashes(start, end, 8 * self.unit) if dashed else [(start, end)]:
                     self._bar(a, b, ink, wide)
 
-    def ring(self, corners: Sequence[tuple[float, float]], colour: Colour, width: float = 2.0) -> None:
+    def closed_polyline(self, corners: Sequence[tuple[float, float]], colour: Colour, width: float = 2.0) -> None:
         """A closed line with a dark outline for contrast."""
         for ink, wide in (((0, 0, 0, 150), width + 1.2), ((*colour, 255), width)):
             self._line([*corners, *corners[:2]], ink, wide)

@@ -121,7 +121,7 @@ def export(task: Any, file: Path, format: FormatName) -> ExportReport:
     with TemporaryDirectory() as place:
         for part, graph in graphs.items():
             network = _write(graph, metadata, part, part_file(Path(place) / file.name, part), format)
-            cases = graph.cases(torch.Generator().manual_seed(0))
+            cases = graph.comparison_inputs(torch.Generator().manual_seed(0))
             differences |= compare_outputs(graph, network, cases)
         _check(differences, file)
         main = [Path(file.name).with_suffix(end) for end in (".bin", suffix)]  # last, as it is the one that is opened

@@ -57,7 +57,7 @@ class ExportGraph(nn.Module):
         """Inputs whose way through the network is captured: of two or more along every axis that is not fixed."""
         return (torch.zeros(2, self.model.vit.config.channels, *self.size),)
 
-    def cases(self, generator: Generator) -> list[Case]:
+    def comparison_inputs(self, generator: Generator) -> list[Case]:
         """Inputs to compare: of one picture, of several, and of another size where it may have one."""
         axes = self.signature().axes
         channels, height, width = axes["channels"].low, axes["height"], axes["width"]

@@ -60,7 +60,7 @@ class Batches(Dataset[list[Any]]):
             self._ordered = epoch, torch.cat(orders)
         return self._ordered[1]
 
-    def ahead(self, items: Iterable[tuple[int, float]], workers: int) -> Generator[list[Any]]:
+    def prefetch(self, items: Iterable[tuple[int, float]], workers: int) -> Generator[list[Any]]:
         """The items, each prepared before it is needed: by `workers` processes, to which the sampler is sent, or, if
         there are none, by a thread. `items` is iterated in the thread of the caller, one ahead, or two a worker."""
         return self._by_processes(items, workers) if workers else self._by_a_thread(items)

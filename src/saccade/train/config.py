@@ -78,7 +78,7 @@ class TrainConfig(BaseModel):
             raise UsageError("--budget ends a run by time and --epochs by passes: give one of them")
         return self
 
-    def fitted(self, samples: int) -> "TrainConfig":
+    def with_auto_defaults(self, samples: int) -> "TrainConfig":
         """A copy whose unset batch size and, without a budget, number of epochs are chosen for this many training
         samples."""
         batch = self.batch or max(SHARDS, min(256, samples // 8 // SHARDS * SHARDS))

@@ -60,7 +60,7 @@ class DurationEstimator:
         if schedule.seconds < _SHORTEST:
             return None
         done = self.first + self._skipped + self._measured
-        updates = done + schedule.left() / each * sum(1 / cost for cost in costs) / len(costs)
+        updates = done + schedule.seconds_left() / each * sum(1 / cost for cost in costs) / len(costs)
         epochs = updates / self.per_epoch
         words = f"about {round(updates)} steps in the time of --budget: {epochs:.3g} epochs on this machine"
         return words, {"estimated_steps": round(updates)}

@@ -67,7 +67,7 @@ class ForwardBackwardPass:
         with self.stance():
             for part in parts:
                 with nullcontext() if part is parts[-1] else self._unshared():
-                    with self.device.precision():
+                    with self.device.autocast_context():
                         loss = self.task.loss(self.forward, part, self.device.device) * (len(part) / len(batches))
                     loss.backward()
                 losses.append(loss.detach())

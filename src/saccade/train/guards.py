@@ -30,7 +30,7 @@ def exclusive_folder(folder: Path, device: Device) -> Iterator[None]:
         except Timeout:
             free = False
     try:
-        if device.sum(torch.tensor(float(free), device=device.device)).item() < device.world:
+        if device.sum_over_processes(torch.tensor(float(free), device=device.device)).item() < device.world:
             raise SaccadeError(
                 f"{folder} is in use: another process is training there now. Wait for it, or start a run under "
                 "another name"

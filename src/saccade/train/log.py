@@ -46,7 +46,7 @@ class RunLog:
         if step % 20 == 0 or last:
             self._write(step, {"loss": loss, **numbers})
 
-    def scores(self, step: int, epoch: float, scores: dict[str, float | None], size: int | None = None) -> None:
+    def log_scores(self, step: int, epoch: float, scores: dict[str, float | None], size: int | None = None) -> None:
         """Log validation scores, at full size; None is "n/a". size: current size of training images, if smaller."""
         if not self.main:
             return
@@ -66,7 +66,7 @@ class RunLog:
         for note in filter(None, notes):
             self.say(f"note: {note}")
 
-    def estimate(self, step: int, line: str, numbers: dict[str, float]) -> None:
+    def log_estimate(self, step: int, line: str, numbers: dict[str, float]) -> None:
         """Print and log how long the run will take."""
         if self.main:
             self.bar.write(localize_text(f"note: {line}"), file=sys.stderr)

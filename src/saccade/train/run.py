@@ -47,7 +47,7 @@ class Run:
     """A task trained in a folder, from its first step or from the state of an earlier process."""
 
     def __init__(self, task: Trainable, config: TrainConfig, folder: Path, device: Device, begun: float | None = None):
-        config = config.fitted(len(task))
+        config = config.with_auto_defaults(len(task))
         assert config.batch is not None
         check_batch_size(len(task), config.batch, device)
         self.batch = config.batch
@@ -92,7 +92,7 @@ class Run:
             remove_partial_files(self.folder)
         resumed = resume and bool(list_states(self.folder / "state"))
         notes = self._resume() if resumed else self._start(resume, source)
-        self.schedulers = schedulers(self.optimizers, self.schedule.factor(self.config.warmup), self.step)
+        self.schedulers = schedulers(self.optimizers, self.schedule.lr_factor(self.config.warmup), self.step)
         self.estimate = DurationEstimator(self.schedule, self.step, self.per_epoch, self.size_at)
         self.log = RunLog(self.folder, self.schedule.steps, self.step, self.validated, self.device.main)
         self.gradients = ForwardBackwardPass(
@@ -115,7 +115,7 @@ class Run:
                     self._validate()
             self._finish()
             self._calibrate()
-            self.device.wait()  # torchrun ends all processes when one of them ends
+            self.device.barrier()  # torchrun ends all processes when one of them ends
         except Stopped as stopped:
             self._finish()
             raise Interrupted(
@@ -131,7 +131,7 @@ class Run:
         """Whether the score has not risen for `--patience` epochs."""
         if self.step == 0 or self.schedule.ended(self.step) or self.step != self.validated:
             return False
-        if not self.best.exhausted(self.step, self.patience):
+        if not self.best.out_of_patience(self.step, self.patience):
             return False
         epoch = self.best.improved // self.per_epoch
         self.log.say(f"ended early: {self.best.metric} has not risen since epoch {epoch} (--patience)")
@@ -142,7 +142,7 @@ class Run:
         workers, device = self.config.workers, self.device
         sampler = self.task.sampler() if workers else self.task
         batches = Batches(sampler, self.batch, self.config.seed, device.rank, device.world)
-        return batches.ahead(self.schedule.upcoming(self.step), workers)
+        return batches.prefetch(self.schedule.upcoming(self.step), workers)
 
     def _update(self, ahead: Iterator[list[Any]]) -> None:
         """One step. Before its update it is given up on a signal; of several processes, all end after the same one."""
@@ -151,7 +151,7 @@ class Run:
             batches = next(ahead)
             loss = self.gradients(batches, combined_seed(self.config.seed, self.step, self.device.rank, 1))
             stop = loss.new_tensor(float(self.signals.number > 0 and not alone))
-            total, stops = self.device.sum(torch.stack([loss, stop])).tolist()
+            total, stops = self.device.sum_over_processes(torch.stack([loss, stop])).tolist()
             value = total / self.device.world
             check_finite(self.model, value, self.step, self.per_epoch, self.folder)
         self.writer.wait_for_copy()
@@ -168,10 +168,10 @@ class Run:
         rate = float(self.schedulers[0].get_last_lr()[0])
         self.log.step(self.step, value, self.schedule.ended(self.step), lr=rate)
         if (estimated := self.estimate.add(time.monotonic() - begun)) is not None:
-            self.log.estimate(self.step, *estimated)
+            self.log.log_estimate(self.step, *estimated)
         if stops:
             self._finish()
-            self.device.wait()
+            self.device.barrier()
             raise Stopped(self.signals.number or signal.SIGTERM)
         if time.monotonic() - self.saved >= 60 * self.config.save_every:
             self._save()
@@ -191,14 +191,14 @@ class Run:
         if failure:
             self.log.notes(f"no scores of step {self.step}, training goes on ({failure})")
         else:
-            self.log.scores(self.step, self._epoch(), scores, self._current_size())
+            self.log.log_scores(self.step, self._epoch(), scores, self._current_size())
         self.validated = self.step
         if self.best.update(scores, self.step) and self.device.main:
             self.best_weights = copy_weights(model)
             if not list_states(self.folder / "state"):  # a model is never there before a state to resume from
                 self.writer.wait()
             self.task.save(model, self.folder / "model", scores)
-        self.schedule.validated(time.monotonic() - begun)
+        self.schedule.add_validation_time(time.monotonic() - begun)
 
     def _epoch(self) -> float:
         """Passes over the training samples so far."""

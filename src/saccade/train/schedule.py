@@ -38,7 +38,7 @@ class Schedule(Protocol):
     def validates(self, step: int) -> bool:
         """Whether the weights after this update are validated."""
 
-    def factor(self, warmup: float) -> Callable[[int], float]:
+    def lr_factor(self, warmup: float) -> Callable[[int], float]:
         """From updates done to the factor of the peak learning rates of the next one."""
 
     def upcoming(self, first: int) -> Iterator[tuple[int, float]]:
@@ -50,7 +50,7 @@ class Schedule(Protocol):
     def tick(self) -> None:
         """Read the clock. All processes call it, after every update."""
 
-    def validated(self, seconds: float) -> None:
+    def add_validation_time(self, seconds: float) -> None:
         """Account for a validation that took so long. All processes call it."""
 
     def state(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class EpochSchedule:
     def validates(self, step: int) -> bool:
         return step % self._between == 0 or self.ended(step)
 
-    def factor(self, warmup: float) -> Callable[[int], float]:
+    def lr_factor(self, warmup: float) -> Callable[[int], float]:
         return warmup_cosine(self.steps, warmup)
 
     def upcoming(self, first: int) -> Iterator[tuple[int, float]]:
@@ -89,7 +89,7 @@ class EpochSchedule:
     def tick(self) -> None:
         pass
 
-    def validated(self, seconds: float) -> None:
+    def add_validation_time(self, seconds: float) -> None:
         pass
 
     def state(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class TimeSchedule:
     def validates(self, step: int) -> bool:
         return self._due
 
-    def factor(self, warmup: float) -> Callable[[int], float]:
+    def lr_factor(self, warmup: float) -> Callable[[int], float]:
         curve = warmup_cosine(_FINE, warmup)
         return lambda _: curve(int(self._progress * _FINE))
 
@@ -157,17 +157,17 @@ class TimeSchedule:
     def _read(self) -> None:
         """The clock of the first process decides for all."""
         now = self._elapsed()
-        last = now + self.left()
+        last = now + self.seconds_left()
         ends = now + (now - self._ticked) / 2 >= last  # the end of another update would be further from it
         since, start = self._origin or (now, self._progress)
         progress = 1.0 if ends else max(self._progress, start + (1 - start) * (now - since) / (last - since))
         due = ends or self._next <= progress < 1 - self._spacing / 2
         self._ticked = now
         shared = torch.tensor([progress, due], dtype=torch.float32, device=self.device.device) * self.device.main
-        self._progress, due = self.device.sum(shared).tolist()
+        self._progress, due = self.device.sum_over_processes(shared).tolist()
         self._due = bool(due)
 
-    def validated(self, seconds: float) -> None:
+    def add_validation_time(self, seconds: float) -> None:
         self._validation = seconds
         self._ticked = self._elapsed()
         self._read()
@@ -181,7 +181,7 @@ class TimeSchedule:
             "validation": self._validation,
         }
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until the last update."""
         return self.seconds - self._after * self._validation - self._elapsed()
 

@@ -35,7 +35,7 @@ class BestScoreTracker:
         self.kept = scores
         return True
 
-    def exhausted(self, step: int, patience: int | None) -> bool:
+    def out_of_patience(self, step: int, patience: int | None) -> bool:
         """Whether the score has not risen for `patience` steps; never where that is None, or there is no score."""
         return patience is not None and self.kept.get(self.metric) is not None and step - self.improved >= patience
 

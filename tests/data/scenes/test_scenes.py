@@ -74,7 +74,7 @@ def test_a_scene_depends_on_seed_index_and_size_only(scenes):
 def test_the_random_stream_is_numpy_s_raw_one():
     raw = np.random.PCG64(np.random.SeedSequence(3, spawn_key=(1, 4))).random_raw(192)[::-1]
     stream = RandomStream(3, 1, 4)
-    assert [stream.unit() for _ in range(5)] == [int(value >> 11) / 2**53 for value in raw.tolist()[:5]]
+    assert [stream.unit_uniform() for _ in range(5)] == [int(value >> 11) / 2**53 for value in raw.tolist()[:5]]
 
 
 def test_turns_have_length_one():

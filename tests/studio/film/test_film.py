@@ -123,7 +123,7 @@ def test_distances_of_uneven_groups():
     places = [(layout.centres[i // 6], i % 6 // 3, i % 3) for i in range(18)]
     time = torch.tensor([[abs(a[0] - b[0]) for b in places] for a in places]).double()
     space = torch.tensor([[np.hypot(a[1] - b[1], a[2] - b[2]) for b in places] for a in places])
-    found = call.distances()
+    found = call.attention_distances()
     torch.testing.assert_close(found[0].double(), (rows * time).sum(-1).mean(-1), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found[1].double(), (rows * space).sum(-1).mean(-1), atol=1e-5, rtol=1e-5)
 
@@ -137,7 +137,7 @@ def test_distances_of_divided_attention(reach):
     place = torch.tensor([(i // 6, i % 6 // 3, i % 3) for i in range(30)]).float()
     far = torch.stack([torch.cdist(place[:, :1], place[:, :1]), torch.cdist(place[:, 1:], place[:, 1:])])
     expected = torch.einsum("hin,din->dh", rows, far) / 30
-    torch.testing.assert_close(torch.stack(call.distances()), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(torch.stack(call.attention_distances()), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["videomae", "vivit"])
@@ -280,7 +280,7 @@ def test_a_small_budget_leaves_layers_out(views, tmp_path):
     film = FilmPageData(layers=layers, others=Trace([]), grid=(8, 8), notes=[], layout=layout, start=5)
     page = PageInput(picture=layout.frames[0], grid=(8, 8), trace=Trace([]), targets=film)
     small = write_page(tmp_path / "small.html", page, budget=60_000)  # besides the viewer itself
-    assert sum(layer.size for layer in film.fitting(20_000).fitted.layers if layer) < 60_000
+    assert sum(layer.size for layer in film.fitting(20_000).packing_result.layers if layer) < 60_000
     content = re.search(r'id="content">(.*?)</script>', small.path.read_text(), re.DOTALL)
     assert content is not None
     kept = ["planes" in layer for layer in json.loads(content[1])["targets"]["layers"]]

@@ -64,7 +64,7 @@ def test_tokens_of_the_prefix_are_more_exact():
 
 def test_sums_are_those_of_the_rounded_numbers(qk):
     rounded = quantize_queries_keys(rotate_queries_keys(*qk, 0.3), 0.05)
-    lse, mean = rounded.sums(first=0, rows=4)
+    lse, mean = rounded.row_statistics(first=0, rows=4)
     weights = rounded.scores().softmax(-1)
     torch.testing.assert_close(lse, rounded.scores().logsumexp(-1))
     torch.testing.assert_close(mean, weights.mean(1))

@@ -174,7 +174,7 @@ def test_two_pictures_need_features(tmp_path):
     found = look(tiny.task(), red(), LookOptions(other=Picture(tiny.picture("blue"), "some/blue.png", ())))
     assert found.extras.other.name == "blue.png"
     assert found.extras.other.grid == (4, 4)
-    assert found.click == "a patch of either picture"
+    assert found.click_hint == "a patch of either picture"
     shared = json.loads(write(found, tmp_path).split('id="content">')[1].split("</script>")[0])
     assert shared["other"]["name"] == "blue.png"
 

@@ -113,7 +113,7 @@ def test_a_model_of_transformers_that_takes_pairs(tmp_path):
     assert sorted(map(tuple, sides)) == [(0,), (1,)]  # from one picture to the other
     assert crossed[0].meta()["places"] == [4, 4]  # of 8
     assert view.seen.how == "the model takes 2 images of 64 x 64 pixels together, drawn here row by row"
-    assert view.text == "the page shows what it attends to, not the matches that it finds"
+    assert view.prediction_text == "the page shows what it attends to, not the matches that it finds"
     assert "mean of all places, to 4 of 8 places: dark" in str(view)
 
 

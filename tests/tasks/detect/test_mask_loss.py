@@ -90,8 +90,8 @@ def test_crowds_are_no_targets_and_planes_are_padded():
     targets = make_mask_targets([overlapping, crowded], torch.Generator())
     assert targets.planes.shape == (2, 2, *SIZE)
     assert targets.planes[1].unique().tolist() == [0, 1, 2]
-    assert targets.with_planes(5).planes.shape == (2, 5, *SIZE)
-    assert not targets.with_planes(5).planes[:, 2:].any()
+    assert targets.pad_planes(5).planes.shape == (2, 5, *SIZE)
+    assert not targets.pad_planes(5).planes[:, 2:].any()
 
 
 def test_an_object_without_pixels_counts_nothing():

@@ -27,7 +27,7 @@ def test_by_hand():
     best = ScoredDetections(predicted, truth).best()
     assert (best.f1, best.precision, best.recall) == pytest.approx((2 * 2 / (3 + 3), 2 / 3, 2 / 3))
     assert best.threshold == pytest.approx(0.35)
-    assert ScoredDetections(predicted, truth).at(0.5).f1 == pytest.approx(2 * 1 / (2 + 3))
+    assert ScoredDetections(predicted, truth).at_threshold(0.5).f1 == pytest.approx(2 * 1 / (2 + 3))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -37,12 +37,12 @@ def test_against_every_threshold(seed):
     ranking = ScoredDetections(predicted, truth)
     tried = {float(t): slow_point(predicted, truth, float(t)) for one in predicted for t in one.scores}
     for threshold, point in tried.items():
-        here = ranking.at(threshold)
+        here = ranking.at_threshold(threshold)
         assert (here.f1, here.precision, here.recall) == pytest.approx(point)
     best = ranking.best()
     assert best.f1 == pytest.approx(max(point[0] for point in tried.values()))
     assert slow_point(predicted, truth, best.threshold)[0] == pytest.approx(best.f1)
-    assert ranking.at(best.threshold).f1 == best.f1
+    assert ranking.at_threshold(best.threshold).f1 == best.f1
 
 
 def test_of_equal_scores_all_are_shown_or_none():
@@ -65,10 +65,10 @@ def test_crowds_are_left_out():
 
 def test_nothing_to_find_or_nothing_found():
     assert ScoredDetections([found()], [true((0, 0, 9, 9, 0))]).best() is None
-    assert ScoredDetections([found()], [true((0, 0, 9, 9, 0))]).at(0.5).f1 == 0
+    assert ScoredDetections([found()], [true((0, 0, 9, 9, 0))]).at_threshold(0.5).f1 == 0
     assert ScoredDetections([found((0, 0, 9, 9, 0.5, 1))], [true((0, 0, 9, 9, 0))]).best() is None  # another class
     nothing = ScoredDetections([found((0, 0, 9, 9, 0.5, 0))], [true()])
-    assert nothing.best() is nothing.at(0.5) is None
+    assert nothing.best() is nothing.at_threshold(0.5) is None
     assert ScoredDetections([], []).best() is None
     assert best_f1(nothing) == {"F1": None, "threshold": None}
     assert best_f1(ScoredDetections([found()], [true((0, 0, 9, 9, 0))])) == {"F1": 0.0, "threshold": None}

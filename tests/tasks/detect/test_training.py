@@ -146,7 +146,7 @@ def test_pictures_are_flipped_unless_that_is_off():
 
 def test_pictures_of_rare_classes_are_drawn_more_often():
     task = odd(balance=True)
-    shown = task.source.shown()
+    shown = task.source.classes_per_picture()
     rarest = min(set().union(*map(set, shown)), key=lambda label: sum(label in each for each in shown))
     weights = task._weights
     most = int(weights.argmax())

@@ -222,7 +222,7 @@ def test_settings_paint_it_again_with_the_picture_alone(task, photo):
 def test_pictures_from_noise_and_from_a_picture_in_one_call(task, photo):
     original = Original.read(photo)
     plain = task.settings(RED, seed=1, sampling=Sampling(2))
-    settings = [plain, *(replace(plain, image=original.settings(strength)) for strength in (0.3, 0.7))]
+    settings = [plain, *(replace(plain, image=original.image_settings(strength)) for strength in (0.3, 0.7))]
     for each, picture in zip(settings, task.generate_all(settings, originals=Originals(original)), strict=True):
         [alone] = task.generate_all([each], originals=Originals(original))
         assert np.abs(pixels(alone.image) - pixels(picture.image)).max() <= 1
@@ -230,13 +230,13 @@ def test_pictures_from_noise_and_from_a_picture_in_one_call(task, photo):
 
 def test_attention_of_an_edit(task, photo):
     original = Original.read(photo)
-    settings = replace(task.settings(RED, seed=1, sampling=Sampling(2)), image=original.settings(0.5))
+    settings = replace(task.settings(RED, seed=1, sampling=Sampling(2)), image=original.image_settings(0.5))
     generation = trace_generation(task, settings, originals=Originals(original))
     assert [each.t for each in generation.steps] == [0.5, 0.75]
     [picture] = task.generate_all([settings], originals=Originals(original))
     assert picture.to_png() == generation.picture.to_png()
     with pytest.raises(SaccadeError, match="paints nothing"):
-        trace_generation(task, replace(settings, image=original.settings(0)), originals=Originals(original))
+        trace_generation(task, replace(settings, image=original.image_settings(0)), originals=Originals(original))
 
 
 # Sizes, masks and files.
@@ -256,7 +256,7 @@ def test_attention_of_an_edit(task, photo):
     ],
 )
 def test_the_aspect_is_kept(size, options, expected):
-    assert Original.read(Image.new("RGB", size)).fit((40, 56), 8, **options) == expected
+    assert Original.read(Image.new("RGB", size)).fit_size((40, 56), 8, **options) == expected
 
 
 def test_masks_are_cut_at_half():
@@ -314,7 +314,7 @@ def test_errors_of_data_are_of_their_class(photo):
 
 
 def test_several_keep_the_picture(task, photo):
-    settings = replace(task.settings(RED, seed=1), image=Original.read(photo).settings())
+    settings = replace(task.settings(RED, seed=1), image=Original.read(photo).image_settings())
     assert settings.image.strength == 0.6
     assert {each.image for each in repeat_with_seeds(settings, 3)} == {settings.image}
-    assert Original.read(photo, Image.new("L", photo.size, 255)).settings().strength == 1
+    assert Original.read(photo, Image.new("L", photo.size, 255)).image_settings().strength == 1

@@ -47,7 +47,7 @@ def test_weights_of_words(prompt, expected):
 def test_a_colon_that_is_left_is_not_read_by_the_outer_brackets():
     found = parse_prompt("((time 12:30:1.5))")
     assert found.text == "time 12:30"
-    assert found.at(0) == pytest.approx(1.65)
+    assert found.weight_at(0) == pytest.approx(1.65)
 
 
 def test_decomposed_letters_do_not_shift_the_weights():
@@ -84,8 +84,8 @@ def test_brackets_multiply_at_any_depth(node):
     for text, weight in expected:
         start = found.text.index(text, position)
         position = start + len(text)
-        assert found.at(start) == pytest.approx(weight)
-        assert found.at(position - 1) == pytest.approx(weight)
+        assert found.weight_at(start) == pytest.approx(weight)
+        assert found.weight_at(position - 1) == pytest.approx(weight)
 
 
 @given(st.text())
@@ -150,4 +150,4 @@ def test_padding_has_the_weight_one():
 
 def test_deep_brackets_stay_finite():
     found = parse_prompt("[" * 500 + "red" + "]" * 500 + " star")
-    assert found.at(0) == pytest.approx(math.pow(1.1, -500), rel=1e-9)
+    assert found.weight_at(0) == pytest.approx(math.pow(1.1, -500), rel=1e-9)

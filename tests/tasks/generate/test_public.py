@@ -76,7 +76,7 @@ def test_a_picture_is_that_of_the_pipeline_and_depends_on_its_seed_alone(tasks, 
     assert max(np.abs(pixels(a) - pixels(b)).max() for a, b in zip(found, together, strict=True)) <= 1
 
     found[2].save(tmp_path / "star.png")
-    settings = Settings.read(tmp_path / "star.png")
+    settings = Settings.from_metadata(tmp_path / "star.png")
     assert settings == found[2].settings
     assert settings.sampler == type(task.model.scheduler).__name__ == found[2].to_dict()["sampler"]
     (again,) = task.generate_all([settings])

@@ -129,7 +129,7 @@ def test_a_file_of_a_film_says_how_to_make_it_again(tasks, tmp_path):
     task, known = tasks("ltx_image"), known_of("ltx_image")
     [film] = task.generate_films([settings(task, known, fps=12.5)], known)
     film.save(tmp_path / "film.webp")
-    read = Settings.read(tmp_path / "film.webp")
+    read = Settings.from_metadata(tmp_path / "film.webp")
     assert (read, read.frames, read.film.fps) == (film.settings, FRAMES, 12.5)
     [again] = task.generate_films([read], known)
     np.testing.assert_array_equal(pixels(again), pixels(film))
@@ -151,10 +151,10 @@ def test_guidance_is_classifier_free(tasks, name):
 @pytest.mark.parametrize("name", ["ltx", "masked"])
 def test_one_set_of_networks_serves_text_and_a_first_frame(tasks, name):
     task, known = tasks(name), known_of(name, picture())
-    other = task.beginning_with(known.settings(FRAMES, 25))
-    assert other is task.beginning_with(known.settings(FRAMES, 8))
-    assert task.beginning_with(task.film_settings()) is task
-    assert other.beginning_with(known.settings(FRAMES, 25)) is other
+    other = task.image_to_video_task(known.settings(FRAMES, 25))
+    assert other is task.image_to_video_task(known.settings(FRAMES, 8))
+    assert task.image_to_video_task(task.film_settings()) is task
+    assert other.image_to_video_task(known.settings(FRAMES, 25)) is other
     assert other.model.transformer is task.model.transformer
     assert PublicFilmTask.digest.func(other) == task.digest
     [begun] = task.generate_films([settings(task, known)], known)
@@ -175,9 +175,9 @@ def test_a_last_frame(tmp_path):
 def test_the_image_is_resized_to_the_film(tasks):
     task, image = tasks("ltx_image"), picture(40, 90)
     known = known_of("ltx_image", image)
-    assert task.fit(known) == (416, 896)
-    assert task.fit(known, height=32) == (32, 64)
-    assert task.fit(KnownFrames(), width=32) == (None, 32)
+    assert task.fit_size(known) == (416, 896)
+    assert task.fit_size(known, height=32) == (32, 64)
+    assert task.fit_size(KnownFrames(), width=32) == (None, 32)
     [film] = task.generate_films([settings(task, known)], known)
     image = image.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(pixels(film), directly(task.model, image=image))
@@ -253,7 +253,7 @@ def test_tubes_of_several_latent_frames(tasks):
     """A network of Wan whose tokens are 3 latent frames: 9, 21, 33 frames."""
     geometry = _whole_tubes(4, 8, (3, 2, 2), 16)
     assert [n for n in range(1, 40) if geometry.fits(n)] == [9, 21, 33]
-    assert geometry.nearest(4) == [9]
+    assert geometry.nearest_frame_counts(4) == [9]
     assert geometry.grid(21, (32, 48)) == (2, 2, 3)
     assert geometry.spans(21) == [range(0, 9), range(9, 21)]
 

@@ -154,15 +154,15 @@ def test_settings_paint_it_again_and_pictures_do_not_depend_on_one_another(tasks
 def test_one_set_of_networks_serves_text_and_pictures(tasks):
     task = tasks("unet")
     photo = Originals(Original.read(random_picture()))
-    other = task.painting_from(photo)
-    assert task.painting_from(Originals()) is task
-    assert task.painting_from(photo) is other
-    assert other.painting_from(photo) is other
+    other = task.image_to_image_task(photo)
+    assert task.image_to_image_task(Originals()) is task
+    assert task.image_to_image_task(photo) is other
+    assert other.image_to_image_task(photo) is other
     assert type(other.model).__name__ == "StableDiffusionImg2ImgPipeline"
     assert other.model.unet is task.model.unet
     assert PublicGenerateTask.digest.func(other) == task.digest
     plain = task.settings(PROMPT, seed=1, sampling=replace(task.default_sampling, steps=2), **SIDES)
-    mixed = [plain, replace(plain, image=photo.image.settings(0.5))]
+    mixed = [plain, replace(plain, image=photo.image.image_settings(0.5))]
     for each, picture in zip(mixed, task.generate_all(mixed, originals=photo), strict=True):
         (alone,) = task.generate_all([each], originals=photo)
         assert alone.to_png() == picture.to_png()
@@ -245,7 +245,7 @@ def test_defaults_are_those_of_the_pipeline(tasks):
     photo = Originals(Original.read(random_picture()))
     for name, strength in (("unet", 0.8), ("sdxl", 0.3), ("sd3", 0.6)):
         assert tasks(name).settings(PROMPT, originals=photo, **SIDES).image.strength == strength
-    assert tasks("unet").fit(photo.image, width=40) == (24, 40)
+    assert tasks("unet").fit_size(photo.image, width=40) == (24, 40)
 
 
 @pytest.mark.parametrize("name", ["unet", "sd3", "flux", "controlnet"])
@@ -253,7 +253,7 @@ def test_words_of_a_picture_that_is_painted_from_another(tasks, name):
     task, original = tasks(name), Original.read(random_picture())
     strength = None if name == "controlnet" else STRENGTH
     originals = Originals(original)
-    task = task.painting_from(originals)
+    task = task.image_to_image_task(originals)
     sampling = replace(task.default_sampling, steps=3)
     settings = task.settings(PROMPT, seed=6, sampling=sampling, originals=originals, strength=strength, **SIDES)
     trace = trace_pipeline(task, settings, originals=originals)

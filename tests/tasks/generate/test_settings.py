@@ -77,7 +77,7 @@ def test_settings_survive_a_png(tmp_path, prompt):
     settings = replace(PLAIN, prompt=prompt)
     picture = GeneratedPicture(Image.new("RGB", (48, 64), (9, 80, 200)), settings)
     picture.save(tmp_path / "a.png")
-    assert Settings.read(tmp_path / "a.png") == settings
+    assert Settings.from_metadata(tmp_path / "a.png") == settings
     with Image.open(tmp_path / "a.png") as image:
         assert image.info["parameters"] == str(settings)
         assert image.getpixel((3, 5)) == (9, 80, 200)
@@ -135,25 +135,25 @@ def test_texts_that_hold_no_settings(text, message):
 def test_files_that_hold_no_settings(tmp_path):
     file = tmp_path / "x.png"
     with pytest.raises(DataError, match="cannot be read as a picture"):
-        Settings.read(file)
+        Settings.from_metadata(file)
     file.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     with pytest.raises(DataError, match="cannot be read as a picture"):
-        Settings.read(file)
+        Settings.from_metadata(file)
     Image.new("RGB", (4, 4)).save(file)
     with pytest.raises(DataError, match="holds no settings"):
-        Settings.read(file)
+        Settings.from_metadata(file)
     long = PngInfo()
     long.add_text("parameters", "a" * 3_000_000, zip=True)
     Image.new("RGB", (4, 4)).save(file, pnginfo=long)
     with pytest.raises(DataError, match="cannot be read as a picture"):
-        Settings.read(file)
+        Settings.from_metadata(file)
 
 
 def test_pictures_of_too_many_pixels_are_not_opened(tmp_path, monkeypatch):
     GeneratedPicture(Image.new("RGB", (48, 64)), PLAIN).save(tmp_path / "large.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 48 * 64 // 2 - 1)
     with pytest.raises(DataError, match="cannot be read as a picture: Image size"):
-        Settings.read(tmp_path / "large.png")
+        Settings.from_metadata(tmp_path / "large.png")
 
 
 def test_what_json_holds():

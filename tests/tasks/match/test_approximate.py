@@ -39,7 +39,7 @@ class TestGraph:
 
     def test_nearly_all_of_the_nearest_are_found(self, tmp_path):
         pictures = index()
-        graph = NeighbourGraph.of(pictures, tmp_path / "i.safetensors")
+        graph = NeighbourGraph.open_or_build(pictures, tmp_path / "i.safetensors")
         found = [len({*graph.nearest(v, 10).tolist()} & {*(pictures.vectors @ v).topk(10).indices.tolist()})
                  for v in index(53).vectors.flip(1)]  # fmt: skip
         assert sum(found) / 530 > 0.97
@@ -48,22 +48,22 @@ class TestGraph:
 
     def test_a_graph_is_kept_until_the_pictures_change(self, tmp_path):
         file = tmp_path / "i.safetensors"
-        NeighbourGraph.of(index(101), file)
+        NeighbourGraph.open_or_build(index(101), file)
         (tmp_path / "i.other.usearch").touch()
         (written,) = tmp_path.glob("i.????????????????.usearch")
         before = written.stat().st_mtime_ns
-        again = NeighbourGraph.of(index(101), file)
+        again = NeighbourGraph.open_or_build(index(101), file)
         assert written.stat().st_mtime_ns == before
         torch.testing.assert_close(again.nearest(index(101).vectors[7], 1), torch.tensor([7]))
-        NeighbourGraph.of(index(103), file)
+        NeighbourGraph.open_or_build(index(103), file)
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {graph_file(index(103), file).name, "i.other.usearch"}, "the one of before is deleted"
 
     def test_a_file_that_is_no_graph(self, tmp_path):
         graph_file(index(11), tmp_path / "i").write_bytes(b"no graph at all, of any library")
         with pytest.raises(DataError, match=r"is no graph of usearch .*: delete it"):
-            NeighbourGraph.of(index(11), tmp_path / "i")
+            NeighbourGraph.open_or_build(index(11), tmp_path / "i")
 
     def test_a_folder_that_cannot_be_written(self, tmp_path):
         with pytest.raises(DataError, match="cannot be written"):
-            NeighbourGraph.of(index(11), tmp_path / "missing" / "i")
+            NeighbourGraph.open_or_build(index(11), tmp_path / "missing" / "i")

@@ -211,9 +211,9 @@ def test_nothing_to_score(tmp_path):
 @pytest.mark.parametrize(("option", "scenes"), [({"hflip": True}, True), ({"hard_captions": 3}, False)])
 def test_options_of_the_other_kind_of_data(option, scenes):
     recipe = MatchRecipe(**option)
-    recipe.check_for(scenes=not scenes)
+    recipe.check_applicable_options(scenes=not scenes)
     with pytest.raises(UsageError, match=f"--{next(iter(option)).replace('_', '-')} does not apply to"):
-        recipe.check_for(scenes=scenes)
+        recipe.check_applicable_options(scenes=scenes)
 
 
 def test_a_run_learns_what_the_words_mean(tmp_path):

@@ -32,7 +32,7 @@ def test_entries_are_selected_in_the_order_given():
     selected = index(A, B, C).select([C, FileEntry("new.png", 1, 1), A])
     assert selected.entries == (C, A)
     assert selected.vectors.tolist() == [[6, 7, 8], [0, 1, 2]]
-    assert len(PictureIndex.empty("m").select([A])) == 0
+    assert len(PictureIndex.empty("m").select_indexed([A])) == 0
 
 
 def test_a_changed_file_is_missing():

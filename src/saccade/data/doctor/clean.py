@@ -169,7 +169,7 @@ def _repaired_xml(data: bytes, repairs: dict[int, Box | None], origin: Coordinat
         if box is None:
             root.remove(each)
         elif box:
-            for key, value in zip(("xmin", "ymin", "xmax", "ymax"), origin.written(box), strict=True):
+            for key, value in zip(("xmin", "ymin", "xmax", "ymax"), origin.from_continuous(box), strict=True):
                 place = each.find(f"bndbox/{key}")
                 assert place is not None
                 place.text = f"{value:g}"

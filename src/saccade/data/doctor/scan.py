@@ -102,7 +102,7 @@ def _scan_film(store: Store, name: str) -> ScannedFilm:
     assert isinstance(path, Path)  # a FilmStore is a folder
     try:
         with open_film(path) as film:
-            moments = film.moments()
+            moments = film.lazy_frames()
             first = next(iter(moments)).picture().image
             count = 1 + sum(1 for _ in moments)
             notes, seconds = tuple(film.notes), film.end

@@ -67,6 +67,6 @@ class MaskPlanes:
         """Rows and columns swapped."""
         return replace(self, planes=self.planes.mT)
 
-    def placed(self, placement: Placement, size: tuple[int, int]) -> "MaskPlanes":
+    def apply_placement(self, placement: Placement, size: tuple[int, int]) -> "MaskPlanes":
         """In the input of a model, by nearest neighbour; none in the padding."""
         return replace(self, planes=placement.masks_to_model(self.planes, size))

@@ -95,7 +95,7 @@ def apply_placement(
     cut = ((boxes - moved).abs() > MIN_PIXELS).any(dim=1)
     share = _area(boxes) / _area(moved)
     masks = None if objects.masks is None else placement.masks_to_model(objects.masks, size)
-    planes = None if objects.planes is None else objects.planes.placed(placement, size)
+    planes = None if objects.planes is None else objects.planes.apply_placement(placement, size)
     if masks is not None or planes is not None:
         for i in cut.nonzero().flatten().tolist():
             boxes[i], share[i] = _rest(objects, i, placement, size)

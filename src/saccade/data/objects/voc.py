@@ -167,7 +167,7 @@ class VOC:
         else:
             index, origin = {name: i for i, name in enumerate(result.classes)}, self.origin
             objects = [
-                AnnotatedObject(where, origin.box(box), index[c], crowd, row=i)
+                AnnotatedObject(where, origin.to_continuous(box), index[c], crowd, row=i)
                 for i, (where, c, box, crowd) in enumerate(parsed.objects)
             ]
             taken[found[0]] = display

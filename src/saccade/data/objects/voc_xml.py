@@ -39,13 +39,13 @@ class CoordinateOrigin:
     end: float
     note: str = ""
 
-    def box(self, written: Box) -> Box:
+    def to_continuous(self, written: Box) -> Box:
         """Continuous coordinates. A box of equal coordinates, a click without a drag in labelling tools, is empty."""
         xmin, ymin, xmax, ymax = written
         x, y = xmin != xmax, ymin != ymax
         return xmin - x * self.start, ymin - y * self.start, xmax + x * self.end, ymax + y * self.end
 
-    def written(self, box: Box) -> Box:
+    def from_continuous(self, box: Box) -> Box:
         """The inverse of `box`."""
         left, top, right, bottom = box
         return left + self.start, top + self.start, right - self.end, bottom - self.end

@@ -30,7 +30,7 @@ class FoundCaptions:
         """Of a picture; empty where it has none."""
         return self.texts.get(name, ())
 
-    def below(self, folder: str) -> "FoundCaptions":
+    def in_subfolder(self, folder: str) -> "FoundCaptions":
         """Those of the pictures of a folder, named as in it."""
         texts = {relative_to(folder, name): texts for name, texts in self.texts.items()}
         return FoundCaptions(texts, self.skipped, self.notes)
@@ -78,7 +78,7 @@ def captions_in_or_around(folder: Path, read: Read, on_error: str) -> FoundCapti
         names = " and ".join(map(escape, around))
         raise DataError(f"{names} all hold captions of the pictures of {escape(folder)}; keep one of them")
     for found in around.values():
-        own.add(found.below(inside.name), "")
+        own.add(found.in_subfolder(inside.name), "")
     return own
 
 

@@ -47,7 +47,7 @@ class Backdrop:
 
 def sample_backdrop(stream: RandomStream, height: int, width: int) -> Backdrop:
     canvas, name = background(stream, height, width)
-    grain = noise(height, width, (stream.unit(), stream.unit()), fine=True)
+    grain = noise(height, width, (stream.unit_uniform(), stream.unit_uniform()), fine=True)
     return Backdrop(canvas, grain * stream.uniform(0.0, 7.0) + 0.5, name)
 
 
@@ -151,7 +151,7 @@ def _box(owner: np.ndarray, window: tuple[slice, slice], i: int) -> tuple[int, i
 
 
 def sample_light(stream: RandomStream) -> Light:
-    across, down = stream.turn()  # more often from above than from below
+    across, down = stream.half_circle_angle()  # more often from above than from below
     return Light(
         across=-down,
         down=-across,

@@ -124,7 +124,7 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
     Raises:
         DataError: the scene is not from this set or is already edited, or the edit is of another scene.
     """
-    layout, backdrop = scenes.plan(scene)
+    layout, backdrop = scenes.layout_and_backdrop(scene)
     if tuple((item.name, item.colour) for item in layout.items) != scene.description.objects:
         raise DataError("the scene is not one of these scenes as it was drawn; give an unedited one and its own scenes")
     if len(edit.objects) != len(scene.description.objects):
@@ -138,7 +138,7 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
     changed = _lay(layout, [items[i] for i in order], scenes.composition.apart) if items else None
     if changed is None:
         return None
-    new = scenes.finish(changed, backdrop, scene.key)
+    new = scenes.render_scene(changed, backdrop, scene.key)
     wanted = {(order.index(a), relation, order.index(b)) for a, relation, b in relations}
     objects = tuple(edit.objects[i] for i in order)
     if new.description.objects != objects or not wanted <= set(new.description.relations):
@@ -157,8 +157,8 @@ def _edited_items(
     for i, ((old_shape, old_colour), (shape, colour)) in enumerate(zip(before.objects, edit.objects, strict=True)):
         item = items[i]
         if shape != old_shape:
-            grown = replace(item, name=shape, radius=1.0).reach
-            item = replace(item, name=shape, radius=min(item.radius, item.reach / grown))
+            grown = replace(item, name=shape, radius=1.0).enclosing_radius
+            item = replace(item, name=shape, radius=min(item.radius, item.enclosing_radius / grown))
         if colour != old_colour:
             first = jitter_colour(stream, colour)
             item = replace(item, colour=colour, tones=(first, second_tone(stream, first)))
@@ -191,7 +191,7 @@ def _drawing_order(objects: int, relations: Sequence[Relation]) -> list[int]:
 def _scaled(item: Item, factor: float, size: tuple[int, int]) -> Item:
     """Larger or smaller around its centre, which moves if the border of the picture would cut it."""
     item = moved(item, item.x, item.y, item.radius * factor)
-    x, y = (_shift((at,), (item.reach + 1,), length) for at, length in zip((item.x, item.y), size, strict=True))
+    x, y = (_shift((at,), (item.enclosing_radius + 1,), length) for at, length in zip((item.x, item.y), size, strict=True))
     return moved(item, item.x + x, item.y + y)
 
 
@@ -205,7 +205,7 @@ def _placed(first: Item, other: Item, relation: str, size: tuple[int, int]) -> t
     if (first.x - other.x) * (first.y - other.y) < 0:  # they stay on their side of the axis
         dx, dy = (dx, -dy) if relation == "left of" else (-dx, dy)
     first, other = moved(first, x - dx, y - dy), moved(other, x + dx, y + dy)
-    rooms = first.reach + 1, other.reach + 1
+    rooms = first.enclosing_radius + 1, other.enclosing_radius + 1
     x = _shift((first.x, other.x), rooms, size[0])
     y = _shift((first.y, other.y), rooms, size[1])
     return moved(first, first.x + x, first.y + y), moved(other, other.x + x, other.y + y)

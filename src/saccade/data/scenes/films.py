@@ -202,7 +202,7 @@ def _draw_actor(
     motion = stream.choice(ways)
     across, down = DIRECTIONS[motion]
     distance = side * stream.uniform(0.22, 0.5) if across or down else 0.0
-    margin = item.reach * (GROWN if motion in ("grows", "shrinks") else 1) + 1
+    margin = item.enclosing_radius * (GROWN if motion in ("grows", "shrinks") else 1) + 1
     margin = min(margin, side / 2)
     distance = min(distance, (layout.width if across else layout.height) - 2 * margin) if distance else 0.0
     sides = ((layout.width, across), (layout.height, down))
@@ -221,8 +221,8 @@ def _clear(one: Actor, other: Actor, apart: bool) -> bool:
     for look in range(CHECKS):
         a, b = one.at(look / (CHECKS - 1)), other.at(look / (CHECKS - 1))
         x, y = a.x - b.x, a.y - b.y
-        slack = min(a.reach, b.reach) + 2 if apart else 0.4 * min(a.reach, b.reach)
-        if math.sqrt(x * x + y * y) < max(a.reach, b.reach) + slack:
+        slack = min(a.enclosing_radius, b.enclosing_radius) + 2 if apart else 0.4 * min(a.enclosing_radius, b.enclosing_radius)
+        if math.sqrt(x * x + y * y) < max(a.enclosing_radius, b.enclosing_radius) + slack:
             return False
     return True
 

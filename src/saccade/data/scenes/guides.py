@@ -134,10 +134,10 @@ def _blob(size: tuple[int, int], stream: RandomStream) -> np.ndarray:
     height, width = size
     side = min(size)
     y, x = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
-    ragged = noise(height, width, (stream.unit(), stream.unit()))
+    ragged = noise(height, width, (stream.unit_uniform(), stream.unit_uniform()))
     hole = np.zeros(size, bool)
     for _ in range(1 + stream.integer(4)):
-        across, down = x - width * stream.unit(), y - height * stream.unit()
+        across, down = x - width * stream.unit_uniform(), y - height * stream.unit_uniform()
         radius = side * stream.uniform(0.1, 0.32)
         hole |= across * across + down * down < (radius * radius) * (1 + 1.5 * ragged)
     return hole

@@ -30,7 +30,7 @@ def phrase(
     place = f"{sample_word(stream, KOREAN_BACKGROUNDS, background)} 배경" if background else ""
     if plain:
         return f"{text}, {place}" if place else text
-    ending = stream.unit()
+    ending = stream.unit_uniform()
     if ending < 0.35:
         text = f"{korean.add_particle(text, korean.SUBJECT)} {stream.choice(IS)}."
         return f"{place}에 {text}" if place else text

@@ -80,7 +80,7 @@ class Layout:
 
 def put_one(stream: RandomStream, layout: Layout, sprites: Sequence[Sprite], largest: float = LARGEST) -> bool:
     """Add an object; its radius shrinks after every four failed positions. largest: maximum radius."""
-    share = stream.unit()
+    share = stream.unit_uniform()
     radius = layout.side * (SMALLEST + (largest - SMALLEST) * share * share)
     item = sample_item(stream, layout, radius, sprites)
     whole = [other for other, seen, full in zip(layout.items, layout.seen, layout.full, strict=True) if seen == full]
@@ -107,11 +107,11 @@ def put_inside(stream: RandomStream, layout: Layout) -> None:
     room = radius * shapes.HOLES[name] - 1
     for _ in range(4):
         inner = sample_item(stream, layout, layout.side * SMALLEST, ())
-        largest = room * inner.radius / inner.reach
+        largest = room * inner.radius / inner.enclosing_radius
         if largest < inner.radius:
             continue
         inner = sample_item(stream, layout, stream.uniform(inner.radius, largest), (), inner.name)
-        slack = (room - inner.reach) * 0.6
+        slack = (room - inner.enclosing_radius) * 0.6
         x, y = (part + slack * stream.uniform(-0.7, 0.7) for part in (outer.x, outer.y))
         if layout.put(moved(inner, x, y), False):
             return
@@ -162,11 +162,11 @@ def put_held_out(stream: RandomStream, layout: Layout, count: int) -> None:
 
 def touches_nothing(layout: Layout, item: Item) -> bool:
     """Whether the enclosing circle of the object intersects neither another one nor the border."""
-    room = item.reach + 1
+    room = item.enclosing_radius + 1
     if not (room <= item.x <= layout.width - room and room <= item.y <= layout.height - room):
         return False
     for other in layout.items:
-        least = item.reach + other.reach + 1
+        least = item.enclosing_radius + other.enclosing_radius + 1
         x, y = item.x - other.x, item.y - other.y
         if x * x + y * y < least * least:
             return False
@@ -177,13 +177,13 @@ def _next_to(
     stream: RandomStream, layout: Layout, item: Item, other: Item, way: tuple[int, int]
 ) -> tuple[float, float]:
     """A position next to another object, in the direction `way`."""
-    along = other.reach + item.reach + layout.side * stream.uniform(0.015, 0.12)
+    along = other.enclosing_radius + item.enclosing_radius + layout.side * stream.uniform(0.015, 0.12)
     aside = along * stream.uniform(-0.4, 0.4)
     return other.x + along * way[0] + aside * way[1], other.y + along * way[1] + aside * way[0]
 
 
 def _inside_border(stream: RandomStream, layout: Layout, item: Item) -> tuple[float, float]:
-    margin = min(item.reach + 1.01, layout.side / 2)
+    margin = min(item.enclosing_radius + 1.01, layout.side / 2)
     return stream.uniform(margin, layout.width - margin), stream.uniform(margin, layout.height - margin)
 
 
@@ -199,10 +199,10 @@ def sample_item(
     if name is None and sprites and stream.bernoulli(0.5):
         sprite = stream.choice(sprites)
         white = (1.0, 1.0, 1.0)
-        return Item(sprite.name, sprite.colour, 0, 0, radius, stream.turn(0.2), (white, white), Texture(), sprite)
+        return Item(sprite.name, sprite.colour, 0, 0, radius, stream.half_circle_angle(0.2), (white, white), Texture(), sprite)
     shape, colour = (name, colour) if name and colour else _draw_kind(stream, layout, name)
     first = jitter_colour(stream, colour)
-    turn = stream.turn(0.15) if stream.bernoulli(0.5) else stream.any_turn()
+    turn = stream.half_circle_angle(0.15) if stream.bernoulli(0.5) else stream.full_circle_angle()
     return Item(shape, colour, 0, 0, radius, turn, (first, second_tone(stream, first)), sample_texture(stream, radius))
 
 
@@ -227,7 +227,7 @@ def moved(item: Item, x: float, y: float, radius: float | None = None) -> Item:
 
 def _anywhere(stream: RandomStream, layout: Layout, item: Item) -> tuple[float, float]:
     """A position completely in the picture or, one time in six, possibly cut by the border."""
-    margin = item.reach + 1 if stream.bernoulli(0.83) else item.radius * 0.55
+    margin = item.enclosing_radius + 1 if stream.bernoulli(0.83) else item.radius * 0.55
     margin = min(margin, layout.side / 2)
     return stream.uniform(margin, layout.width - margin), stream.uniform(margin, layout.height - margin)
 
@@ -236,7 +236,7 @@ def _beside(stream: RandomStream, layout: Layout, item: Item, whole: Sequence[It
     """A position that covers part of an object that is not covered yet, so that stacks stay low."""
     other = stream.choice(whole)
     away = (item.radius + other.radius) * stream.uniform(0.5, 0.95)
-    across, down = stream.any_turn()
+    across, down = stream.full_circle_angle()
     return (
         min(max(other.x + away * across, item.radius * 0.7), layout.width - item.radius * 0.7),
         min(max(other.y + away * down, item.radius * 0.7), layout.height - item.radius * 0.7),

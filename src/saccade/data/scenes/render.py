@@ -38,9 +38,9 @@ class Item:
         return self.sprite is None and self.name in shapes.HOLES
 
     @property
-    def reach(self) -> float:
+    def enclosing_radius(self) -> float:
         """Radius of the enclosing circle, in pixels."""
-        return self.radius * (self.sprite.reach if self.sprite else shapes.REACH.get(self.name, 1.01))
+        return self.radius * (self.sprite.enclosing_radius if self.sprite else shapes.REACH.get(self.name, 1.01))
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _centres(count: int) -> np.ndarray:
 
 def stencil(item: Item, height: int, width: int, light: Light) -> Stencil:
     """The stencil of an object, in a window that contains its shadow."""
-    room = item.reach + item.radius * light.fall + 3
+    room = item.enclosing_radius + item.radius * light.fall + 3
     top, bottom = max(0, int(item.y - room)), min(height, int(item.y + room) + 1)
     left, right = max(0, int(item.x - room)), min(width, int(item.x + room) + 1)
     scale = 1 / item.radius

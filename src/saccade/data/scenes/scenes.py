@@ -116,7 +116,7 @@ class Scenes:
         self._indices = {name: i for i, name in enumerate(self.classes)}
         self._last: tuple[int, Scene] | None = None
 
-    def with_composition(self, **changes: Any) -> "Scenes":
+    def with_constraints(self, **changes: Any) -> "Scenes":
         """The same world with other values of `objects`, `apart` or `combinations`."""
         other = copy.copy(self)
         other.composition, other._last = replace(self.composition, **changes), None
@@ -185,11 +185,11 @@ class Scenes:
         if not 0 <= index < self.n:
             raise IndexError(f"scene {index} was requested; there are {self.n}, counted from 0")
 
-    def plan(self, scene: Scene) -> tuple[Layout, Backdrop]:
+    def layout_and_backdrop(self, scene: Scene) -> tuple[Layout, Backdrop]:
         """The layout and the backdrop that a scene of this set was rendered from."""
         return self._plan(*scene.key, scene.objects.size)
 
-    def finish(self, layout: Layout, backdrop: Backdrop, key: tuple[int, int]) -> Scene:
+    def render_scene(self, layout: Layout, backdrop: Backdrop, key: tuple[int, int]) -> Scene:
         """Render a layout over its backdrop and annotate it. key: the seed and index of the scene."""
         objects, shown = visible_objects(layout, self._indices)
         pixels = paint_scene(layout, backdrop)
@@ -214,7 +214,7 @@ class Scenes:
         return sample_film(stream, size, frames, self._indices, self.sprites, self.composition)
 
     def _draw(self, seed: int, index: int, size: tuple[int, int]) -> Scene:
-        return self.finish(*self._plan(seed, index, size), (seed, index))
+        return self.render_scene(*self._plan(seed, index, size), (seed, index))
 
 
 def _name(index: int) -> str:

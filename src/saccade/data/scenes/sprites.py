@@ -28,7 +28,7 @@ class Sprite:
     levels: list[np.ndarray]
 
     @property
-    def reach(self) -> float:
+    def enclosing_radius(self) -> float:
         """Radius of the enclosing circle, in halves of the longer side."""
         height, width = (side - 2 for side in self.levels[0].shape[:2])
         return math.sqrt(height * height + width * width) / max(height, width)

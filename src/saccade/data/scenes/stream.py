@@ -23,32 +23,32 @@ class RandomStream:
         self._source = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key))
         self._ready: list[float] = []
 
-    def unit(self) -> float:
+    def unit_uniform(self) -> float:
         """Uniform in [0, 1)."""
         if not self._ready:
             self._ready = ((self._source.random_raw(_BLOCK) >> np.uint64(11)) * 2.0**-53).tolist()
         return self._ready.pop()
 
     def uniform(self, low: float, high: float) -> float:
-        return low + (high - low) * self.unit()
+        return low + (high - low) * self.unit_uniform()
 
     def integer(self, count: int) -> int:
         """An integer from 0 to count - 1."""
-        return int(self.unit() * count)
+        return int(self.unit_uniform() * count)
 
     def bernoulli(self, share: float) -> bool:
-        return self.unit() < share
+        return self.unit_uniform() < share
 
     def choice(self, values: Sequence[T]) -> T:
         return values[self.integer(len(values))]
 
-    def turn(self, widest: float = 1.0) -> Turn:
+    def half_circle_angle(self, widest: float = 1.0) -> Turn:
         """An angle between -90 and 90 degrees times `widest`, approximately uniform."""
         return angle_from_tangent(self.uniform(-widest, widest))
 
-    def any_turn(self) -> Turn:
+    def full_circle_angle(self) -> Turn:
         """An angle between -180 and 180 degrees."""
-        cosine, sine = self.turn()
+        cosine, sine = self.half_circle_angle()
         return (cosine, sine) if self.bernoulli(0.5) else (-cosine, -sine)
 
 

@@ -85,7 +85,7 @@ def restyled(scenes: "Scenes", scene: "Scene", style: Style) -> np.ndarray:
     Raises:
         DataError: the scene is not from this set, or is edited.
     """
-    layout, backdrop = scenes.plan(scene)
+    layout, backdrop = scenes.layout_and_backdrop(scene)
     kinds = tuple((item.name, item.colour) for item in layout.items)
     if kinds != scene.description.objects or not np.array_equal(layout.owner + 1, scene.instances):
         raise DataError("the scene is not one of these scenes as it was drawn; give an unedited one and its own scenes")

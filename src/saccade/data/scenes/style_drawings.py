@@ -183,7 +183,7 @@ class Watercolour(Drawing):
     @classmethod
     def draw(cls, stream: RandomStream) -> Self:
         softness, paleness = stream.uniform(1, 2.5), stream.uniform(0.1, 0.35)
-        return cls(softness, paleness, stream.uniform(0.06, 0.2), (stream.unit(), stream.unit()))
+        return cls(softness, paleness, stream.uniform(0.06, 0.2), (stream.unit_uniform(), stream.unit_uniform()))
 
     def prepare(self, canvas: np.ndarray, unit: float) -> None:
         canvas += (0.45 + self.paleness) * (PAPER - canvas)

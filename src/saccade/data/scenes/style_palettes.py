@@ -107,7 +107,7 @@ class Duotone(NaturalPalette):
 
     @classmethod
     def draw(cls, stream: RandomStream) -> Self:
-        dark = stream.unit()
+        dark = stream.unit_uniform()
         light = dark + stream.uniform(0.25, 0.75)  # apart from one another
         return cls(dark, light - (light >= 1), stream.uniform(0.0, 0.35))
 

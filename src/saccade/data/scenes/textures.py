@@ -31,7 +31,7 @@ def sample_texture(stream: RandomStream, radius: float) -> Texture:
     pitch = min(stream.uniform(1.1, 2.6), finest)
     if pitch < 0.9 and kind != "noise":
         kind = "plain"
-    return Texture(kind, pitch, (stream.unit(), stream.unit()))
+    return Texture(kind, pitch, (stream.unit_uniform(), stream.unit_uniform()))
 
 
 def texture_blend(texture: Texture, u: np.ndarray, v: np.ndarray, radius: float) -> np.ndarray | None:
@@ -110,7 +110,7 @@ def background(stream: RandomStream, height: int, width: int) -> tuple[np.ndarra
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) * (1 / side)
     y = ((np.arange(height, dtype=np.float32) + 0.5 - height / 2) * (1 / side))[:, None]
     near, far = muted(stream), muted(stream)
-    across, down = stream.any_turn()
+    across, down = stream.full_circle_angle()
     brightness = (float(near[1, 0, 0]) + float(far[1, 0, 0])) / 2  # green, which contributes most to luminance
     name = "light" if brightness >= LIGHT else "dark" if brightness <= DARK else None
     canvas = near + clip_unit(x * across + y * down + 0.5) * (far - near)
@@ -123,7 +123,7 @@ def background(stream: RandomStream, height: int, width: int) -> tuple[np.ndarra
         for _ in range(1 + stream.integer(4)):
             _line(canvas, stream, x, y, side)
     strength = stream.uniform(0.0, 0.35)
-    canvas *= 1 + strength * noise(height, width, (stream.unit(), stream.unit()))
+    canvas *= 1 + strength * noise(height, width, (stream.unit_uniform(), stream.unit_uniform()))
     return canvas, name
 
 
@@ -138,7 +138,7 @@ def _blob(canvas: np.ndarray, stream: RandomStream, side: int) -> None:
     """Draw a soft round patch of another colour."""
     _, height, width = canvas.shape
     radius = side * stream.uniform(0.12, 0.4)
-    x, y = stream.unit() * width, stream.unit() * height
+    x, y = stream.unit_uniform() * width, stream.unit_uniform() * height
     top, bottom = max(0, int(y - radius)), min(height, int(y + radius) + 1)
     left, right = max(0, int(x - radius)), min(width, int(x + radius) + 1)
     across = (np.arange(left, right, dtype=np.float32) + 0.5 - x) * (1 / radius)
@@ -150,7 +150,7 @@ def _blob(canvas: np.ndarray, stream: RandomStream, side: int) -> None:
 
 def _line(canvas: np.ndarray, stream: RandomStream, x: np.ndarray, y: np.ndarray, side: int) -> None:
     """Draw a thin, faint straight line across the canvas."""
-    across, down = stream.any_turn()
+    across, down = stream.full_circle_angle()
     distance = np.abs(x * across + y * down - stream.uniform(-0.45, 0.45)) * side
     drawn = clip_unit(stream.uniform(0.4, 1.2) * (side / 128) + 0.5 - distance)
     canvas *= 1 + drawn * (stream.uniform(0.1, 0.25) * (1 if stream.bernoulli(0.5) else -1))
@@ -158,9 +158,9 @@ def _line(canvas: np.ndarray, stream: RandomStream, x: np.ndarray, y: np.ndarray
 
 def _pattern(canvas: np.ndarray, stream: RandomStream, x: np.ndarray, y: np.ndarray, side: int) -> str:
     """Draw stripes, checks or dots of low contrast. Returns the name of the background."""
-    cosine, sine = stream.turn(0.5)
+    cosine, sine = stream.half_circle_angle(0.5)
     pitch = stream.uniform(4, 9) * min(1.0, side / 64)
-    texture = Texture(stream.choice(tuple(PATTERNS)), pitch, (stream.unit(), stream.unit()))
+    texture = Texture(stream.choice(tuple(PATTERNS)), pitch, (stream.unit_uniform(), stream.unit_uniform()))
     woven = texture_blend(texture, x * cosine + y * sine, y * cosine - x * sine, side)
     assert woven is not None  # none of the three is plain
     canvas *= 1 + woven * (stream.uniform(0.06, 0.16) * (1 if stream.bernoulli(0.5) else -1))

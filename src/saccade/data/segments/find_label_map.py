@@ -85,7 +85,7 @@ class LabelMapChoice:
             return replace(self, label_map=_coded(kept, self.label_map), void=()).for_classes(expected, other, label)
         if self.listed or set(self.label_map.classes) <= set(expected):
             names = resolve_classes(self.label_map.classes, expected, label)
-            return replace(self, label_map=self.label_map.packed(names))
+            return replace(self, label_map=self.label_map.reorder_classes(names))
         if len(self.label_map.classes) == len(expected) and (
             set(self.label_map.values) - set(range(len(expected))) - {IGNORE_INDEX, IGNORE_16_BIT} or self.top_is_class
         ):

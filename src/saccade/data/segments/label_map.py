@@ -63,7 +63,7 @@ class LabelMap:
             raise UnknownClassError(f"{display} has {strange}, of no class; {self._expected()} expected")
         return found.astype(np.uint8), note
 
-    def packed(self, classes: Sequence[str]) -> "LabelMap":
+    def reorder_classes(self, classes: Sequence[str]) -> "LabelMap":
         """The same map for another order of classes, possibly with more classes."""
         place = {name: i for i, name in enumerate(classes)}
         index = {i: place[name] for i, name in enumerate(self.classes)} | {IGNORE_INDEX: IGNORE_INDEX}

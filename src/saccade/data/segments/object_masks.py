@@ -61,7 +61,7 @@ class MaskMatch:
 def group_masks(pictures: Sequence[NamedFile], masks: Sequence[NamedFile]) -> ObjectMasks | None:
     """The masks of each picture, if pictures have several; None if each has one, or it is unclear which are whose."""
     index = MaskMatcher(pictures)
-    claims = [claim for mask in masks if (claim := index.claim(mask)) is not None]
+    claims = [claim for mask in masks if (claim := index.match_mask(mask)) is not None]
     ways = Counter(claim.way for claim in claims)
     whole = {claim.picture for claim in claims if claim.way == "whole"}
     more = Counter(claim.picture for claim in claims if claim.way != "whole")
@@ -104,7 +104,7 @@ class MaskMatcher:
                 self.by_stem.setdefault(stem, {})[each.name] = each
             self.by_folder.setdefault(each.folder, []).append(each)
 
-    def claim(self, mask: NamedFile) -> MaskMatch | None:
+    def match_mask(self, mask: NamedFile) -> MaskMatch | None:
         """The picture of a mask, by the first rule that finds one."""
         for stem in mask_stems(mask):
             found = self.by_key.get((*mask.folder, stem))

@@ -142,7 +142,7 @@ def _matched(pictures: list[NamedFile], masks: list[NamedFile], kind: str) -> Pa
     claims: dict[str, list[str]] = {}
     index = MaskMatcher(pictures)
     for mask in masks:
-        claim = index.claim(mask)
+        claim = index.match_mask(mask)
         if claim is not None:
             claims.setdefault(claim.picture, []).append(mask.name)
     mask_of: dict[str, str] = {}

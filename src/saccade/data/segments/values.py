@@ -230,7 +230,7 @@ def _two_classes(found: MaskStatistics, label_map: LabelMap, greys: dict[int, in
     dark, light = sorted(range(2), key=lambda index: grey_of.get(index, index))
     what = "only" if len(found.values) == 2 else f"and {len(found.values) - 2} greys between, on edges"
     note = f"masks hold {levels[0]} and {levels[1]} {what}: {levels[1]} was taken for {escape(classes[light])}"
-    return ValueMeaning(two_grey_map(found, levels, [classes[dark], classes[light]]).packed(classes), note)
+    return ValueMeaning(two_grey_map(found, levels, [classes[dark], classes[light]]).reorder_classes(classes), note)
 
 
 def _steps(found: MaskStatistics, label_map: LabelMap) -> ValueMeaning | None:

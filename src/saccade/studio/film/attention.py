@@ -56,7 +56,7 @@ class FilmLayout:
         """The token of a place."""
         return len(self.prefix) + group * self.patches + row * self.grid[1] + column
 
-    def allowed(self, reach: Reach, targets: Int[Tensor, "i"]) -> Bool[Tensor, "i n"]:
+    def attention_mask(self, reach: Reach, targets: Int[Tensor, "i"]) -> Bool[Tensor, "i n"]:
         """Whether each target may attend to each token. A token of the prefix takes no part in attention over time;
         over space it attends to itself and to each group in turn, so that all tokens are allowed."""
         first, every = len(self.prefix), torch.arange(self.tokens)
@@ -100,7 +100,7 @@ class FilmAttentionCall:
             None
         ]
 
-    def distances(self) -> tuple[Float[Tensor, "h"], Float[Tensor, "h"]]:
+    def attention_distances(self) -> tuple[Float[Tensor, "h"], Float[Tensor, "h"]]:
         """How far each head looks: in time, in frames, and in space, in patches. Means over all patches of the distance
         to what a patch attends to among the patches, weighted by attention (in space: Dosovitskiy et al. 2021, D.7)."""
         layout = self.layout
@@ -154,7 +154,7 @@ def masked_softmax(
     scores: Float[Tensor, "h i n"], layout: FilmLayout, reach: Reach, targets: Int[Tensor, "i"]
 ) -> Float[Tensor, "h i n"]:
     """Softmax of scores over what each target may attend to, 0 elsewhere."""
-    allowed = layout.allowed(reach, targets)
+    allowed = layout.attention_mask(reach, targets)
     rows = scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1).nan_to_num(0.0)
     first = len(layout.prefix)
     if reach == "space":

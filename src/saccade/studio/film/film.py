@@ -34,10 +34,10 @@ class FilmAttention(PageAttention):
         call = self.calls[layer]
         return masked_softmax(rounded.scores(rows).double(), call.layout, call.reach, torch.as_tensor(rows))
 
-    def sums(self, layer: int) -> Callable[[QuantizedQueriesKeys, int], tuple[Tensor, Tensor]]:
+    def row_statistics_function(self, layer: int) -> Callable[[QuantizedQueriesKeys, int], tuple[Tensor, Tensor]]:
         call = self.calls[layer]
         if call.reach == "film":
-            return QuantizedQueriesKeys.sums
+            return QuantizedQueriesKeys.row_statistics
 
         def within(rounded: QuantizedQueriesKeys, first: int) -> tuple[Tensor, Tensor]:
             group = rounded.q.shape[0] // rounded.k.shape[0]
@@ -72,7 +72,7 @@ class FilmPageData(Targets):
         return [frame_range_label(group) for group in self.layout.groups]
 
     @property
-    def fitted(self) -> PackingResult | None:
+    def packing_result(self) -> PackingResult | None:
         return self.packed
 
     def first(self, n: int) -> "FilmPageData":
@@ -92,7 +92,7 @@ class FilmPageData(Targets):
         assert self.packed is not None
         layers = []
         for call, packed in zip(self.layers, self.packed.layers, strict=True):
-            in_time, in_space = call.distances()
+            in_time, in_space = call.attention_distances()
             shown = {
                 "name": call.name,
                 "layer": call.layer,

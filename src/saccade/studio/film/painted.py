@@ -35,7 +35,7 @@ class GeneratedFilmLayout(FilmLayout):
         every = torch.arange(self.tokens)
         return every[~torch.isin(every // self.patches, torch.tensor(self.known, dtype=torch.long))]
 
-    def allowed(self, reach: Reach, targets: Int[Tensor, "i"]) -> Bool[Tensor, "i n"]:
+    def attention_mask(self, reach: Reach, targets: Int[Tensor, "i"]) -> Bool[Tensor, "i n"]:
         return torch.isin(targets, self.targets)[:, None].expand(-1, self.tokens)
 
 

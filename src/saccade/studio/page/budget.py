@@ -41,7 +41,7 @@ class PageAttention:
         return self.tokens - self.grid[0] * self.grid[1]
 
     @cached_property
-    def balanced(self) -> list[RotatedQueriesKeys]:
+    def rotated_calls(self) -> list[RotatedQueriesKeys]:
         return [rotate_queries_keys(call.q[0].cpu(), call.k[0].cpu(), call.scale, self.prefix) for call in self.calls]
 
     def values(self, layer: int, components: int) -> Tensor | None:
@@ -52,11 +52,11 @@ class PageAttention:
         """Of some targets, as a page computes them."""
         return rounded.scores(rows).double().softmax(-1)
 
-    def sums(self, layer: int) -> Callable[[QuantizedQueriesKeys, int], tuple[Tensor, Tensor]]:
+    def row_statistics_function(self, layer: int) -> Callable[[QuantizedQueriesKeys, int], tuple[Tensor, Tensor]]:
         """What computes the log-sum-exp of each row, and the mean row, of a packed call."""
-        return QuantizedQueriesKeys.sums
+        return QuantizedQueriesKeys.row_statistics
 
-    def weighting(self, target: int | Literal["mean"]) -> int | Float[Tensor, "n"]:
+    def target_weights(self, target: int | Literal["mean"]) -> int | Float[Tensor, "n"]:
         if target != "mean":
             return target
         return (torch.arange(self.tokens) >= self.prefix).float()
@@ -113,7 +113,7 @@ def _estimate(look: PageAttention, error: float, values: int) -> float:
     sample = sorted({0, count // 2, count - 1})
     report_step("measuring how small queries and keys can be")
     drafts = (
-        pack_attention_call(look.balanced[i], error, look.grid, look.values(i, values), draft=True)[0] for i in sample
+        pack_attention_call(look.rotated_calls[i], error, look.grid, look.values(i, values), draft=True)[0] for i in sample
     )
     rows = look.tokens * sum(call.shape[1] for call in look.calls)  # lse and mean row: about a byte a number
     return sum(draft.size for draft in drafts) / len(sample) * count + rows * (1 + look.mean) * 4 / 3
@@ -123,7 +123,7 @@ def _pack(
     look: PageAttention, kept: Sequence[int], error: float, values: int
 ) -> dict[int, tuple[PackedAttentionLayer, QuantizedQueriesKeys]]:
     return {
-        i: pack_attention_call(look.balanced[i], error, look.grid, look.values(i, values), look.mean, sums=look.sums(i))
+        i: pack_attention_call(look.rotated_calls[i], error, look.grid, look.values(i, values), look.mean, sums=look.row_statistics_function(i))
         for i in track_progress(kept, "packing queries and keys")
     }
 

@@ -64,7 +64,7 @@ class QuantizedQueriesKeys:
         q = self.q[:, targets][..., used] * (self.gain[:, used] * self.scale).repeat_interleave(group, 0)[:, None]
         return q @ self.k[..., used].repeat_interleave(group, 0).transpose(1, 2)
 
-    def sums(self, first: int, rows: int = 64) -> tuple[Float[Tensor, "h n"], Float[Tensor, "h m"]]:
+    def row_statistics(self, first: int, rows: int = 64) -> tuple[Float[Tensor, "h n"], Float[Tensor, "h m"]]:
         """Log of the sum of exp(score) over each row, and the mean row of the targets from `first` on, in tiles."""
         lse, total = [], torch.zeros(self.q.shape[0], self.k.shape[1])
         for start in range(0, self.q.shape[1], rows):
@@ -158,7 +158,7 @@ def pack_attention_call(
     values: Float[Tensor, "g m c"] | None = None,
     mean_row: bool = False,
     draft: bool = False,
-    sums: Callable[[QuantizedQueriesKeys, int], tuple[Tensor, Tensor]] = QuantizedQueriesKeys.sums,
+    sums: Callable[[QuantizedQueriesKeys, int], tuple[Tensor, Tensor]] = QuantizedQueriesKeys.row_statistics,
 ) -> tuple[PackedAttentionLayer, QuantizedQueriesKeys]:
     """Pack one call with about `error` on its scores.
 

@@ -57,7 +57,7 @@ class PageInput:
     seen: InputSummary | None = None
 
     @property
-    def mapped(self) -> bool:
+    def has_target_maps(self) -> bool:
         """Whether there are maps of targets; otherwise a page needs self-attention to show."""
         return self.targets is not None and len(self.targets) > 0 and bool(self.targets.layers)
 
@@ -143,13 +143,13 @@ def _add_targets(content: dict, targets: Targets | None, budget: int) -> tuple[d
     targets = targets.fitting(budget * TARGETS_SHARE)
     content["targets"], planes = targets.content()
     content["notes"] = list(dict.fromkeys([*content["notes"], *targets.notes]))
-    return {f"targets-{name}": data for name, data in planes.items()}, targets.fitted
+    return {f"targets-{name}": data for name, data in planes.items()}, targets.packing_result
 
 
 def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
     """The self-attention calls over this image's tokens, and notes on the others."""
     tokens = len(page.prefix) + page.grid[0] * page.grid[1]
-    if not page.trace and not page.mapped:
+    if not page.trace and not page.has_target_maps:
         page.trace[0]  # raises, and says why the trace is empty
     reasons: dict[str, Callable[[Call], bool]] = {
         "it is cross-attention": lambda call: call.kind != "self",
@@ -168,7 +168,7 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
         else:
             notes.append(f"Not shown: {call.name}: {reason}.")
     notes += [note for note in missed_notes(page.trace) if note not in page.notes]
-    if not fits and not page.mapped:
+    if not fits and not page.has_target_maps:
         found = " ".join(notes[:3])
         raise DataError(
             f"No attention call fits an image of {page.grid[0]} x {page.grid[1]} patches after {len(page.prefix)} "
@@ -198,7 +198,7 @@ def _content(page: PageInput, attention: PageAttention, notes: list[str]) -> dic
     if not attention.calls:
         summary = AttentionSummary([], torch.zeros(1, 0), [], [])
     elif summary is None or summary.calls != attention.calls:
-        summary = Trace(attention.calls).summary(page.grid, attention.weighting(page.target))
+        summary = Trace(attention.calls).summary(page.grid, attention.target_weights(page.target))
     layers = [
         {
             "name": call.name,

@@ -33,7 +33,7 @@ class QueryLayer:
     self_weights: Float[Tensor, "h n n"] | None
     tokens: int
 
-    def inside(self, cover: Float[Tensor, "n m"]) -> Float[Tensor, "h+1 n"]:
+    def attention_inside_region(self, cover: Float[Tensor, "n m"]) -> Float[Tensor, "h+1 n"]:
         """Share of each query's attention to the patches that lies in its region: of the mean of the heads, then of
         each head. cover: the share of each patch that is in its region, 0 to 1."""
         weights = torch.cat([self.weights.mean(dim=0, keepdim=True), self.weights])

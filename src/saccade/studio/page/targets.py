@@ -45,7 +45,7 @@ class Targets(ABC):
         """Unique names."""
 
     @property
-    def fitted(self) -> PackingResult | None:
+    def packing_result(self) -> PackingResult | None:
         """How their layers were packed by `fitting`, where they are queries and keys."""
         return None
 
@@ -86,7 +86,7 @@ class Queries(Targets):
 
     @property
     @abstractmethod
-    def cover(self) -> Float[Tensor, "n m"]:
+    def region_coverage(self) -> Float[Tensor, "n m"]:
         """Share of every patch that is in the region of each."""
 
     @abstractmethod
@@ -107,11 +107,11 @@ class Queries(Targets):
             for one in self.layers
         ]
 
-    def shares(self) -> list[dict[str, Any]]:
+    def attention_shares(self) -> list[dict[str, Any]]:
         """For JSON, one entry each: the share of its attention to patches that is inside its region, per decoder layer
         (mean of the heads), and the region's share of the image."""
-        cover = self.cover
-        inside = [layer.inside(cover)[0].tolist() for layer in self.layers]
+        cover = self.region_coverage
+        inside = [layer.attention_inside_region(cover)[0].tolist() for layer in self.layers]
         return [
             {
                 f"attention_in_{self.region}": [round(layer[i], 4) for layer in inside],
@@ -121,7 +121,7 @@ class Queries(Targets):
         ]
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        cover = self.cover
+        cover = self.region_coverage
         layers, data = [], self.planes()
         for i, layer in enumerate(self.layers):
             data[str(i)], largest = layer.packed()
@@ -131,7 +131,7 @@ class Queries(Targets):
                     "heads": layer.weights.shape[0],
                     "tokens": layer.tokens,
                     "largest": largest,
-                    "inside": rounded(layer.inside(cover)),
+                    "inside": rounded(layer.attention_inside_region(cover)),
                     "entropy": rounded(layer.entropy()),
                     "among": None if layer.self_weights is None else rounded(layer.self_weights),
                 }

@@ -41,12 +41,12 @@ class FeatureRecorder:
             self.outputs[name], self._versions[name] = out, out._version
             self._readers.pop(id(out), None)  # of another tensor, which was freed
 
-    def read(self, norm: nn.Module, given: tuple[Any, ...], _: Any) -> None:
+    def record_norm(self, norm: nn.Module, given: tuple[Any, ...], _: Any) -> None:
         """A forward hook of a normalization."""
         if given:
             self._readers[id(given[0])] = norm
 
-    def known(self) -> dict[str, Float[Tensor, "..."]]:
+    def valid_outputs(self) -> dict[str, Float[Tensor, "..."]]:
         """The outputs of blocks that ran once, and which no later block wrote over."""
         return {
             name: out
@@ -54,19 +54,19 @@ class FeatureRecorder:
             if name not in self._repeated and self._versions.get(name, out._version) == out._version
         }
 
-    def reader(self, out: Tensor) -> nn.Module | None:
+    def norm_after(self, out: Tensor) -> nn.Module | None:
         """The normalization that read an output."""
         return self._readers.get(id(out))
 
     def features(self, calls: Sequence[Call]) -> "Features | None":
         """Of the blocks that hold these self-attention calls; None without that of the last one."""
         tokens = calls[-1].shape[2] if calls else 0
-        known = {name: out for name, out in self.known().items() if out.ndim == 3 and out.shape[:2] == (1, tokens)}
+        known = {name: out for name, out in self.valid_outputs().items() if out.ndim == 3 and out.shape[:2] == (1, tokens)}
         blocks = {call.name: enclosing_block(call, known) for call in calls}
         last = known.get(blocks[calls[-1].name]) if calls else None
         if last is None:
             return None
-        norm = self.reader(last)
+        norm = self.norm_after(last)
         return Features(
             {call: apply_norm(known[name], norm)[0] for call, name in blocks.items() if name}, norm is not None
         )
@@ -95,7 +95,7 @@ def record_features(model: nn.Module) -> Iterator[FeatureRecorder]:
     }
     hooks = [block.register_forward_hook(partial(found.keep, name)) for name, block in blocks.items()]
     norms = [module for module in model.modules() if "Norm" in type(module).__name__]
-    hooks += [norm.register_forward_hook(found.read) for norm in norms]
+    hooks += [norm.register_forward_hook(found.record_norm) for norm in norms]
     try:
         yield found
     finally:

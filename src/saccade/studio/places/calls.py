@@ -26,7 +26,7 @@ class TokenLocations:
     cells: Int[Tensor, "w n"]
 
     @property
-    def others(self) -> int:
+    def unplaced_count(self) -> int:
         """Tokens of a window without a place, but for padding."""
         return int((self.cells == NOWHERE).sum(dim=1).max())
 
@@ -54,7 +54,7 @@ class PlacedAttentionCall:
             yield targets.cpu(), weights.float().cpu()[index[..., 0], index[..., 1]]
 
     @property
-    def in_order(self) -> bool:
+    def in_raster_order(self) -> bool:
         """Whether it is self-attention over all places of one grid, row by row after the other tokens: what a page
         shows from queries and keys."""
         cells = self.targets.cells[0]
@@ -168,7 +168,7 @@ def _rows(call: Call, table: PlaceTable) -> Int[Tensor, "b h n"] | None:
 
 
 def _partners(side: Side, places: Int[Tensor, "b h n"], count: int, table: PlaceTable) -> Int[Tensor, "b h m"] | None:
-    found = [table.multiplied_with(side, each) for each in places.flatten(0, 1)]
+    found = [table.find_product_partner(side, each) for each in places.flatten(0, 1)]
     if any(each is None or len(each) != count for each in found):
         return None
     return torch.stack(found).unflatten(0, places.shape[:2])  # type: ignore[arg-type]  # none is None

@@ -39,7 +39,7 @@ def placed_features(
     """The features after the blocks of these calls, where each of a block's tokens is known to be one place of the grid
     of the call's targets (what holds a whole stage ends on another); None if there are none. Where all have one width,
     they are after the norm that reads the last of them."""
-    outputs = {name: found for name, out in recorder.known().items() if (found := features_on_grid(out, table))}
+    outputs = {name: found for name, out in recorder.valid_outputs().items() if (found := features_on_grid(out, table))}
     around = {each.name: enclosing_block(each.call, outputs) for each in placed}
     blocks = {
         each.name: name
@@ -51,7 +51,7 @@ def placed_features(
     used = {name: recorder.outputs[name] for name in blocks.values()}
     norm = None
     if len({outputs[name][0].shape[1] for name in used}) == 1:
-        norm = recorder.reader(list(used.values())[-1])
+        norm = recorder.norm_after(list(used.values())[-1])
     layers = dict[str, Tensor]()
     for name, out in used.items():
         found = features_on_grid(out, table, apply_norm(out, norm))

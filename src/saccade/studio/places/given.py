@@ -36,7 +36,7 @@ class InputLayout:
         if len(pictures) == 1:
             return pictures[0]
         width, height = max(each.width for each in pictures), max(each.height for each in pictures)
-        canvas = Image.new("RGB", (table.grids.across * width, table.grids.down * height), (128, 128, 128))
+        canvas = Image.new("RGB", (table.grids.across * width, table.grids.rows_of_parts * height), (128, 128, 128))
         for i, each in enumerate(pictures):
             row, column = divmod(i, table.grids.across)
             canvas.paste(each.convert("RGB").resize((width, height)), (column * width, row * height))
@@ -98,7 +98,7 @@ def _parts(prepare: Prepare, image: Image.Image, pixels: Tensor) -> InputLayout:
         how = f"the model takes {count} images of {width} x {height} pixels together, drawn here row by row"
     if len(real) < count:
         how += f"; {count - len(real)} of them are padding, and left out"
-    return InputLayout(follower, pictures, (grids.down * height, grids.across * width), how)
+    return InputLayout(follower, pictures, (grids.rows_of_parts * height, grids.across * width), how)
 
 
 def _real(prepare: Prepare, image: Image.Image, pixels: Tensor) -> tuple[list[int], list[int]]:

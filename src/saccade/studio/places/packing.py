@@ -43,7 +43,7 @@ class PlacedLayer:
         return _joined(self.call.sources, self.joined[1])[0]
 
     @property
-    def numbers(self) -> int:
+    def weight_count(self) -> int:
         """How many weights it has."""
         windows, heads, _, _ = self.call.shape
         return windows * heads * self.targets.cells.shape[1] * self.sources.cells.shape[1]
@@ -55,7 +55,7 @@ class PlacedLayer:
         n, m = targets.cells.shape[1], sources.cells.shape[1]
         more = (2 if n >= m and targets.grid else 1, 2 if m >= n and sources.grid else 1)
         found = replace(self, joined=(self.joined[0] * more[0], self.joined[1] * more[1]))
-        fewer = found.numbers < self.numbers and max(found.joined) <= LARGEST_JOINED
+        fewer = found.weight_count < self.weight_count and max(found.joined) <= LARGEST_JOINED
         return found if fewer and _whole(found.targets) else None
 
     @cached_property
@@ -94,7 +94,7 @@ class PlacedLayer:
             "windows": windows,
             "targets": [self.targets.cells.shape[1], self.targets.grid],
             "sources": [self.sources.cells.shape[1], self.sources.grid],
-            "others": self.targets.others,
+            "others": self.targets.unplaced_count,
             "places": [len(side.cells[side.cells >= 0].unique()) for side in (self.targets, self.sources)],
             "joined": list(self.joined),
             "step": STEP,

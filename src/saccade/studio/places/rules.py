@@ -151,10 +151,10 @@ def _product(table: PlaceTable, a: Tensor, b: Tensor) -> Tensor | None:
     above = None if rows is None else _contracted(table.grids, rows, [rows.ndim - 1])
     beside = None if columns is None else _contracted(table.grids, columns, [columns.ndim - 2])
     if above is not None and beside is not None and above.ndim > 1:
-        table.multiply(above, beside)
+        table.record_product(above, beside)
     if above is not None and bool((above >= 0).any()):
         if columns is not None and above.ndim > 1 and is_constant(columns, [columns.ndim - 1]):
-            table.multiply(above, columns[..., 0], weights=True)
+            table.record_product(above, columns[..., 0], weights=True)
         return above[..., :, None].expand(*above.shape, b.shape[-1])
     if beside is not None and bool((beside >= 0).any()):
         return beside[..., None, :].expand(*beside.shape[:-1], a.shape[-2], beside.shape[-1])

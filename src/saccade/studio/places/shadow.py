@@ -26,7 +26,7 @@ class Grids:
         self._end = 0
 
     @property
-    def down(self) -> int:
+    def rows_of_parts(self) -> int:
         """Rows of parts."""
         return -(-self.parts // self.across)
 
@@ -43,10 +43,10 @@ class Grids:
 
     def part_of(self, code: int) -> int:
         """The part in which a place lies."""
-        rows, columns, start = self.of(code)
+        rows, columns, start = self.grid_and_start(code)
         return (code - start) // (rows * columns)
 
-    def of(self, code: int) -> tuple[int, int, int]:
+    def grid_and_start(self, code: int) -> tuple[int, int, int]:
         """The grid of a place, and the first of its places."""
         (rows, columns), start = max(
             ((grid, start) for grid, start in self._starts.items() if start <= code), key=lambda item: item[1]
@@ -65,7 +65,7 @@ class Grids:
         outside = codes < 0
         row = torch.where(outside, codes, row + part // self.across * rows)
         column = torch.where(outside, codes, column + part % self.across * columns)
-        return row, column, (self.down * rows, self.across * columns)
+        return row, column, (self.rows_of_parts * rows, self.across * columns)
 
     def _in_parts(
         self, codes: Int[Tensor, "..."]
@@ -74,7 +74,7 @@ class Grids:
         real = codes[codes >= 0]
         if not len(real):
             return None
-        rows, columns, start = self.of(int(real.min()))
+        rows, columns, start = self.grid_and_start(int(real.min()))
         if int(real.max()) >= start + self.parts * rows * columns:
             return None
         inner, outside = codes - start, codes < 0

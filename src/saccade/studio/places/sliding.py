@@ -105,7 +105,7 @@ def slide_windows(
     if all(size == step and not padding and begins == 0 for (size, step, padding, _), (begins, _) in
            zip(windows, sides, strict=True)):  # fmt: skip
         covered = [n * window[1] for n, window in zip(made, windows, strict=True)]
-        if table.cover(tuple(cells for _, cells in sides), covered):
+        if table.record_coverage(tuple(cells for _, cells in sides), covered):
             return frame.codes(table, out)
     if (part := _whole_windows(made, sides, windows)) is not None:
         (top, rows), (left, columns) = part

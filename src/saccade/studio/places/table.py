@@ -27,7 +27,7 @@ class PlaceTable:
         """The place of every number of a tensor; None if it is not followed."""
         return self.shadow.get(t)
 
-    def cover(self, cells: tuple[int, ...], covered: Sequence[int]) -> bool:
+    def record_coverage(self, cells: tuple[int, ...], covered: Sequence[int]) -> bool:
         """Note what part of the picture patches cover; False for cells that are no pixels of the picture, and where
         other patches cover another part."""
         if cells != self.size or (self._patched and self.covered != tuple(covered)):
@@ -43,13 +43,13 @@ class PlaceTable:
                          zip((picture.height, picture.width), self.covered, self.size, strict=True))  # fmt: skip
         return picture.crop((0, 0, max(1, round(width)), max(1, round(height))))
 
-    def multiplied_with(self, side: Side, places: Int[Tensor, "n"]) -> Int[Tensor, "m"] | None:
+    def find_product_partner(self, side: Side, places: Int[Tensor, "n"]) -> Int[Tensor, "m"] | None:
         """In the products of queries and keys (rows, columns), or of weights and values, of which one side lay at these
         places: where the other lay. None if there was no such product, or several that differ."""
         found = self._products.get((side, places.contiguous().numpy().tobytes()), set())
         return torch.frombuffer(bytearray(next(iter(found))), dtype=torch.int32) if len(found) == 1 else None
 
-    def multiply(self, rows: Int[Tensor, "... n"], columns: Int[Tensor, "... m"], weights: bool = False) -> None:
+    def record_product(self, rows: Int[Tensor, "... n"], columns: Int[Tensor, "... m"], weights: bool = False) -> None:
         """Note that rows at these places were multiplied with columns at those; or weights with values."""
         lead = torch.broadcast_shapes(rows.shape[:-1], columns.shape[:-1])
         pairs = {

@@ -43,8 +43,8 @@ class PlacesPageData(Targets):
     def fitting(self, budget: float) -> "PlacesPageData":
         """Places of the largest layers are joined until all fit; layers that cannot be are left out."""
         layers, left = list(self.layers), list[str]()
-        while sum(layer.numbers for layer in layers) * BYTES > budget:
-            largest = max(range(len(layers)), key=lambda i: layers[i].numbers)
+        while sum(layer.weight_count for layer in layers) * BYTES > budget:
+            largest = max(range(len(layers)), key=lambda i: layers[i].weight_count)
             if (coarser := layers[largest].coarser()) is not None:
                 layers[largest] = coarser
             elif len(layers) > 1:

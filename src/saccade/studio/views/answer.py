@@ -39,7 +39,7 @@ class AnswerWords(Targets):
 
     @classmethod
     def of(cls, answer: Answer) -> "AnswerWords":
-        mean = LayerAttention(MEAN, answer.weights()[None], answer.shares()[None], answer.layers[-1].tokens)
+        mean = LayerAttention(MEAN, answer.mean_attention()[None], answer.attention_shares()[None], answer.layers[-1].tokens)
         grid = answer.pictures[0].grid
         return cls(layers=[mean, *answer.layers], answer=answer, others=Trace([]), grid=grid, notes=[])
 
@@ -51,7 +51,7 @@ class AnswerWords(Targets):
         return [word.text for word in self.answer.words]
 
     def first(self, n: int) -> "AnswerWords":
-        return replace(self, layers=[layer.first(n) for layer in self.layers], answer=self.answer.first(n))
+        return replace(self, layers=[layer.first_tokens(n) for layer in self.layers], answer=self.answer.first_tokens(n))
 
     def truncation_note(self, n: int) -> str:
         return f"the page shows the first {n} tokens of the answer, to stay small"
@@ -132,17 +132,17 @@ class AnswerView(View):
     def heat(self) -> Float[Tensor, "y x"]:
         """Over the first picture: the mean of all words, layers and heads."""
         rows, columns = self.grid
-        return self.prediction.weights().mean(dim=0)[: rows * columns].view(rows, columns)
+        return self.prediction.mean_attention().mean(dim=0)[: rows * columns].view(rows, columns)
 
     @property
-    def click(self) -> str:
+    def click_hint(self) -> str:
         return "a word, or a place in the picture"
 
     def print_summary(self, console: Console) -> None:
         answer = self.prediction
         console.print(printable(answer.text) or "(no words)", style="bold")
         table = Table("word", "pictures", "prompt", "words before")
-        shares = answer.shares()
+        shares = answer.attention_shares()
         for word in answer.words:
             pictures, other, prompt, written = shares[word.pieces].mean(dim=0).tolist()
             table.add_row(printable(word.text), *(f"{x:.0%}" for x in (pictures + other, prompt, written)))

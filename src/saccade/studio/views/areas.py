@@ -57,7 +57,7 @@ class SegmentedClasses(Queries):
         return self.classes
 
     @property
-    def cover(self) -> Float[Tensor, "n m"]:
+    def region_coverage(self) -> Float[Tensor, "n m"]:
         return self.coverage[: self.count]
 
     def first(self, n: int) -> "SegmentedClasses":

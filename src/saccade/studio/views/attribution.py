@@ -109,11 +109,11 @@ class AttributionView(View):
         return 0 if self.prefix else "mean"
 
     @property
-    def click(self) -> str:
+    def click_hint(self) -> str:
         return "a word"
 
     @property
-    def comparison(self) -> UnrelatedTextComparison | None:
+    def text_comparison(self) -> UnrelatedTextComparison | None:
         return self.targets.comparison
 
     def print_summary(self, console: Console) -> None:
@@ -197,9 +197,9 @@ class _Towers:
 
 
 def _run(matcher: PublicMatcher, pixels: Float[Tensor, "1 c y x"], text: str) -> _Towers:
-    reading, model = matcher.read(text), matcher.model
+    reading, model = matcher.tokenize_text(text), matcher.model
     device = next(model.parameters()).device
-    pixels, ids, empty = pixels.to(device), reading.ids.to(device), matcher.without_words(reading).to(device)
+    pixels, ids, empty = pixels.to(device), reading.ids.to(device), matcher.replace_words_by_padding(reading).to(device)
     started = time.perf_counter()
     with record_features(model) as recorder, watch(model, values=True) as image_trace:
         matcher.embed_images(pixels)

@@ -107,7 +107,7 @@ class View(ShownInNotebook):
         return []
 
     @property
-    def text(self) -> str:
+    def prediction_text(self) -> str:
         """A prediction in words, where the page has no other form for it."""
         return ""
 
@@ -122,12 +122,12 @@ class View(ShownInNotebook):
         }
 
     @property
-    def click(self) -> str:
+    def click_hint(self) -> str:
         """What to click on the page."""
         return "a patch" if self.extras.other is None else "a patch of either picture"
 
     @property
-    def comparison(self) -> UnrelatedTextComparison | None:
+    def text_comparison(self) -> UnrelatedTextComparison | None:
         """The ranking of several texts."""
         return None
 
@@ -145,7 +145,7 @@ class View(ShownInNotebook):
             model=self.facts(),
             notes=self.notes,
             targets=self.targets,
-            text=self.text,
+            text=self.prediction_text,
             extras=self.extras,
             labels=labels_of(self.task),
             seen=self.seen,

@@ -42,7 +42,7 @@ class ClassifyView(EncoderView):
         return ClassifierPass(**vars(run), features=features[0][0].cpu())
 
     @classmethod
-    def read(
+    def read_prediction(
         cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
     ) -> tuple[Classification, Targets | None, list[str]]:
         assert isinstance(run, ClassifierPass)

@@ -37,7 +37,7 @@ class DetectView(ObjectsView, EncoderView):
         return super().look(task, picture, options)
 
     @classmethod
-    def read(
+    def read_prediction(
         cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
     ) -> tuple[Detection, DetectedObjects, list[str]]:
         proposed = postprocess(run.out, task.preprocess.size)[0]

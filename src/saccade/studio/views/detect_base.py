@@ -27,7 +27,7 @@ class ObjectsView(View):
     targets: DetectedObjects
 
     @property
-    def click(self) -> str:
+    def click_hint(self) -> str:
         return "an object" if len(self.targets) else "a patch"
 
     def print_summary(self, console: Console) -> None:
@@ -47,7 +47,7 @@ class ObjectsView(View):
     def prediction_dict(self) -> Any:
         prediction = self.prediction.to_dict()
         # Objects beyond those with maps have no attention.
-        for one, shares in zip(prediction["objects"], self.targets.shares(), strict=False):
+        for one, shares in zip(prediction["objects"], self.targets.attention_shares(), strict=False):
             one.update(shares)
         return prediction
 
@@ -56,7 +56,7 @@ def objects_table(found: Detection, objects: DetectedObjects) -> Table:
     """A row an object: name, score, box in pixels of the image, and how much of its attention in the last layer lies
     inside that box, beside the box's share of the image."""
     table = plain_table("object", "score", "left", "top", "right", "bottom")
-    shares = objects.shares()
+    shares = objects.attention_shares()
     if objects.layers:
         table.caption = (
             "attention inside: of its query's attention to the image in the last layer, the share in the box"

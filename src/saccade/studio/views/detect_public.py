@@ -68,9 +68,9 @@ def _objects(
     if not (logits.isfinite().all() and boxes.isfinite().all()):
         raise SaccadeError(f"the output of {task.name} is not a number: its weights are damaged, fetch it again")
     width, height = picture.image.size
-    found = task.detector.read(logits, boxes, [(height, width)])[0]
+    found = task.detector.decode_outputs(logits, boxes, [(height, width)])[0]
     proposed = Detections(*found, queries=_queries(task.detector.family, logits))
-    prediction = task.named(filter_by_score(proposed, threshold), picture)
+    prediction = task.to_detection(filter_by_score(proposed, threshold), picture)
     relative = prediction.found.boxes / torch.tensor([width, height, width, height])
     targets = detections_with_attention(task.labels, prediction, relative, proposed, decoder, threshold)
     if not targets.layers:

@@ -62,7 +62,7 @@ class EncoderView(View):
         with record_features(cls.encoder(task)) as recorder, track_layers(list(task.vit.blocks), "running the model"):
             run = cls.forward(task, preprocess(picture.image)[None])
         used = replace(task, preprocess=preprocess)
-        prediction, targets, notes = cls.read(used, picture, run, options)
+        prediction, targets, notes = cls.read_prediction(used, picture, run, options)
         classes, class_notes = cls.class_maps(task, preprocess(picture.image)[None], run, options)
         return cls(
             task=task,
@@ -114,7 +114,7 @@ class EncoderView(View):
         return forward(task, inputs)
 
     @classmethod
-    def read(
+    def read_prediction(
         cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
     ) -> tuple[Any, Targets | None, list[str]]:
         """The prediction, what can be selected by name, and notes on both. task: with the preprocessing that was used.
@@ -152,7 +152,7 @@ class EncoderView(View):
         return facts
 
     @property
-    def text(self) -> str:
+    def prediction_text(self) -> str:
         known = self.prediction is None or self.predictions or self.targets is not None
         return "" if known else str(self.prediction)
 

@@ -62,7 +62,7 @@ class FilmView(View):
             picture=layout.frames[layout.groups[len(layout.groups) // 2][0]],
             pixels=classifier.size,
             grid=layout.grid,
-            prediction=task.named(softmax(logits)[0].cpu(), clip, options.top),
+            prediction=task.to_classification(softmax(logits)[0].cpu(), clip, options.top),
             trace=trace,
             targets=FilmPageData(
                 layers=calls,
@@ -71,7 +71,7 @@ class FilmView(View):
                 notes=notes,
                 layout=layout,
                 start=middle,
-                speaker="mean" if classifier.mean else ("" if not layout.prefix else layout.prefix[0]),
+                speaker="mean" if classifier.mean_pooled else ("" if not layout.prefix else layout.prefix[0]),
             ),
             summary=None,
             notes=[*clip.notes, *task.notes],
@@ -84,7 +84,7 @@ class FilmView(View):
         classifier: PublicVideoClassifier, trace: Trace, layout: FilmLayout
     ) -> tuple[list[FilmAttentionCall], list[str]]:
         """What the page shows of the attention of a video classifier, and notes on the rest."""
-        if classifier.divided:
+        if classifier.divided_attention:
             return divided_attention_calls(trace, layout)
         return film_calls(trace, layout, _frames_of_places(layout) if classifier.family == "timesformer" else None)
 
@@ -96,12 +96,12 @@ class FilmView(View):
         return list(zip(self.prediction.labels, self.prediction.probabilities, strict=True))
 
     @property
-    def click(self) -> str:
+    def click_hint(self) -> str:
         return "a place in any frame"
 
     def facts(self) -> dict[str, str]:
         rows, columns = self.task.classifier.patch
-        tube = self.task.classifier.tube
+        tube = self.task.classifier.tubelet_size
         patch = f"{columns} x {rows} pixels" + (f", {tube} frames" if tube > 1 else "")
         return super().facts() | {"frames": f"{self.task.frames} of {self.of}", "patch": patch}
 
@@ -110,9 +110,9 @@ def film_layout(
     classifier: PublicVideoClassifier, inputs: Float[Tensor, "1 t 3 y x"], times: Sequence[float]
 ) -> FilmLayout:
     """Where the tokens of a `PublicVideoClassifier` lie for these inputs, and its frames as it sees them."""
-    tube = classifier.tube
+    tube = classifier.tubelet_size
     (height, width), (rows, columns) = classifier.size, classifier.patch
-    groups = [range(start, start + tube) for start in range(0, classifier.frames - tube + 1, tube)]
+    groups = [range(start, start + tube) for start in range(0, classifier.num_frames - tube + 1, tube)]
     pictures = classifier.pictures(inputs)
     return FilmLayout(pictures, times, groups, (height // rows, width // columns), classifier.prefix)
 

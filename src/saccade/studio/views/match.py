@@ -64,7 +64,7 @@ class MatchView(EncoderView):
         return ForwardPass(layers, features, model.vit.grid(inputs), time.perf_counter() - started)
 
     @classmethod
-    def read(
+    def read_prediction(
         cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
     ) -> tuple[Any, Targets | None, list[str]]:
         if not options.texts:
@@ -81,11 +81,11 @@ class MatchView(EncoderView):
         )
 
     @property
-    def click(self) -> str:
+    def click_hint(self) -> str:
         return "a patch" if self.targets is None else "a word"
 
     @property
-    def comparison(self) -> UnrelatedTextComparison | None:
+    def text_comparison(self) -> UnrelatedTextComparison | None:
         return None if self.targets is None else self.targets.comparison
 
     def print_summary(self, console: Console) -> None:

@@ -52,7 +52,7 @@ class DetectedObjects(Queries):
         return names
 
     @property
-    def cover(self) -> Float[Tensor, "n m"]:
+    def region_coverage(self) -> Float[Tensor, "n m"]:
         return coverage(self.boxes, self.grid)
 
     def first(self, n: int) -> "DetectedObjects":

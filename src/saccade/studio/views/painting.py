@@ -52,7 +52,7 @@ class TextMaps:
     other: int = 0
     given: Mapping[str, int] = field(default_factory=dict)
 
-    def at(self, steps: list[int]) -> "TextMaps":
+    def select_steps(self, steps: list[int]) -> "TextMaps":
         """At some of the page's steps alone."""
         kept = [i for i, step in enumerate(self.steps) if step in steps]
         layers = [replace(layer, **_at(layer, kept)) for layer in self.layers]
@@ -145,20 +145,20 @@ class GenerationPageData(Targets):
         return self.words
 
     @property
-    def text(self) -> TextMaps:
+    def prompt_maps(self) -> TextMaps:
         """The prompt."""
         return TextMaps(self.words, self.bias, self.layers, list(range(len(self))), self.other, self.given)
 
     def first(self, n: int) -> "GenerationPageData":
         """n steps, evenly spread, the last one included."""
         kept = [round((i + 1) * len(self) / n) - 1 for i in range(n)]
-        negative = None if self.negative is None else self.negative.at(kept)
+        negative = None if self.negative is None else self.negative.select_steps(kept)
         return replace(
             self,
             steps=[self.steps[i] for i in kept],
             times=[self.times[i] for i in kept],
             predictions=[self.predictions[i] for i in kept],
-            layers=self.text.at(kept).layers,
+            layers=self.prompt_maps.select_steps(kept).layers,
             negative=negative if negative is not None and negative.steps else None,
         )
 
@@ -167,10 +167,10 @@ class GenerationPageData(Targets):
 
     def packed_size(self) -> int:
         negative = {} if self.negative is None else self.negative.packed("negative-", keys=False)[1]
-        return sum(map(len, (self.text.packed()[1] | negative).values()))
+        return sum(map(len, (self.prompt_maps.packed()[1] | negative).values()))
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        prompt, data = self.text.content()
+        prompt, data = self.prompt_maps.content()
         negative = None
         if self.negative is not None:
             negative, more = self.negative.content("negative-", keys=False)

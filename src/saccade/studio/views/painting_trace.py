@@ -66,7 +66,7 @@ def painting_notes(generation: PaintingTrace, prompt: TextMaps, negative: TextMa
 
 def text_maps(generation: PaintingTrace, text: Text) -> TextMaps:
     """The words of a text and the other sources, at all steps that evaluate it."""
-    row, given = generation.batch_row(text), generation.given(text)
+    row, given = generation.batch_row(text), generation.given_sources(text)
     assert row is not None
     prompt = text == "prompt"
     words = generation.words if prompt else generation.negative_words

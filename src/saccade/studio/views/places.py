@@ -91,14 +91,14 @@ class PlacesView(View):
         return super().facts() | {"precision": precision_of(self.task.model)}
 
     @property
-    def click(self) -> str:
+    def click_hint(self) -> str:
         return "a place"
 
     @property
     def heat(self) -> Float[Tensor, "y x"] | None:
         """What the places of the last layer receive: the mean over its heads and targets."""
         layer = self.targets.layers[-1]
-        while layer.numbers > MOST_NUMBERS and (coarser := layer.coarser()) is not None:
+        while layer.weight_count > MOST_NUMBERS and (coarser := layer.coarser()) is not None:
             layer = coarser
         grid = layer.sources.grid
         assert grid is not None
@@ -112,7 +112,7 @@ class PlacesView(View):
         return list(zip(known.labels, known.probabilities, strict=True)) if isinstance(known, Classification) else []
 
     @property
-    def text(self) -> str:
+    def prediction_text(self) -> str:
         if self.prediction is None and isinstance(self.task, PublicVisionTask) and self.task.vision.takes_pairs:
             return "the page shows what it attends to, not the matches that it finds"
         known = "" if self.prediction is None or self.predictions else str(self.prediction)
@@ -195,9 +195,9 @@ def places_page_data(
     placed: Sequence[PlacedAttentionCall], others: Trace, task: PublicVisionTask, features: PlacedFeatures | None
 ) -> PlacesPageData:
     """Calls as targets of a page, and the features of their places."""
-    most = max((each.targets.others for each in placed), default=0)
+    most = max((each.targets.unplaced_count for each in placed), default=0)
     cls = any(name.rpartition(".")[2] in ("cls_token", "class_token") for name, _ in task.model.named_parameters())
-    same = all(each.targets.others == most for each in placed if each.targets.others)
+    same = all(each.targets.unplaced_count == most for each in placed if each.targets.unplaced_count)
     names = ["cls" if cls and same and not i else f"token {i + 1}" for i in range(most)]
     return PlacesPageData(
         layers=[PlacedLayer(each) for each in placed],

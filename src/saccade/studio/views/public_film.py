@@ -102,7 +102,7 @@ def film_words(traced: FilmTrace) -> FilmWords:
     words = GenerationPageData(
         layers=scores,
         others=Trace([]),
-        grid=grid.group,
+        grid=grid.group_shape,
         notes=notes,
         prompt=traced.film.settings.prompt,
         words=[*traced.words, OTHER],
@@ -118,7 +118,7 @@ def film_words(traced: FilmTrace) -> FilmWords:
     return FilmWords(
         layers=scores,
         others=Trace([]),
-        grid=grid.group,
+        grid=grid.group_shape,
         notes=notes,
         words=words,
         frames=frames,

@@ -35,7 +35,7 @@ _OPACITY = 0.7  # of the colours of classes
 class SegmentView(EncoderView):
     """One image seen by a segmenter in one piece, even one that `predict` would split into tiles."""
 
-    click = "a class"
+    click_hint = "a class"
 
     prediction: Segmentation
     targets: SegmentedClasses
@@ -87,7 +87,7 @@ class SegmentView(EncoderView):
     def prediction_dict(self) -> Any:
         prediction = self.prediction.to_dict()
         shares = zip(
-            self.targets.names, self.targets.shares(), strict=False
+            self.targets.names, self.targets.attention_shares(), strict=False
         )  # classes beyond those with maps have none
         prediction["attention"] = {name: share for name, share in shares if name in prediction["classes"]}
         return prediction
@@ -135,7 +135,7 @@ def classes_table(areas: SegmentedClasses, width: int = 24) -> Table:
             "attention inside: of its token's attention to the image in the last layer, the share in its area"
         )
         table.add_column("attention inside", justify="right")
-    shares, present = areas.shares(), int((areas.pixels > 0).sum())
+    shares, present = areas.attention_shares(), int((areas.pixels > 0).sum())
     for i, name in enumerate(areas.names[: min(present, _MOST_CLASSES)]):
         share = float(areas.pixels[i])
         style = "white" if i in areas.transparent_classes else hex_colour(areas.colours[i])

@@ -153,7 +153,7 @@ def _located(task: PublicVisionTask, trace: Trace, inputs: ModelInput, table: Pl
     the model (table) finds them. Raises SaccadeError where `token_map` finds them elsewhere, and where it finds none
     and the tokens before the patches are not known either."""
     every = placed_calls(trace, table)[0]
-    placed = {id(each.call): each for each in every if each.in_order}
+    placed = {id(each.call): each for each in every if each.in_raster_order}
     try:
         layers, tokens = whole_picture_calls(task, trace, pixels_of(inputs), picture_only_model(task.model, inputs))
     except SaccadeError:
@@ -168,7 +168,7 @@ def _followed(task: PublicVisionTask, placed: Sequence[PlacedAttentionCall]) -> 
     same tokens, and those before the patches are parameters that are named so."""
     calls = [each for each in placed if each.targets.grid is not None]
     sizes = {(each.targets.grid, each.call.shape[2]) for each in calls}
-    if len(sizes) == 1 and all(each.in_order for each in calls):
+    if len(sizes) == 1 and all(each.in_raster_order for each in calls):
         grid, tokens = sizes.pop()
         assert grid is not None
         prefix = tokens - grid[0] * grid[1]

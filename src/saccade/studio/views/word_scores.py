@@ -24,12 +24,12 @@ class PatchGrid:
     columns: int
 
     @property
-    def tall(self) -> tuple[int, int]:
+    def stacked_shape(self) -> tuple[int, int]:
         """(rows, columns) of all groups, one above the other."""
         return self.groups * self.rows, self.columns
 
     @property
-    def group(self) -> tuple[int, int]:
+    def group_shape(self) -> tuple[int, int]:
         """(rows, columns) of one group."""
         return self.rows, self.columns
 
@@ -91,7 +91,7 @@ class WordScores:
         """As whole multiples of a quantum: a plane over the patches for each step, head and word."""
         quantum = max(QUANTUM, float(self.scores.abs().max()) / LARGEST)
         planes = (self.scores / quantum).round().flatten(0, 2).to(torch.int32)
-        data, kinds, _ = deflate(planes.numpy(), self.grid.tall)
+        data, kinds, _ = deflate(planes.numpy(), self.grid.stacked_shape)
         return data, {"quantum": quantum, "planes": kinds}
 
 

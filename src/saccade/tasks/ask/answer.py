@@ -37,7 +37,7 @@ class LayerAttention:
     shares: Float[Tensor, "h n 4"]
     tokens: int
 
-    def first(self, n: int) -> "LayerAttention":
+    def first_tokens(self, n: int) -> "LayerAttention":
         """Of the first n pieces."""
         return replace(self, weights=self.weights[:, :n], shares=self.shares[:, :n])
 
@@ -61,22 +61,22 @@ class Answer:
     seconds: float
     notes: list[str] = field(default_factory=list)
 
-    def first(self, n: int) -> "Answer":
+    def first_tokens(self, n: int) -> "Answer":
         """Its first n pieces, with the text of the whole."""
         words = [Word(word.text, [i for i in word.pieces if i < n]) for word in self.words if word.pieces[0] < n]
-        return replace(self, pieces=self.pieces[:n], words=words, layers=[layer.first(n) for layer in self.layers])
+        return replace(self, pieces=self.pieces[:n], words=words, layers=[layer.first_tokens(n) for layer in self.layers])
 
-    def shares(self) -> Float[Tensor, "n 4"]:
+    def attention_shares(self) -> Float[Tensor, "n 4"]:
         """Of each piece, the mean of all layers and heads."""
         return torch.stack([layer.shares.mean(dim=0) for layer in self.layers]).mean(dim=0)
 
-    def weights(self) -> Float[Tensor, "n p"]:
+    def mean_attention(self) -> Float[Tensor, "n p"]:
         """Of each piece, the mean of all layers and heads."""
         return torch.stack([layer.weights.mean(dim=0) for layer in self.layers]).mean(dim=0)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the answer, and for each word the shares of its attention, mean of all layers and heads."""
-        shares = self.shares()
+        shares = self.attention_shares()
         return {
             "question": self.question,
             "answer": self.text,

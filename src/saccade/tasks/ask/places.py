@@ -56,7 +56,7 @@ class ImageTokenLayout:
         """Places of all pictures together."""
         return sum(len(one.tokens) for one in self.pictures)
 
-    def place_of(self) -> Int64[Tensor, "m"]:
+    def token_places(self) -> Int64[Tensor, "m"]:
         """The place of each token, counted over all pictures; -1 for one without a place."""
         out, first = torch.full((self.sources,), -1), 0
         for one in self.pictures:

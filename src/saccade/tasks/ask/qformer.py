@@ -30,10 +30,10 @@ def locate_query_tokens(model: Any, processor: Any, inputs: dict[str, Tensor]) -
     maps = [call.rows(range(count))[0].mean(dim=0).float().cpu() for call in calls if call.shape[2] >= count]
     if not maps or any(call.shape[0] != 1 for call in calls):
         raise LayoutError("what its queries attend to was not seen")
-    there = tower.place_of() >= 0
+    there = tower.token_places() >= 0
     found = torch.stack(maps).mean(dim=0)[:, there]
     mix = torch.zeros(len(image), tower.count)
-    mix[image.cpu()] = torch.zeros(count, tower.count).index_add_(1, tower.place_of()[there], found)
+    mix[image.cpu()] = torch.zeros(count, tower.count).index_add_(1, tower.token_places()[there], found)
     note = (
         f"it reads pictures through {count} queries: a word's regions are estimated, as its weight on each query times "
         "the mean cross-attention of that query"

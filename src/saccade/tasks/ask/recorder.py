@@ -21,7 +21,7 @@ class AttentionRecorder:
         self._kind = kind
         self._sources, self._image = places.sources, places.image
         self._mix, self._count = places.mix, places.count
-        self._place_of = places.place_of() if places.mix is None else torch.zeros(0)
+        self._place_of = places.token_places() if places.mix is None else torch.zeros(0)
         self._calls: dict[str, int] = {}
         self._others: set[str] = set()
         self._rows: dict[str, list[tuple[Tensor, Tensor]]] = {}

@@ -76,7 +76,7 @@ class PublicAskTask(PublicTask):
             text=decode(ids).strip(),
             pieces=pieces,
             words=words_of(pieces),
-            layers=[layer.first(len(ids)) for layer in layers],
+            layers=[layer.first_tokens(len(ids)) for layer in layers],
             pictures=places.pictures,
             located=located,
             seconds=seconds,

@@ -24,7 +24,7 @@ class Augmentation:
         self.recipe, self.classes, self.preprocess = recipe, classes, preprocess
         self._made: dict[tuple[int, bool], Augment] = {}
 
-    def at(self, size: int, mix: bool) -> Augment:
+    def for_size(self, size: int, mix: bool) -> Augment:
         """For square pictures of `size` pixels. mix: whether MixUp and CutMix apply."""
         if (size, mix) not in self._made:
             self._made[size, mix] = self._make(size, mix)

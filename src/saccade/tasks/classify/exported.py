@@ -43,7 +43,7 @@ class ExportedClassifyTask(ExportedTask, ClassifyTask):
         if "ood_score" in self.signature.outputs:
             self.ood = _thresholds(self.card, self.name)
 
-    def answer(
+    def probabilities_and_ood(
         self, inputs: Float[Tensor, "b c y x"]
     ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b"] | list[None]]:
         outputs = self.run(inputs)

@@ -45,7 +45,7 @@ class VideoClassifyTask(PublicTask):
     def __init__(self, classifier: PublicVideoClassifier):
         super().__init__(classifier)
         self.classifier = classifier
-        self.frames = classifier.frames
+        self.frames = classifier.num_frames
 
     def predict(self, source: Path | str | Clip, top: int = 5) -> VideoClassification:
         """The `top` most likely classes of a video: a path, or a clip of `frames` frames.
@@ -58,9 +58,9 @@ class VideoClassifyTask(PublicTask):
         """`predict` for many, one at a time, in order."""
         for clip in clips:
             logits = self.classifier.logits(self.classifier.preprocess(clip.pictures))
-            yield self.named(softmax(logits)[0].cpu(), clip, top)
+            yield self.to_classification(softmax(logits)[0].cpu(), clip, top)
 
-    def named(self, probabilities: Float[Tensor, "classes"], clip: Clip, top: int) -> VideoClassification:
+    def to_classification(self, probabilities: Float[Tensor, "classes"], clip: Clip, top: int) -> VideoClassification:
         """The `top` most likely classes of one video, from the probabilities of all."""
         named = build_classification(clip.name, self.labels, probabilities, top, clip.notes)
         found = {field.name: getattr(named, field.name) for field in fields(named)}

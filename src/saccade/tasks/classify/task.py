@@ -62,11 +62,11 @@ class ClassifyTask(TrainedTask):
         inputs = ((picture.name, picture.notes, self.preprocess(picture.image)) for picture in map(read_image, sources))
         while chunk := list(islice(inputs, batch)):
             with torch.no_grad():
-                rows, ood_scores = self.answer(torch.stack([x for *_, x in chunk]).to(device))
+                rows, ood_scores = self.probabilities_and_ood(torch.stack([x for *_, x in chunk]).to(device))
             for row, score, (name, notes, _) in zip(rows, ood_scores, chunk, strict=True):
                 yield build_classification(name, self.labels, row, top, notes, self._confidence(row, score))
 
-    def answer(
+    def probabilities_and_ood(
         self, inputs: Float[Tensor, "b c y x"]
     ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b"] | list[None]]:
         """Probabilities of preprocessed pictures, and their out-of-distribution scores where there is an
@@ -77,7 +77,7 @@ class ClassifyTask(TrainedTask):
             return rows, [None] * len(rows)
         return rows, self.ood_at_this_size(torch.cat(features)).cpu()
 
-    def named(
+    def to_classification(
         self,
         probabilities: Float[Tensor, "classes"],
         features: Float[Tensor, "e"],
@@ -121,8 +121,8 @@ class ClassifyTask(TrainedTask):
                 bar.update(len(indices))
                 if not readable:
                     continue
-                with device.precision():
-                    rows, ood_scores = self.answer(torch.stack([picture for picture, _ in readable]).to(device.device))
+                with device.autocast_context():
+                    rows, ood_scores = self.probabilities_and_ood(torch.stack([picture for picture, _ in readable]).to(device.device))
                 predicted.append(rows)
                 unlike += [ood_scores] if isinstance(ood_scores, Tensor) else []
                 truth += [label for _, label in readable]

@@ -67,7 +67,7 @@ class ClassifyTraining(Training):
     def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
         """Augmented pictures and soft labels."""
         size = max(self.patch, self.recipe.size_at(progress) // self.patch * self.patch)
-        augment = self.augmentation.at(size, mix=progress < 1 - self.recipe.mixup_off_fraction)
+        augment = self.augmentation.for_size(size, mix=progress < 1 - self.recipe.mixup_off_fraction)
         return Batch(*augment(*self.data[self._drawn(indices, generator)], generator))
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
@@ -82,10 +82,10 @@ class ClassifyTraining(Training):
         truth = torch.zeros(len(self.val), dtype=torch.long, device=device.device)
         for indices in list(torch.arange(len(self.val)).split(250))[device.rank :: device.world]:
             pictures, labels = self.val[indices]
-            with device.precision():
+            with device.autocast_context():
                 predicted[indices] = probabilities(model, self.preprocess.normalize(pictures.to(device.device)))
             truth[indices] = labels.to(device.device)
-        return classification_scores(device.sum(predicted).cpu(), device.sum(truth).cpu())
+        return classification_scores(device.sum_over_processes(predicted).cpu(), device.sum_over_processes(truth).cpu())
 
     def sampler(self) -> Self:
         other = super().sampler()

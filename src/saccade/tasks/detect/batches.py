@@ -44,7 +44,7 @@ class ObjectSource:
     def __len__(self) -> int:
         return len(self.objects)
 
-    def shown(self) -> list[list[int]]:
+    def classes_per_picture(self) -> list[list[int]]:
         """The classes of each picture."""
         return [objects.labels.tolist() for objects in self.objects]
 
@@ -155,7 +155,7 @@ def collate(batches: list[Batch], device: torch.device) -> Batch:
         t, more = b.targets, most - b.targets.labels.shape[1]
         pad = nn.functional.pad
         related = None if t.relations is None else pad(t.relations, (0, 0, 0, more, 0, more))
-        masks = None if t.masks is None else t.masks.with_planes(planes)
+        masks = None if t.masks is None else t.masks.pad_planes(planes)
         targets = Targets(pad(t.boxes, (0, 0, 0, more), value=0.5), pad(t.labels, (0, more), value=-1), related, masks)
         pairs = (
             None if b.denoising_match is None else b.denoising_match._replace(picture=b.denoising_match.picture + first)

@@ -28,7 +28,7 @@ class MaskTargets(NamedTuple):
     planes: Int16[Tensor, "b k y x"]
     points: Float[Tensor, "b p 2"]
 
-    def with_planes(self, count: int) -> "MaskTargets":
+    def pad_planes(self, count: int) -> "MaskTargets":
         """Padded to `count` planes."""
         return self._replace(planes=F.pad(self.planes, (0, 0, 0, 0, 0, count - self.planes.shape[1])))
 

@@ -86,7 +86,7 @@ def _evaluation_set(
 
 
 def _f1_scores(ranking: ScoredDetections, threshold: float) -> dict[str, float | None]:
-    here = ranking.at(threshold)
+    here = ranking.at_threshold(threshold)
     return {
         "threshold": threshold,
         "F1": None if here is None else here.f1,
@@ -111,7 +111,7 @@ def _can_keep(task: BaseDetectTask) -> bool:
 
 def _keep_threshold(task: BaseDetectTask, ranking: ScoredDetections, options: DetectValOptions) -> list[str]:
     """Write the threshold of the best F1 to the model where it has none yet, or that is wanted. Returns notes on it."""
-    best, here = ranking.best(), ranking.at(task.threshold)
+    best, here = ranking.best(), ranking.at_threshold(task.threshold)
     if best is None or here is None:
         return []
     kept = task.card.get("threshold") is not None

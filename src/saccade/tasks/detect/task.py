@@ -72,9 +72,9 @@ class BaseDetectTask:
         pictures = map(read_image, sources)
         while chunk := list(islice(pictures, batch)):
             for picture, found in zip(chunk, self.detect(chunk), strict=True):
-                yield self.named(filter_by_score(found, threshold), picture)
+                yield self.to_detection(filter_by_score(found, threshold), picture)
 
-    def named(self, found: Detections, picture: Picture) -> Detection:
+    def to_detection(self, found: Detections, picture: Picture) -> Detection:
         """With the names of classes and relations."""
         labels = tuple(self.labels[i] for i in found.labels.tolist())
         triplets = [] if found.relations is None else found.relations.tolist()
@@ -100,7 +100,7 @@ class BaseDetectTask:
                 readable = [sample for sample in samples if sample is not None]
                 bar.update(len(indices))
                 if readable:
-                    with device.precision():
+                    with device.autocast_context():
                         found += self.detect([picture for picture, _ in readable])
                     truth += [objects for _, objects in readable]
         if not truth:
@@ -149,7 +149,7 @@ class DetectTask(BaseDetectTask, TrainedTask):
         if self.tiled:
             return detect_tiled(pictures, max(self.preprocess.size), self._candidates)
         output, found = self._proposed(pictures)
-        return [self.to_picture(*each, output.masks, i) for i, each in enumerate(zip(found, pictures, strict=True))]
+        return [self.to_picture_pixels(*each, output.masks, i) for i, each in enumerate(zip(found, pictures, strict=True))]
 
     def _proposed(self, pictures: list[Picture]) -> tuple[DetectorOutput, list[Detections]]:
         device = next(self.model.parameters()).device
@@ -170,7 +170,7 @@ class DetectTask(BaseDetectTask, TrainedTask):
             found.append((one, mask_candidates(one, output.masks, i, self.preprocess.placement(*size), size)))
         return found
 
-    def to_picture(
+    def to_picture_pixels(
         self, found: Detections, picture: Picture, masks: MaskFeatures | None = None, index: int = 0
     ) -> Detections:
         """From pixels of the model's input to pixels of the picture, clipped to it. masks: of the network, for a batch

@@ -47,7 +47,7 @@ class ScoredDetections:
         self.scores, self.correct = scores[order], correct[order].bool()
         self.objects = sum(len(o) - int(o.crowd.sum()) for o in truth if o.crowd is not None)
 
-    def at(self, threshold: float) -> OperatingPoint | None:
+    def at_threshold(self, threshold: float) -> OperatingPoint | None:
         """At this threshold; None if there are no objects."""
         n = int((self.scores >= threshold).sum())
         return self._point(threshold, n, int(self.correct[:n].sum()))

@@ -144,7 +144,7 @@ class DetectTraining(AnySizeTraining):
         masks: list[tuple[RunLengths, ...] | None] = [None] * count
         for indices in list(torch.arange(count).split(50))[device.rank :: device.world]:
             pictures = self.preprocess.normalize(self.val_pictures[indices][0].to(device.device))
-            with device.precision():
+            with device.autocast_context():
                 output = model(pictures)
             found = postprocess(output, self.size)
             if output.masks is not None:
@@ -156,7 +156,7 @@ class DetectTraining(AnySizeTraining):
                 if one.relations is not None and one.relation_scores is not None:
                     rows = torch.cat([one.relations, one.relation_scores[:, None]], dim=1)
                     relations[i, : len(rows)] = rows.to(device.device)
-        tables = zip(device.sum(objects).cpu(), device.sum(relations).cpu(), _gathered(masks, device), strict=True)
+        tables = zip(device.sum_over_processes(objects).cpu(), device.sum_over_processes(relations).cpu(), _gathered(masks, device), strict=True)
         return [_from_tables(*each) for each in tables]
 
     def save(self, model: nn.Module, folder: Path, scores: dict[str, float | None]) -> None:
@@ -198,9 +198,9 @@ def _gathered(masks: list[tuple[RunLengths, ...] | None], device: Device) -> lis
     if device.world == 1:
         return masks
     texts = [b"" if each is None else json.dumps(each).encode() for each in masks]
-    lengths = device.sum(torch.tensor([len(text) for text in texts], device=device.device)).tolist()
+    lengths = device.sum_over_processes(torch.tensor([len(text) for text in texts], device=device.device)).tolist()
     table = torch.zeros(len(masks), max([1, *lengths]), dtype=torch.int32, device=device.device)
     for row, text in zip(table, texts, strict=True):
         row[: len(text)] = torch.tensor(list(text), dtype=torch.int32)
-    rows = zip(device.sum(table).cpu().tolist(), lengths, strict=True)
+    rows = zip(device.sum_over_processes(table).cpu().tolist(), lengths, strict=True)
     return [tuple(json.loads(bytes(row[:length]))) if length else None for row, length in rows]

@@ -35,7 +35,7 @@ class PaintsPictures(Protocol):
         self, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
     ) -> SourceKeysValues: ...
 
-    def read(
+    def tokenize_prompts(
         self, settings: Sequence[Settings]
     ) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]: ...
 

@@ -43,7 +43,7 @@ def paint_in_style(
             f"{task.name} attends to images, but was not trained to take a style: give the image a strength, to start "
             "from it"
         )
-    style, start = originals.style.pixels(first.size, device)[0], originals.start(first, device) or SamplingStart()
+    style, start = originals.style.pixels(first.size, device)[0], originals.sampling_start(first, device) or SamplingStart()
     sources = task.encode(with_style_rows(chunk))
     return sample_in_style(task.model, noise, sources, first.sampling, style, first.style.strength, start, callback)
 
@@ -83,10 +83,10 @@ class _Beside(SamplingStart):
         first = torch.tensor(self.time, dtype=torch.float64).to(noise)
         return self._with_style(self.start.begin(noise), noise, first)
 
-    def hold(
+    def restore_known(
         self, z: Float[Tensor, "b f c y x"], noise: Float[Tensor, "b f c y x"], t: Float[Tensor, ""]
     ) -> Float[Tensor, "b f c y x"]:
-        return self._with_style(self.start.hold(z, noise, t), noise, t)
+        return self._with_style(self.start.restore_known(z, noise, t), noise, t)
 
     def _with_style(self, z: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         style = noise[: self.n]

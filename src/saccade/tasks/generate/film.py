@@ -64,14 +64,14 @@ class KnownFrames:
                 title = {"first": "first frame", "last": "last frame", "before": "film before"}[what]
                 raise SaccadeError(f"the settings have the {title} {of}, and {given}: give the same one")
 
-    def fit(
+    def fit_size(
         self, trained: tuple[int, int], patch: int, height: int | None = None, width: int | None = None
     ) -> tuple[int | None, int | None]:
-        """(height, width) at which a film with these frames is painted, as `Original.fit` gives it; as given without
+        """(height, width) at which a film with these frames is painted, as `Original.fit_size` gives it; as given without
         any."""
         if not self.before:
             return height, width
-        return Original(self.before[-1]).fit(trained, patch, height, width)
+        return Original(self.before[-1]).fit_size(trained, patch, height, width)
 
     @cached_property
     def digest(self) -> str:

@@ -114,7 +114,7 @@ def trace_generated_film(
     grid = (count_frame_groups(len(chosen.painted)), settings.size[0] // patch, settings.size[1] // patch)
     groups = grid[0] + len(chosen.known_groups)
     check_trace_size(task, len(steps), len(steps), groups * grid[1] * grid[2])
-    given = task.pictures(settings, originals.of(settings))
+    given = task.pictures(settings, originals.select_for(settings))
     sources = task.encode([settings], given)
     recorder = _Recorder(
         task.model, {chosen.index * _evaluations(settings) + _begin(settings, step): step for step in steps}

@@ -76,7 +76,7 @@ def generate_films(
         first, device = run[0], model.device
         film = require_film_settings(first)
         known.check(film)
-        pictures = task.pictures(first, (originals or Originals()).of(first))
+        pictures = task.pictures(first, (originals or Originals()).select_for(first))
         noise = FilmNoise([each.seed for each in run], (model.config.channels, *first.size), device)
         report = offset_callback(callback, sum(counts[:i]), sum(counts))
         frames = paint_film(

@@ -53,7 +53,7 @@ class Original:
         mask, more = _read_mask(mask_image, picture)
         return cls(picture.image, mask, picture.name, (*notes, *more))
 
-    def settings(
+    def image_settings(
         self, strength: float | None = None, sources: Sequence[str] = (), caption: str | None = None
     ) -> ImageSettings:
         """For `Settings.image`. strength: None to attend to the picture, where `sources`, those of the generator, hold
@@ -62,7 +62,7 @@ class Original:
         if caption is not None:
             used = 1.0 if strength is None else strength
             return ImageSettings(used, self.file, self.digest, self.mask_digest, "inversion", caption)
-        use: Literal["start", "source"] = "source" if strength is None and self.source in sources else "start"
+        use: Literal["start", "source"] = "source" if strength is None and self.source_name in sources else "start"
         usual = STRENGTH if self.mask is None and use == "start" else 1.0
         chosen = usual if strength is None else strength
         return ImageSettings(chosen, self.file, self.digest, self.mask_digest, use)
@@ -72,7 +72,7 @@ class Original:
         return StyleSettings(self.file, self.digest, strength, "source" if "style" in sources else "borrow")
 
     @property
-    def source(self) -> str:
+    def source_name(self) -> str:
         """Name of the source of a generator that attends to it."""
         return "picture" if self.mask is None else "masked"
 
@@ -91,7 +91,7 @@ class Original:
         """A short hash of the mask, "" where there is none."""
         return "" if self.mask is None else _digest(self.mask)
 
-    def fit(
+    def fit_size(
         self, trained: tuple[int, int], patch: int, height: int | None = None, width: int | None = None
     ) -> tuple[int, int]:
         """(height, width) at which the picture is painted: about the area of the size of training in the picture's
@@ -104,7 +104,7 @@ class Original:
         fitted = _multiple(free, patch) if height is None else height
         return fitted, (_multiple((free if height is None else height) * aspect, patch) if width is None else width)
 
-    def start(self, settings: Settings, device: torch.device) -> SamplingStart:
+    def sampling_start(self, settings: Settings, device: torch.device) -> SamplingStart:
         """For `sample`. A pixel at the size of painting is painted if any part of it is. settings: with an image."""
         assert settings.image is not None
         picture, strength = pixels_of(self.image, settings.size).to(device), settings.image.strength
@@ -158,7 +158,7 @@ class Originals:
     image: Original | None = None
     style: Original | None = None
 
-    def of(self, settings: Settings) -> "Originals":
+    def select_for(self, settings: Settings) -> "Originals":
         """Those of the settings. Raises SaccadeError unless they are the ones, with the mask, that they were made
         for."""
         image = style = None
@@ -169,9 +169,9 @@ class Originals:
             style = _checked("style", settings.style, self.style)
         return Originals(image, style)
 
-    def start(self, settings: Settings, device: torch.device) -> SamplingStart | None:
+    def sampling_start(self, settings: Settings, device: torch.device) -> SamplingStart | None:
         """For `sample`."""
-        return None if self.image is None else self.image.start(settings, device)
+        return None if self.image is None else self.image.sampling_start(settings, device)
 
     def pixels(
         self, settings: Settings, patch: int, trained: tuple[int, int], device: torch.device
@@ -180,9 +180,9 @@ class Originals:
         own, about that of training."""
         found = {}
         if self.image is not None and settings.image is not None and settings.image.use == "source":
-            found[self.image.source] = self.image.pixels(settings.size, device)
+            found[self.image.source_name] = self.image.pixels(settings.size, device)
         if self.style is not None and settings.style is not None and settings.style.use == "source":
-            found["style"] = self.style.pixels(self.style.fit(trained, patch), device)
+            found["style"] = self.style.pixels(self.style.fit_size(trained, patch), device)
         return found
 
 

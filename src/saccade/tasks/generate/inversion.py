@@ -67,7 +67,7 @@ def inverted_start(
     """Where sampling starts for settings with an inverted image, which is that of the originals.
 
     Raises SaccadeError where it is another."""
-    image, original = settings.image, (originals or Originals()).of(settings).image
+    image, original = settings.image, (originals or Originals()).select_for(settings).image
     assert image is not None
     assert original is not None
     plain = Sampling(settings.sampling.steps, guidance=1.0)

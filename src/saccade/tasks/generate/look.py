@@ -127,7 +127,7 @@ class PaintingTrace:
         weights = self.call(step, layer).rows([patch])[self._row(step, text), :, 0]
         return {name: weights[:, span].sum(dim=-1) for name, span in self.spans.items()}
 
-    def given(self, text: Text = "prompt") -> list[str]:
+    def given_sources(self, text: Text = "prompt") -> list[str]:
         """Sources beside the words that a text is evaluated with."""
         row = self.batch_row(text)
         return [] if row is None else [name for name in self.pictures if name in self.terms[row].pictures]
@@ -159,8 +159,8 @@ class PaintingTrace:
         return row
 
     def _span(self, source: str, text: Text) -> slice:
-        if source not in self.given(text):
-            known = ", ".join(sorted(self.given(text))) or "none"
+        if source not in self.given_sources(text):
+            known = ", ".join(sorted(self.given_sources(text))) or "none"
             raise SaccadeError(f"there is no source {source!r} beside the {text}; there is {known}")
         return self.spans[source]
 
@@ -228,7 +228,7 @@ class PromptWords(NamedTuple):
 
 def split_prompts(task: GenerateTask, settings: Settings) -> PromptWords:
     """The words of both texts."""
-    batch, present, weights = task.read([settings])
+    batch, present, weights = task.tokenize_prompts([settings])
     words = [[word.text for word in each] for each in batch.words]
     prompt, negative = (text if there else [""] for text, there in zip(words, present.tolist(), strict=True))
     return PromptWords(prompt, negative, weights[0, : len(prompt)].tolist(), weights[1, : len(negative)].tolist())

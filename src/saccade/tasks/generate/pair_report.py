@@ -64,7 +64,7 @@ def evaluate_pictures(task: GenerateTask, dataset: PairSet | StyleSet, device: D
     if not examples:
         raise no_pictures_error(dataset.label, dataset.skipped)
     task.model.to(device.device).eval()
-    with device.precision():
+    with device.autocast_context():
         bar = tqdm(examples, "painting", unit="pictures", delay=1, disable=None, leave=False)
         painted = [_paint(task, each, seed) for seed, each in enumerate(bar)]
     write_png(out / "sheet.png", _sheet(examples, painted))

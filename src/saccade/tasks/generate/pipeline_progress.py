@@ -12,7 +12,7 @@ class PipelineProgress:
     def __init__(self, callback: Callback | None, done: int, total: int, steps: int):
         self.callback, self.done, self.total, self.steps = callback, done, total, steps
 
-    def options(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def callback_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The argument of the pipeline's call. arguments: those that it has."""
         if self.callback is None:
             return {}

@@ -36,7 +36,7 @@ class Prompt:
     text: str
     weights: tuple[tuple[int, int, float], ...] = ()
 
-    def at(self, position: int) -> float:
+    def weight_at(self, position: int) -> float:
         """The weight at a position of the text."""
         return next((weight for start, stop, weight in self.weights if start <= position < stop), 1.0)
 
@@ -121,7 +121,7 @@ def word_weights(words: WordBatch, prompts: list[Prompt]) -> Float[Tensor, "b m"
 
 
 def _weight_of(word: Word, prompt: Prompt) -> float:
-    weights = {prompt.at(position) for position in range(word.start, word.stop)}
+    weights = {prompt.weight_at(position) for position in range(word.start, word.stop)}
     if len(weights) > 1:
         raise DataError(f'brackets divide the word "{printable(word.text)}" of the prompt: put them around whole words')
     return weights.pop()

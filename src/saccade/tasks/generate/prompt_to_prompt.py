@@ -46,7 +46,7 @@ def paint_with_layout(
     layout = settings.layout
     assert layout is not None
     first = replace(settings, prompt=layout.prompt, layout=None)
-    words = task.read([first, settings])[0].words
+    words = task.tokenize_prompts([first, settings])[0].words
     steps = settings.sampling.steps
     start, report = None, callback
     if settings.inverted:  # before the edits, which count evaluations

@@ -99,18 +99,18 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
             None if image is None else Original.read(image, mask_image),
             None if style_image is None else Original.read(style_image),
         )
-        task = self.painting_from(originals)
+        task = self.image_to_image_task(originals)
         given = {"steps": num_inference_steps, "guidance": guidance_scale, "image_guidance": image_guidance_scale}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         sampling = replace(task.default_sampling, **changes)
         if originals.image is not None:
-            height, width = task.fit(originals.image, height, width)
+            height, width = task.fit_size(originals.image, height, width)
         settings = task.settings(
             prompt, negative_prompt, seed, sampling, height, width, originals, strength, style_strength
         )
         return list(task.generate_all(repeat_with_seeds(settings, n), callback, originals=originals))
 
-    def painting_from(self, originals: Originals) -> "PublicGenerateTask":
+    def image_to_image_task(self, originals: Originals) -> "PublicGenerateTask":
         """The task whose pipeline takes the pictures: this one, or of a text-to-image pipeline and an image the one of
         the image-to-image or inpainting pipeline of the same networks. Raises SaccadeError where there is none."""
         return self if originals.image is None else self._painting(originals.image.mask is not None)
@@ -140,7 +140,7 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
     ) -> Settings:
         """The settings of one picture, checked. Raises as `generate` does."""
         given = originals or Originals()
-        task = self.painting_from(given)
+        task = self.image_to_image_task(given)
         if task is not self:
             return task.settings(prompt, negative, seed, sampling, height, width, given, strength, style_strength)
         seed = first_seed(seed)
@@ -181,7 +181,7 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
         tasks = [self._task_of(run[0]) for run in runs]
         spent = [spent_steps(task.model, run[0]) for task, run in zip(tasks, runs, strict=True)]
         for i, (task, chunk) in enumerate(zip(tasks, runs, strict=True)):
-            own = (originals or Originals()).of(chunk[0])
+            own = (originals or Originals()).select_for(chunk[0])
             pixels = task._run(chunk, own, PipelineProgress(callback, sum(spent[:i]), sum(spent), spent[i]))
             for each, picture in zip(chunk, pixels, strict=True):
                 image = Image.fromarray((picture.clip(0, 1) * 255).round().astype(np.uint8))
@@ -200,12 +200,12 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
         check_style(task.model, self.name, settings.style is not None)
         return task
 
-    def fit(self, image: Original, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+    def fit_size(self, image: Original, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """(height, width) at which an image is painted: about the area of the default size in its aspect, or the given
         sides, of which one gives the other."""
         multiple = math.lcm(self.pixels_per_token, 8) if hasattr(self.model, "unet") else self.pixels_per_token
         known = height is not None and width is not None
-        return image.fit((0, 0) if known else self.default_size, multiple, height, width)
+        return image.fit_size((0, 0) if known else self.default_size, multiple, height, width)
 
     def spent_steps(self, settings: Settings) -> int:
         """How many of the steps of settings are spent: with a strength fewer, by the pipeline's own rounding."""
@@ -238,7 +238,7 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
     def _options(self, chunk: list[Settings], originals: Originals) -> dict[str, Any]:
         """Arguments of the pipeline's call."""
         first, b = chunk[0], len(chunk)
-        options = self.shared_options(chunk) | picture_options(self.model, first, originals, b)
+        options = self.shared_call_arguments(chunk) | picture_options(self.model, first, originals, b)
         if "height" in self.arguments:  # others take the size of the picture
             options |= {"height": first.size[0], "width": first.size[1]}
         if self.guidance.image:

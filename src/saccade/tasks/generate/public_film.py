@@ -81,7 +81,7 @@ class PublicFilmTask(NoPredictMixin, PublicFilmModel):
         given = {"steps": num_inference_steps, "guidance": guidance_scale}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         sampling = replace(self.default_sampling, **changes)
-        height, width = self.fit(known, height, width)
+        height, width = self.fit_size(known, height, width)
         settings = self.settings(prompt, negative_prompt, seed, sampling, height, width, film=film)
         return list(self.generate_films(repeat_with_seeds(settings, n), known, callback=callback))
 
@@ -94,12 +94,12 @@ class PublicFilmTask(NoPredictMixin, PublicFilmModel):
         frames = self.default_frames if frames is None else frames
         return (known or KnownFrames()).settings(frames, self.default_fps if fps is None else fps)
 
-    def fit(
+    def fit_size(
         self, known: KnownFrames, height: int | None = None, width: int | None = None
     ) -> tuple[int | None, int | None]:
         """(height, width) of a film that begins with a picture: about the area of the default size in its aspect, or
         the given sides, of which one gives the other; as given without a picture."""
-        return known.fit(self.default_size, math.lcm(*self.geometry.multiple), height, width)
+        return known.fit_size(self.default_size, math.lcm(*self.geometry.multiple), height, width)
 
     def settings(
         self,
@@ -155,7 +155,7 @@ class PublicFilmTask(NoPredictMixin, PublicFilmModel):
             images = [Image.fromarray((frame.clip(0, 1) * 255).round().astype(np.uint8)) for frame in pixels]
             yield GeneratedFilm(images, each)
 
-    def beginning_with(self, film: FilmSettings) -> "PublicFilmTask":
+    def image_to_video_task(self, film: FilmSettings) -> "PublicFilmTask":
         """The task whose pipeline takes the known frames of a film: this one, or of a pipeline for films from text the
         one of the same networks that begins with a picture.
 
@@ -200,7 +200,7 @@ class PublicFilmTask(NoPredictMixin, PublicFilmModel):
         self.check_sampling(settings.sampling)
         self.check_length(require_film_settings(settings).frames)
         self.check_size(settings.size)
-        return self.beginning_with(require_film_settings(settings))
+        return self.image_to_video_task(require_film_settings(settings))
 
     def _run(self, settings: Settings, known: KnownFrames, progress: PipelineProgress) -> Float[np.ndarray, "t y x 3"]:
         """Pixels, 0 to 1."""
@@ -219,7 +219,7 @@ class PublicFilmTask(NoPredictMixin, PublicFilmModel):
     def _options(self, settings: Settings, known: KnownFrames) -> dict[str, Any]:
         """Arguments of the pipeline's call."""
         height, width = settings.size
-        options = self.shared_options([settings]) | {"num_frames": settings.frames, "height": height, "width": width}
+        options = self.shared_call_arguments([settings]) | {"num_frames": settings.frames, "height": height, "width": width}
         if self.film.rate:
             options[self.film.rate] = require_film_settings(settings).fps
         if getattr(self.config, "max_text_seq_length", None):  # the default of the call is that of one checkpoint

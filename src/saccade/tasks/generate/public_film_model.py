@@ -44,7 +44,7 @@ class PublicFilmModel(PublicModel):
         """Frames of a film that the pipeline makes by default."""
         usual = self.arguments["num_frames"].default
         frames = self.config.sample_frames if usual is None else usual
-        return frames if self.geometry.fits(frames) else self.geometry.nearest(frames)[0]
+        return frames if self.geometry.fits(frames) else self.geometry.nearest_frame_counts(frames)[0]
 
     @property
     def default_size(self) -> tuple[int, int]:
@@ -63,7 +63,7 @@ class PublicFilmModel(PublicModel):
         if not geometry.fits(frames):
             known = [geometry.first + i * geometry.step for i in range(4)]
             several = ", ".join(str(n) for n in known[known[0] < 2 :][:3])  # a picture is no film
-            nearest = " or ".join(str(n) for n in geometry.nearest(frames) if n > 1)
+            nearest = " or ".join(str(n) for n in geometry.nearest_frame_counts(frames) if n > 1)
             raise SaccadeError(
                 f"a film of {frames} frames: {self.name} makes {several} and so on, each {geometry.step} more: use "
                 f"{nearest}"

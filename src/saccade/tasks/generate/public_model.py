@@ -113,7 +113,7 @@ class PublicModel:
                 f"an image guidance of {sampling.image_guidance:g} turns all guidance of {self.name} off: use 1 or more"
             )
 
-    def shared_options(self, chunk: Sequence[Settings]) -> dict[str, Any]:
+    def shared_call_arguments(self, chunk: Sequence[Settings]) -> dict[str, Any]:
         """Arguments of the pipeline's call that pictures and films have. chunk: what is painted at once, which differs
         in the seed alone."""
         first, b = chunk[0], len(chunk)
@@ -136,7 +136,7 @@ class PublicModel:
         """What the pipeline returns. Raises SaccadeError, in one line, where it fails."""
         with quiet_diffusers(self.name), torch.no_grad():
             try:
-                return self.model(**options, **progress.options(self.arguments))
+                return self.model(**options, **progress.callback_arguments(self.arguments))
             except SaccadeError:
                 raise
             except Exception as error:  # sizes, schedules and lengths that a pipeline does not take

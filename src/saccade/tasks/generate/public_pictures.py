@@ -63,10 +63,10 @@ def image_settings(
     if takes.use == "source":
         if strength is not None:
             raise SaccadeError(f"{name} is a {kind}, which reads the picture and takes no strength: leave it out")
-        found = replace(image.settings(1.0), use="source")
+        found = replace(image.image_settings(1.0), use="source")
     else:
         usual = inspect.signature(type(pipeline).__call__).parameters["strength"].default
-        found = image.settings(usual if strength is None else strength)
+        found = image.image_settings(usual if strength is None else strength)
     check_image(pipeline, name, found, steps)
     return found
 

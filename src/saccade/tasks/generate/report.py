@@ -54,7 +54,7 @@ def evaluate(
     real: list[Judgement] = []
     for prefix, language in LANGUAGES.items():
         prompts = scene_prompts(world, language)
-        with device.precision():
+        with device.autocast_context():
             pictures = list(paint(task, prompts, sampling))
         judged = PromptJudgements.judge(judge, prompts, pictures, real)
         real = judged.real

@@ -170,10 +170,10 @@ def sample(
     for i, ((t, until), (now, then)) in enumerate(zip(pairwise(times), pairwise(instants), strict=True)):
         if t < 1:
             prediction = observed(z, t, until)
-            moved = start.hold(euler_step(prediction, z, now, then), noise, then)
+            moved = start.restore_known(euler_step(prediction, z, now, then), noise, then)
             if sampling.sampler == "heun" and until < 1:
                 slope = velocity(prediction, z, now, 0.0) + velocity(observed(moved, until, 1.0), moved, then, 0.0)
-                moved = start.hold(z + (then - now) / 2 * slope, noise, then)
+                moved = start.restore_known(z + (then - now) / 2 * slope, noise, then)
             z = moved
         if callback is not None:
             callback(i + 1, sampling.steps)

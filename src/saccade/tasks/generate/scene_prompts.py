@@ -77,7 +77,7 @@ def balanced_prompts(world: Scenes, n: int, languages: Sequence[Language]) -> di
 
 def _of_objects(world: Scenes, k: int, languages: Sequence[Language]) -> Iterator[Mapping[Language, ScenePrompt]]:
     """Captions of the scenes with k objects that have one with k - 1 relations in every language."""
-    world = world.with_composition(objects=(k, k))
+    world = world.with_constraints(objects=(k, k))
     held_out = world.composition.combinations == "held-out"
     for i in range(len(world)):
         scene = world.scene(i)

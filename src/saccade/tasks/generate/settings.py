@@ -211,7 +211,7 @@ class Settings:
         return cls(*of, layout, image, style, film)
 
     @classmethod
-    def read(cls, file: Path) -> Self:
+    def from_metadata(cls, file: Path) -> Self:
         """Settings from a PNG, a film or a folder of frames. Raises DataError if it cannot be read or holds none."""
         if file.is_dir() or file.suffix.lower() in FILM_SUFFIXES:
             return cls._parse_file(read_embedded_settings(file), file)

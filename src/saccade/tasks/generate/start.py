@@ -18,7 +18,7 @@ class SamplingStart:
         """z at the time of the start."""
         return noise
 
-    def hold(
+    def restore_known(
         self, z: Float[Tensor, "b f c y x"], noise: Float[Tensor, "b f c y x"], t: Float[Tensor, ""]
     ) -> Float[Tensor, "b f c y x"]:
         """z after a step to time t, with what is known of it restored."""
@@ -63,7 +63,7 @@ class InpaintingStart(PictureStart):
 
     part: Bool[Tensor, "y x"]
 
-    def hold(
+    def restore_known(
         self, z: Float[Tensor, "b f c y x"], noise: Float[Tensor, "b f c y x"], t: Float[Tensor, ""]
     ) -> Float[Tensor, "b f c y x"]:
         return torch.where(self.part, z, noised(self.picture.expand_as(noise), noise, t))

@@ -129,10 +129,10 @@ class GenerateTask(NoPredictMixin, TrainedTask):
             last = None if last_image is None else Original.read(last_image)
             known = known_frames(originals.image, last, video, not (mask_image is strength is source_prompt is None))
             film = self.film_settings(num_frames, fps, known)
-            height, width = self.fit(known, height, width)
+            height, width = self.fit_size(known, height, width)
             originals = Originals(style=originals.style)
         if originals.image is not None:
-            height, width = originals.image.fit(self.preprocess.size, self.model.config.patch, height, width)
+            height, width = originals.image.fit_size(self.preprocess.size, self.model.config.patch, height, width)
         settings = self.settings(
             prompt,
             negative_prompt or source_prompt or "",
@@ -163,12 +163,12 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         frames = frames_per_window(self) - 1 if frames is None else frames
         return (known or KnownFrames()).settings(frames, RATE if fps is None else fps)
 
-    def fit(
+    def fit_size(
         self, known: KnownFrames, height: int | None = None, width: int | None = None
     ) -> tuple[int | None, int | None]:
         """(height, width) at which a film with known frames is painted: about the size of training in their aspect, or
         the given sides; as given without any."""
-        return known.fit(self.preprocess.size, self.model.config.patch, height, width)
+        return known.fit_size(self.preprocess.size, self.model.config.patch, height, width)
 
     def generate_films(
         self,
@@ -200,7 +200,7 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         usual = self.preprocess.size
         size = (usual[0] if height is None else height, usual[1] if width is None else width)
         check_size(size, self.model.config.patch)
-        image = None if given.image is None else given.image.settings(strength, known, source_prompt)
+        image = None if given.image is None else given.image.image_settings(strength, known, source_prompt)
         style = None if given.style is None else given.style.style_settings(style_strength, known)
         sampling = sampling or self.default_sampling
         check_sampler(self.model, sampling, bool(negative.strip()))
@@ -211,7 +211,7 @@ class GenerateTask(NoPredictMixin, TrainedTask):
             check_inversion(settings)
         if film is not None:
             check_film(self, settings)
-        self.read([settings])
+        self.tokenize_prompts([settings])
         return settings
 
     def generate_all(
@@ -235,9 +235,9 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         for chunk in runs:
             channels, device = model.config.channels, model.device
             noise = torch.stack([seeded_noise(each.seed, channels, each.size) for each in chunk]).to(device)
-            first, own = chunk[0], (originals or Originals()).of(chunk[0])
+            first, own = chunk[0], (originals or Originals()).select_for(chunk[0])
             given = self.pictures(first, own)
-            terms, start = first.sampling.terms(tuple(given)), inverted or own.start(first, noise.device)
+            terms, start = first.sampling.terms(tuple(given)), inverted or own.sampling_start(first, noise.device)
             if own.image is not None and first.inverted and inverted is None:
                 start = inverted_start(self, first, own, offset_callback(callback, done, total))
                 done += first.sampling.steps
@@ -257,7 +257,7 @@ class GenerateTask(NoPredictMixin, TrainedTask):
     def pictures(self, settings: Settings, originals: Originals | None) -> dict[str, Float[Tensor, "1 c y x"]]:
         """What the generator attends to beside the prompt, by the names of its sources. originals: as `generate_all`
         takes them."""
-        own = (originals or Originals()).of(settings)
+        own = (originals or Originals()).select_for(settings)
         return own.pixels(settings, self.model.config.patch, self.preprocess.size, self.model.device)
 
     def encode(
@@ -266,7 +266,7 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         """`saccade.tasks.generate.conditioning.encode_conditions` with this model."""
         return encode_conditions(self.model, settings, pictures)
 
-    def read(self, settings: Sequence[Settings]) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
+    def tokenize_prompts(self, settings: Sequence[Settings]) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
         """`saccade.tasks.generate.conditioning.tokenize_prompts` with this model."""
         return tokenize_prompts(self.model, settings)
 

@@ -192,13 +192,13 @@ class GenerateTraining(AnySizeTraining):
             generator, step = (torch.Generator().manual_seed(VALIDATION_SEED + int(indices[0])) for _ in range(2))
             for each in self._batches(self.val, self.val_films, indices, generator, step):
                 batch = each.on(device.device)
-                with device.precision():
+                with device.autocast_context():
                     errors = flow_errors(model, batch)
                 spread = (batch.pictures - batch.noise).square().flatten(1).mean(dim=1)
                 found = [errors.cpu().double().sum(), spread.cpu().double().sum(), torch.tensor(float(len(errors)))]
                 sums[int(each.pictures.shape[1] > 1)] += torch.stack(found)
         scores: dict[str, float] = {}
-        for name, total in zip(("", "film "), device.sum(sums.float().to(device.device)), strict=True):
+        for name, total in zip(("", "film "), device.sum_over_processes(sums.float().to(device.device)), strict=True):
             error, spread, n = total.tolist()
             if n:
                 scores |= {f"{name}r2": 1 - error / spread, f"{name}velocity error": error / n}

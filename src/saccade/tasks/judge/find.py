@@ -46,7 +46,7 @@ class FoundObject:
     score: float
 
     @cached_property
-    def pixels(self) -> int:
+    def num_pixels(self) -> int:
         """How many pixels show it."""
         return int(self.mask.sum())
 

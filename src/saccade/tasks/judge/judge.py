@@ -45,7 +45,7 @@ class Judge:
                 judgement = judge_found(found, description, picture.name)
                 yield replace(judgement, scale=SIDE / min(picture.image.size), notes=picture.notes)
 
-    def ceiling(
+    def ceiling_scores(
         self, n: int, objects: tuple[int, int] = (1, 3), apart: bool = True, size: int = 128, seed: int = CEILING_SEED
     ) -> JudgementScores:
         """The scores of `n` drawn scenes with their own descriptions: the highest that any generator can reach.
@@ -79,4 +79,4 @@ def judge(source: Source, description: Description) -> Judgement:
 
 def ceiling_scores(n: int, objects: tuple[int, int] = (1, 3), apart: bool = True) -> JudgementScores:
     """`Judge.ceiling_scores` with the bundled networks."""
-    return _default().ceiling(n, objects, apart)
+    return _default().ceiling_scores(n, objects, apart)

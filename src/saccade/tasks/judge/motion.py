@@ -25,7 +25,7 @@ def motion_of(track: Sequence[FoundObject]) -> str:
     """
     centres = np.array([((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in (each.box for each in track)])
     places = centres / min(track[0].mask.shape)
-    sizes = np.log([np.sqrt(each.pixels) for each in track])
+    sizes = np.log([np.sqrt(each.num_pixels) for each in track])
     path, growth = places[-1] - places[0], sizes[-1] - sizes[0]
     if np.abs(places - places[0]).max() >= MIN_PATH:
         axis = int(np.abs(path).argmax())

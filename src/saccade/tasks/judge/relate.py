@@ -23,7 +23,7 @@ def found_relations(objects: Sequence[FoundObject]) -> set[Relation]:
     if not objects:
         return set()
     height, width = objects[0].mask.shape
-    seen = [each.pixels for each in objects]
+    seen = [each.num_pixels for each in objects]
     full, hidden, held = _overlaps(objects)
     triplets = relations(
         [each.box for each in objects],
@@ -40,7 +40,7 @@ def found_relations(objects: Sequence[FoundObject]) -> set[Relation]:
 def _overlaps(objects: Sequence[FoundObject]) -> tuple[list[int], list[list[int]], list[list[int]]]:
     """`full`, `hidden` and `held` of `relations`."""
     n = len(objects)
-    full = [each.pixels for each in objects]
+    full = [each.num_pixels for each in objects]
     hidden, held = np.zeros((n, n), int), np.zeros((n, n), int)
     everything = np.logical_or.reduce([each.mask for each in objects])
     for i, one in enumerate(objects):
@@ -49,11 +49,11 @@ def _overlaps(objects: Sequence[FoundObject]) -> tuple[list[int], list[list[int]
             continue
         outline = fit_outline(one, everything & ~one.mask)
         whole, hole = outline.mask(one.mask.shape), outline.hole(one.mask.shape)
-        full[i] = max(int(whole.sum()), one.pixels)
+        full[i] = max(int(whole.sum()), one.num_pixels)
         for j in near:
             hidden[i, j] = (whole & objects[j].mask).sum()
             inside = (hole & objects[j].mask).sum()
-            held[i, j] = objects[j].pixels if inside >= HELD * objects[j].pixels else inside
+            held[i, j] = objects[j].num_pixels if inside >= HELD * objects[j].num_pixels else inside
     shares = hidden / np.array(full)[:, None]
     hidden[shares < shares.T] = 0  # of two objects, one at most is in front
     return full, hidden.tolist(), held.tolist()

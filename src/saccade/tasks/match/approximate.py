@@ -27,7 +27,7 @@ class NeighbourGraph:
     graph: Any
 
     @classmethod
-    def of(cls, index: PictureIndex, file: Path) -> "NeighbourGraph":
+    def open_or_build(cls, index: PictureIndex, file: Path) -> "NeighbourGraph":
         """The graph of an index, from the file beside the index's `file` if it is of the same pictures, else built and
         written there. Raises SaccadeError where usearch is not installed, DataError where the file cannot be written.
         """

@@ -84,7 +84,7 @@ class ScenePairs(SceneSource):
 
     def __init__(self, scenes: Scenes, recipe: MatchRecipe):
         super().__init__(scenes)
-        self.apart = scenes.with_composition(apart=True)
+        self.apart = scenes.with_constraints(apart=True)
         self.recipe = recipe
 
     def samples(

@@ -64,7 +64,7 @@ def _decisions(
         pictures, candidates = _read(dataset, planned)
         if not pictures:
             continue
-        with device.precision():
+        with device.autocast_context():
             scores = _score(task, pictures, candidates, seed=i)
         if nearest is not None:
             alone = recalls(nearest.scores(pictures, candidates.texts), matches=candidates.matches)
@@ -81,7 +81,7 @@ def _check(task: MatchTask | PublicMatchTask, text: str) -> None:
     if isinstance(task, MatchTask):
         task.model.tokenize([text])
     else:
-        task.matcher.read(text)
+        task.matcher.tokenize_text(text)
 
 
 def _read(dataset: CaptionSet, candidates: CaptionCandidates) -> tuple[list[Picture], CaptionCandidates]:

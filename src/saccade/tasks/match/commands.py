@@ -84,7 +84,7 @@ Examples:
 
         assert options.data is not None
         scenes = scene_splits(options.data, recipe.size, seed)
-        recipe.check_for(scenes=scenes is not None)
+        recipe.check_applicable_options(scenes=scenes is not None)
         if scenes is not None:
             return scenes
         return captioned_splits(options, seed, MAX_WORDS)

@@ -63,7 +63,7 @@ class TextEncoderGraph(ExportGraph):
     def example(self) -> Case:
         return self._words(3, 2, torch.Generator())
 
-    def cases(self, generator: Generator) -> list[Case]:
+    def comparison_inputs(self, generator: Generator) -> list[Case]:
         return [self._words(texts, words, generator) for texts, words in ((1, 1), (1, 7), (5, 3))]
 
     def _words(self, texts: int, words: int, generator: Generator) -> Case:
@@ -100,7 +100,7 @@ class HeadGraph(ExportGraph):
     def example(self) -> Case:
         return self._pairs(3, 4, 2, torch.Generator())
 
-    def cases(self, generator: Generator) -> list[Case]:
+    def comparison_inputs(self, generator: Generator) -> list[Case]:
         return [self._pairs(*sizes, generator) for sizes in ((1, 2, 1), (1, 16, 7), (5, 9, 3))]
 
     def _pairs(self, pairs: int, patches: int, words: int, generator: Generator) -> Case:

@@ -79,7 +79,7 @@ class PictureIndex:
         }
         output.write_file(file, save(tensors, {"format": FORMAT, "model": self.model}))
 
-    def select(self, entries: Iterable[FileEntry]) -> "PictureIndex":
+    def select_indexed(self, entries: Iterable[FileEntry]) -> "PictureIndex":
         """Those of the entries that are indexed, in the order given. A file of another size or time is not."""
         place = {entry: i for i, entry in enumerate(self.entries)}
         return self.take(torch.tensor([place[entry] for entry in entries if entry in place], dtype=torch.int64))

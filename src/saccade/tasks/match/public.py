@@ -36,7 +36,7 @@ class PublicMatchTask(PublicTask):
         self.matcher, self.preprocess = matcher, matcher.preprocess
 
     @property
-    def independent(self) -> bool:
+    def independent_scores(self) -> bool:
         """Whether the score of a text is a probability of its own (SigLIP), and not a share among texts (CLIP)."""
         return getattr(self.model, "logit_bias", None) is not None
 
@@ -51,7 +51,7 @@ class PublicMatchTask(PublicTask):
         """A vector of each text. Raises DataError for a text without words or with too many."""
         if not texts:
             raise DataError("no texts were given; one or more were expected")
-        ids = [self.matcher.read(text).ids for text in texts]
+        ids = [self.matcher.tokenize_text(text).ids for text in texts]
         places: dict[int, list[int]] = {}
         for i, each in enumerate(ids):
             places.setdefault(each.shape[1], []).append(i)  # texts of one length need no padding
@@ -68,7 +68,7 @@ class PublicMatchTask(PublicTask):
         """Logits of every picture with every text: the cosine times the model's scale, plus its bias if it has one."""
         model: Any = self.model
         logits = model.logit_scale.exp() * cosines(pictures.vector, texts.vector)
-        return logits + model.logit_bias if self.independent else logits
+        return logits + model.logit_bias if self.independent_scores else logits
 
     def predict(self, source: Source, texts: Sequence[str]) -> Ranking:
         """The texts, best first, for one picture. Scores are the sigmoid of the logits where the model is trained with
@@ -81,7 +81,7 @@ class PublicMatchTask(PublicTask):
 
     def predict_all(self, sources: Iterable[Source], texts: Sequence[str], batch: int = 16) -> Iterator[Ranking]:
         """`predict` for many pictures, in batches, in order."""
-        self.check_shares(texts)
+        self.check_duplicate_texts(texts)
         encoded = self.encode_texts(texts)
         pictures = map(read_image, sources)
         while some := list(islice(pictures, batch)):
@@ -94,15 +94,15 @@ class PublicMatchTask(PublicTask):
         """`predict` for pictures and texts that are encoded."""
         logits = self.similarity(features, encoded)
         similarities = cosines(features.vector, encoded.vector)
-        scores = logits.sigmoid() if self.independent else logits.softmax(dim=1)
+        scores = logits.sigmoid() if self.independent_scores else logits.softmax(dim=1)
         for picture, row, score, cosine in zip(pictures, logits, scores, similarities, strict=True):
             yield Ranking.ordered(picture, texts, row, score, cosine)
 
-    def check_shares(self, texts: Sequence[str]) -> None:
+    def check_duplicate_texts(self, texts: Sequence[str]) -> None:
         """Raises DataError for two texts that are one to a model whose scores are shares: it would get half twice."""
         seen: dict[tuple[int, ...], str] = {}
-        for text in () if self.independent else texts:
-            tokens = tuple(self.matcher.read(text).ids[0].tolist())
+        for text in () if self.independent_scores else texts:
+            tokens = tuple(self.matcher.tokenize_text(text).ids[0].tolist())
             if tokens in seen:
                 both = f'"{printable(seen[tokens][:40])}" and "{printable(text[:40])}"'
                 raise DataError(f"{both} are one text to {self.name}, which would share its score: leave one out")

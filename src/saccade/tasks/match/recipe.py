@@ -52,7 +52,7 @@ class MatchRecipe(Options):
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Stochastic depth rate of the encoder's last block; it rises linearly from 0 at the first."""
 
-    def check_for(self, scenes: bool) -> None:
+    def check_applicable_options(self, scenes: bool) -> None:
         """Raises UsageError for an option that does not apply to scenes, or to caption sets, and has another value than
         its default."""
         names, data = (("hflip",), "scenes") if scenes else (("hard_captions", "captioned"), "a caption set")

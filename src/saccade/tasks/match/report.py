@@ -83,8 +83,8 @@ def evaluate_scenes(task: MatchTask, world: Scenes, device: Device, out: Path) -
         plans["held-out "] = ("held-out", None)
     details: dict[str, dict[str, Any]] = {}
     for prefix, (which, language) in plans.items():
-        with device.precision():
-            hits = _score(task, world.with_composition(combinations=which), language)
+        with device.autocast_context():
+            hits = _score(task, world.with_constraints(combinations=which), language)
         details |= {prefix + name: summarize_accuracy(parts) for name, parts in hits.items()}
     scores: dict[str, Any] = {name: details[name]["value"] for name in details if _is_headline(name)}
     bars = dict(scores)

@@ -44,7 +44,7 @@ def score_meaning(task: Searcher) -> str:
     """What the score of a hit is, in one line."""
     if isinstance(task, MatchTask):
         return "score: the probability that the text describes the picture, by the head; similarity: cosine"
-    if task.independent:
+    if task.independent_scores:
         return "score: the probability that the text describes the picture; similarity: cosine"
     return f"score: the cosine of picture and text; {task.name} gives no probabilities: compare scores of one text only"
 
@@ -69,7 +69,7 @@ def search(
         return [Hit(path, float(torch.tensor(logit).sigmoid()), cosine[path]) for path, logit in decided[:top]]
     order = _order(cosines)[:top]
     scores = cosines
-    if task.independent:
+    if task.independent_scores:
         vectors = Vectors(index.vectors.to(encoded.vector))
         scores = task.similarity(vectors, Vectors(encoded.vector))[:, 0].sigmoid()
     return [Hit(index.entries[i].path, float(scores[i]), float(cosines[i])) for i in order]

@@ -150,13 +150,13 @@ class MatchTraining(AnySizeTraining):
         task = self.trained(model, "")
         correct = torch.zeros(2, 2 * len(KS), device=device.device)
         for candidates in self.candidates[device.rank :: device.world]:
-            with device.precision():
+            with device.autocast_context():
                 pixels = self.preprocess.normalize(candidates.pixels.to(device.device))
                 scored = candidate_recalls(task, pixels, candidates.texts, candidates.matches)
             for row, found in zip(correct, (scored.head, scored.towers), strict=True):
                 row += torch.stack([hits.sum() for hits in found.values()]).to(row)
         names = list(scored.head)
-        total = device.sum(correct).cpu() / sum(map(len, self.candidates))
+        total = device.sum_over_processes(correct).cpu() / sum(map(len, self.candidates))
         head, towers = (dict(zip(names, row.tolist(), strict=True)) for row in total)
         return head | {"towers recall@1": towers["recall@1"], "chance recall@1": self.chance}
 

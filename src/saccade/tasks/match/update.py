@@ -52,7 +52,7 @@ class IndexUpdater:
         written.
         """
         entries = entries_of(self.folder, files)
-        index = self.stored.select(entries)
+        index = self.stored.select_indexed(entries)
         missing = iter(progress(index.missing(entries)))
         added, vectors = list[FileEntry](), list[Tensor]()
         try:
@@ -62,7 +62,7 @@ class IndexUpdater:
                 vectors += encoded
         finally:
             if added:
-                index = index.extend(added, torch.cat(vectors)).select(entries)
+                index = index.extend(added, torch.cat(vectors)).select_indexed(entries)
             if self.replaced or index.entries != self.stored.entries:
                 with convert_os_errors(self.file):
                     self.file.parent.mkdir(parents=True, exist_ok=True)

@@ -65,9 +65,9 @@ def compare_with_unrelated(
 
     Raises DataError for texts as `predict` does."""
     model: Any = task
-    shared = isinstance(task, PublicMatchTask) and not task.independent
+    shared = isinstance(task, PublicMatchTask) and not task.independent_scores
     if shared:
-        model.check_shares(texts)
+        model.check_duplicate_texts(texts)
     unrelated = [text for text in UNRELATED if text not in texts]
     ranking, other = (
         next(model.rank([picture], features, some, model.encode_texts(some))) for some in (texts, unrelated)

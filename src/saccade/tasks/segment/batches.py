@@ -36,7 +36,7 @@ class SegmentSource:
     def __len__(self) -> int:
         return len(self.data)
 
-    def shown(self) -> list[list[int]]:
+    def classes_per_picture(self) -> list[list[int]]:
         """The classes of each picture."""
         classes = (self.data[[i]][1].unique().tolist() for i in range(len(self.data)))
         return [[label for label in each if label != IGNORE_INDEX] for each in classes]

@@ -103,7 +103,7 @@ Examples:
         if options.size is not None:
             if not isinstance(task, SegmentTask):
                 raise UsageError(f"--size: {task.name} resizes pictures itself; leave the option out")
-            task = task.at(options.size)
+            task = task.with_shorter_side(options.size)
         return task.predict_all(pictures)
 
     def writers(

@@ -57,7 +57,7 @@ class BaseSegmentTask:
         self.model.to(device.device).eval()
         count = 0
         for i in tqdm(range(len(data)), unit="pictures", delay=1, disable=None):
-            with device.precision():
+            with device.autocast_context():
                 masks = read_or_skip(data, i, lambda i: (self.segment(data.picture(i)), data.mask(i)))
             if masks is not None:
                 count += 1
@@ -98,6 +98,6 @@ class SegmentTask(BaseSegmentTask, TrainedTask):
         model, tile = self.model.eval(), ceil_to_patches(self.preprocess.size, self.vit.config.patch)
         return segment_tiled(pixels, tile, len(self.labels), lambda tiles: model(tiles).logits, size)
 
-    def at(self, shortest: int) -> "SegmentTask":
+    def with_shorter_side(self, shortest: int) -> "SegmentTask":
         """The same task with pictures resized to `shortest` pixels on the shorter side."""
         return replace(self, preprocess=replace(self.preprocess, shortest=shortest))

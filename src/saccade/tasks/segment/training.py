@@ -87,10 +87,10 @@ class SegmentTraining(AnySizeTraining):
         processes."""
         task, scores = self.trained(model, ""), SegmentScores(self.labels)
         for i in self._readable[device.rank :: device.world]:
-            with device.precision():
+            with device.autocast_context():
                 predicted = task.segment(self.val.picture(i))
             scores.add(predicted, self.val.mask(i), self.val.names[i])
-        total = SegmentScores.from_sums(self.labels, device.sum(scores.sums.to(device.device)).cpu())
+        total = SegmentScores.from_sums(self.labels, device.sum_over_processes(scores.sums.to(device.device)).cpu())
         return {name: value for name, value in total.result().items() if isinstance(value, float | None)}
 
     def trained(self, model: nn.Module, name: str) -> SegmentTask:
