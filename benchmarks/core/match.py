@@ -29,7 +29,7 @@ from transformers import CLIPConfig, CLIPModel
 from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import Times, judged, measure, speedup
 from saccade.data.scenes import Scenes, sample_caption
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.models import Matcher, MatcherConfig, preset
 from saccade.models.matcher import unit_vectors
 

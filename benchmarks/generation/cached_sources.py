@@ -23,7 +23,7 @@ from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import measure
 from benchmarks.generation.generate import GUIDANCE, PROMPT, report, report_difference
 from saccade.models.generator import FilmClip, Generator, GeneratorConfig, SourceKeysValues
-from saccade.models.sources import PictureInput
+from saccade.models.source_encoders import PictureInput
 from saccade.tasks.generate.sample import Sampling, sample
 
 ONCE, EACH_STEP, SEQUENCE = "once", "each step", "in the sequence, each step"

@@ -6,7 +6,7 @@
 
 Captions of drawn scenes mention every object with its colour: in turn one object, two with a relation, three with two
 relations. Of the held-out ones each has a combination of shape and colour, or of shape, relation and shape, that
-training never draws (`saccade.data.scenes.composition`); the seen ones have none. English and Korean captions are of
+training never draws (`saccade.data.scenes.constraints`); the seen ones have none. English and Korean captions are of
 the same scenes. Picture i has the seed i.
 
 A judge that shares no weights with the generator says which statements the pictures show. In the same table stand the

@@ -36,7 +36,7 @@ from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import measure
 from benchmarks.generation.generate import GUIDANCE, find_peer, padding_to, parameters, report, report_difference
 from saccade.models.generator import FilmClip, Generator, GeneratorConfig, SourceKeysValues
-from saccade.models.sources import SourceTokens
+from saccade.models.source_encoders import SourceTokens
 from saccade.ops.frames import TUBE, count_frame_groups
 from saccade.tasks.generate.film import with_clips
 from saccade.tasks.generate.sample import Sampling, sample

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from benchmarks.common.machine import print_machine, write_json
 from benchmarks.common.paired import Times, judged, measure, speedup
 from saccade.models.generator import Generator, GeneratorConfig, SourceKeysValues
-from saccade.models.sources import SourceTokens
+from saccade.models.source_encoders import SourceTokens
 from saccade.tasks.generate.sample import Sampling, sample
 
 OURS, EACH_STEP, FEW = "ours", "ours, sources each step", "ours, few steps"

@@ -41,7 +41,7 @@ from benchmarks.generation.figures import print_table, to_dict
 from benchmarks.generation.metrics import colour_matched
 from benchmarks.generation.painter import Painter, PaintSettings, Request, draw_sheet, picture_of, shifted
 from saccade.data.scenes import Scenes, Style, restyled, sample_style
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.style import STYLE
 from saccade.tasks.generate.fidelity import Pixels, patch_encoder
 from saccade.tasks.generate.neighbours import Pictures, nearest

@@ -30,7 +30,7 @@ def work(way: str, context: int) -> None:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     from saccade import watch
-    from saccade.tasks.ask.places import ImageTokenLayout, SeenPicture
+    from saccade.tasks.ask.image_token_layout import ImageTokenLayout, SeenPicture
     from saccade.tasks.ask.recorder import AttentionRecorder
 
     torch.manual_seed(0)

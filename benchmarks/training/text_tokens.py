@@ -28,12 +28,12 @@ from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
 from saccade.data.scenes import Scenes, sample_caption
 from saccade.data.scenes.phrasing import Language
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.layers import NORMS, AttentionPool, Block
 from saccade.models.matcher import unit_vectors
 from saccade.models.text import TextEncoder, TextEncoderConfig, word_rotary_angles
 from saccade.ops import tokenize
-from saccade.ops.matching import sigmoid_loss
+from saccade.ops.image_text_matching import sigmoid_loss
 from saccade.tasks.judge.scores import Share
 from saccade.tasks.loading import load
 

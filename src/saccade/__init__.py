@@ -69,7 +69,7 @@ _SUBPACKAGES = {
 }
 _FUNCTIONS = {"look": "saccade.studio.any_model"}  # of modules that are not exported themselves
 
-register_display("Trace", "saccade.studio.notebook.calls:trace_html")  # the lens itself knows of no pages
+register_display("Trace", "saccade.studio.notebook.trace_page:trace_html")  # the lens itself knows of no pages
 
 if not TYPE_CHECKING:  # with it, mypy would take any name for one that is there
 

@@ -58,7 +58,10 @@ def test_activations_are_those_of_timms_names(tmp_path, name, activation):
 
 def test_texts_are_in_lower_case_and_without_punctuation(tmp_path):
     matcher = load_matcher(save(tmp_path))
-    plain, marked = matcher.tokenize_text("a red ball on a table"), matcher.tokenize_text("A Red_ball!  on\ta (`table`), \\ ^ [ ]")
+    plain, marked = (
+        matcher.tokenize_text("a red ball on a table"),
+        matcher.tokenize_text("A Red_ball!  on\ta (`table`), \\ ^ [ ]"),
+    )
     assert plain.ids.tolist() == marked.ids.tolist()
     assert plain.ids.shape == (1, CONTEXT)
     assert marked.words == ["A", "Red", "ball", "on", "a", "table"]

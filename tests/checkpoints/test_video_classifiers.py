@@ -38,7 +38,12 @@ def test_logits_are_those_of_transformers(tmp_path, name, renamed):
 def test_layout_of_tokens(tmp_path):
     tiny.save("vivit", tmp_path)
     classifier = load_video_classifier(tmp_path)
-    assert (classifier.num_frames, classifier.tubelet_size, classifier.patch, classifier.prefix) == (6, 2, (8, 8), ["cls"])
+    assert (classifier.num_frames, classifier.tubelet_size, classifier.patch, classifier.prefix) == (
+        6,
+        2,
+        (8, 8),
+        ["cls"],
+    )
     assert not classifier.mean_pooled
 
 

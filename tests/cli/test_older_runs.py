@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from saccade.cli.renamed import rename_options
+from saccade.cli.deprecated_options import rename_options
 from saccade.models import PRESETS
 from saccade.options import DataOptions
 from saccade.tasks import ClassifyRecipe, DetectRecipe, load

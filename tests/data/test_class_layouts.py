@@ -10,7 +10,7 @@ from PIL import Image
 
 from saccade.data import image_folder_splits
 from saccade.data.doctor import examine
-from saccade.data.recognise import recognise_formats
+from saccade.data.recognise_formats import recognise_formats
 from saccade.data.store import open_store
 from saccade.errors import DataError
 

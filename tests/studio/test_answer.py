@@ -47,8 +47,8 @@ def test_maps_of_a_page_are_those_of_the_steps(found):
     assert [layer["heads"] for layer in content["layers"]] == [0, 4, 4]
     assert [one["grid"] for one in content["pictures"]] == [list(one.grid) for one in answer.pictures]
     mean, *layers = content["layers"]
-    torch.testing.assert_close(torch.tensor(mean["shares"])[0], answer.shares(), atol=1e-3, rtol=2e-3)
-    every = [answer.weights()[None], *(layer.weights for layer in answer.layers)]
+    torch.testing.assert_close(torch.tensor(mean["shares"])[0], answer.attention_shares(), atol=1e-3, rtol=2e-3)
+    every = [answer.mean_attention()[None], *(layer.weights for layer in answer.layers)]
     for i, (layer, weights) in enumerate(zip([mean, *layers], every, strict=True)):
         stored = torch.frombuffer(bytearray(zlib.decompress(data[str(i)])), dtype=torch.uint8).float()
         largest = torch.tensor(layer["largest"])[..., None]
@@ -123,7 +123,7 @@ def test_frames_of_a_film_are_given_in_order(folder, tmp_path, capsys):
 def test_words_places_and_pictures_on_the_page(found, tmp_path):
     answer, page = found.prediction, found.page(tmp_path / "look.html").path
     sizes = [one.grid[0] * one.grid[1] for one in answer.pictures]
-    weights = answer.weights().split(sizes, dim=1)
+    weights = answer.mean_attention().split(sizes, dim=1)
     word = next(i for i, one in enumerate(answer.words) if len(one.pieces) > 1)
     pieces = answer.words[word].pieces
     with webdriver.Browser(tmp_path / "profile") as browser:

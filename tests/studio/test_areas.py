@@ -11,10 +11,10 @@ from saccade.data import Picture
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import SaccadeError
-from saccade.studio.inputs.canvas import resize_and_pad
+from saccade.studio.inputs.padded_image import resize_and_pad
 from saccade.studio.look import look
 from saccade.studio.views import LookOptions
-from saccade.studio.views.areas import MOST, RANKS, patch_coverage, patch_probabilities
+from saccade.studio.views.segmented_classes import MOST, RANKS, patch_coverage, patch_probabilities
 from saccade.tasks.segment.colours import class_colours
 
 from .detectors import noise

@@ -13,7 +13,7 @@ from PIL import Image
 from saccade.studio.views.generated_film import film_layout, generated_film_page_data, write_film_page
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_look import trace_generated_film
-from saccade.tasks.generate.image import Original
+from saccade.tasks.generate.image_to_image import Original
 from saccade.tasks.generate.sample import Sampling
 
 from ..tasks.generate import generators

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from saccade.errors import DataError, SaccadeError
-from saccade.studio.views import generate, painting_pipeline, painting_trace
+from saccade.studio.views import generate, generated_picture_trace, pipeline_picture
 from saccade.studio.views.generate import write_generation_page
-from saccade.studio.views.painting_pipeline import pipeline_page_data
-from saccade.studio.views.painting_trace import generation_page_data
+from saccade.studio.views.generated_picture_trace import generation_page_data
+from saccade.studio.views.pipeline_picture import pipeline_page_data
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
@@ -83,7 +83,7 @@ def test_first_keeps_the_last_step(task):
 
 
 def test_many_steps(task, monkeypatch):
-    monkeypatch.setattr(painting_trace, "MOST_STEPS", 3)
+    monkeypatch.setattr(generated_picture_trace, "MOST_STEPS", 3)
     words = generation_page_data(trace_generation(task, settings(task, steps=7)), 3)
     assert words.steps == [1, 4, 6]
     assert words.notes[-1] == "the page shows 3 of 7 steps, to stay small"
@@ -115,7 +115,7 @@ def test_a_pipeline_shows_its_weights_and_what_is_left(task):
 
 
 def test_a_large_pipeline_shows_fewer_evaluations(task, monkeypatch):
-    monkeypatch.setattr(painting_pipeline, "MOST_NUMBERS", 1500)  # an evaluation has 6 heads, 4 words and 24 patches
+    monkeypatch.setattr(pipeline_picture, "MOST_NUMBERS", 1500)  # an evaluation has 6 heads, 4 words and 24 patches
     words = pipeline_page_data(generators.pipeline_trace(task))
     assert words.steps == [1, 4]
     assert words.notes == ["the page shows 2 of 5 evaluations, to stay small"]

@@ -49,7 +49,7 @@ from saccade.studio.places.calls import placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.packing import NONE, STEP, PlacedLayer
 from saccade.studio.places.patch_lists import patch_places
-from saccade.studio.places.shadow import Grids
+from saccade.studio.places.tensor_places import Grids
 from saccade.studio.views import LookOptions
 from saccade.studio.views.places import PlacesView
 from saccade.tasks import load
@@ -312,7 +312,11 @@ def test_a_page_that_grows_too_large_joins_places():
     exact = whole.weights.unflatten(2, (4, 2, 4, 2)).mean(dim=(3, 5)).flatten(2, 3)
     exact = exact.unflatten(3, (4, 2, 4, 2)).sum(dim=(4, 6)).flatten(3, 4)
     torch.testing.assert_close(joined.weights, exact)
-    assert (joined.weight_count, joined.targets.grid, joined.meta()["joined"]) == (whole.weight_count // 16, (4, 4), [2, 2])
+    assert (joined.weight_count, joined.targets.grid, joined.meta()["joined"]) == (
+        whole.weight_count // 16,
+        (4, 4),
+        [2, 2],
+    )
 
 
 @needs_node

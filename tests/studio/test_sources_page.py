@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from saccade.studio.views.generate import write_generation_page
-from saccade.studio.views.painting import GenerationPageData, SourcedGenerationPageData
-from saccade.studio.views.painting_trace import generation_page_data
+from saccade.studio.views.generated_picture import GenerationPageData, SourcedGenerationPageData
+from saccade.studio.views.generated_picture_trace import generation_page_data
 from saccade.studio.views.word_scores import PatchGrid, PlaceScores, WordScores
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from saccade.studio.views.generate import write_generation_page
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 

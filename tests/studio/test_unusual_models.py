@@ -7,7 +7,7 @@ from PIL import Image
 from torch import nn
 
 import saccade
-from saccade.studio.places.shadow import NOWHERE, PADDING
+from saccade.studio.places.tensor_places import NOWHERE, PADDING
 from saccade.studio.views.places import PlacesView
 from saccade.studio.views.vision import VisionView
 from tests.studio.test_any_model import PATCH, SIDE, WIDTH, Block, Vit, prepare

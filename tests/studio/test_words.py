@@ -15,7 +15,7 @@ from saccade.lens import Tower, interactions
 from saccade.studio.look import look
 from saccade.studio.views import LookOptions
 from saccade.studio.views import attribution as module
-from saccade.studio.views.words import SPECIAL
+from saccade.studio.views.word_attributions import SPECIAL
 
 from ..checkpoints import tiny_matchers
 from .detectors import noise

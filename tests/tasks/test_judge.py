@@ -9,9 +9,10 @@ import pytest
 from saccade.data.scenes import Description, Scenes, edited_scene, minimal_edit
 from saccade.data.scenes.captions import article
 from saccade.data.scenes.colours import COLOURS
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.relations import RELATIONS
-from saccade.data.scenes.stream import RandomStream
 from saccade.errors import DataError
+from saccade.tasks.accuracy_intervals import wilson_interval
 from saccade.tasks.judge.atoms import match_objects
 from saccade.tasks.judge.colours import object_colour
 from saccade.tasks.judge.draw import RIGHT, UNMATCHED, draw_judgement
@@ -22,7 +23,6 @@ from saccade.tasks.judge.motion import motion_of
 from saccade.tasks.judge.outlines import Outline, fit_outline
 from saccade.tasks.judge.relate import found_relations
 from saccade.tasks.judge.scores import JudgementScores, Share
-from saccade.tasks.shares import wilson_interval
 
 N = 11
 SCENES = Scenes(N, 128, seed=31, objects=(2, 3), apart=True)

@@ -99,6 +99,6 @@ def test_no_process_leaves_before_the_state_is_saved(tmp_path, monkeypatch):
 
     done = []
     monkeypatch.setattr(run, "write_state", lambda folder, state: done.append(state.step))
-    monkeypatch.setattr(Device, "wait", lambda device: done.append("met"))
+    monkeypatch.setattr(Device, "barrier", lambda device: done.append("met"))
     train(Points(), quick(epochs=2), tmp_path)
     assert done[-3:] == [16, 16, "met"]

@@ -212,7 +212,7 @@ def test_the_clock_of_the_first_process_decides(clock, monkeypatch):
         heard.append(value.tolist())
         return value + torch.tensor([0.25, 1.0])
 
-    monkeypatch.setattr(Device, "sum", total)
+    monkeypatch.setattr(Device, "sum_over_processes", total)
     other = TimeSchedule(100.0, Device(torch.device("cpu"), False, rank=1, world=2))
     clock.now += 70
     other.tick()

@@ -9,7 +9,7 @@ from benchmarks.generation.figures import Mean, Row, Table
 from benchmarks.generation.metrics import Region, boundary_f, contours
 from benchmarks.generation.painter import Painter, Request, draw_sheet, picture_of, shifted
 from saccade.data.scenes import Description, Scene
-from saccade.data.scenes.guides import label_map, sketch
+from saccade.data.scenes.conditioning import label_map, sketch
 from saccade.tasks.generate.scene_prompts import scene_prompts
 from saccade.tasks.judge.judge import Judge
 from saccade.tasks.judge.result import Judgement

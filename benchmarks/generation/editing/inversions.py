@@ -10,7 +10,7 @@ from benchmarks.generation.figures import Table
 from benchmarks.generation.painter import Painter, Request, draw_sheet, picture_of
 from saccade.data.scenes import Description, EditedPair
 from saccade.data.scenes.captions import join_with_and, phrases
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.prompt_to_prompt import paint, replace_prompt
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.judge.judge import Judge

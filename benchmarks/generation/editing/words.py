@@ -11,7 +11,7 @@ from benchmarks.generation.metrics import Region
 from benchmarks.generation.painter import Painter, Request, draw_sheet, picture_of, shifted
 from saccade.data.scenes import Combinations, EditedPair, edited_pair, is_held_out
 from saccade.data.scenes.instructions import LANGUAGES
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.tasks.generate.fidelity import psnr
 from saccade.tasks.judge.judge import Judge
 from saccade.tasks.judge.result import Judgement

@@ -8,7 +8,7 @@ from PIL import Image
 from saccade.data.scenes import Combinations, Scenes
 from saccade.data.scenes.films import Film
 from saccade.data.scenes.phrasing import Language, sample_film_caption
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.tasks.judge.films import FilmDescription
 
 FILM_SEED = 6_000_023  # of films that neither training nor validation draws

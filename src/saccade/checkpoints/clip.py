@@ -21,9 +21,16 @@ from saccade.checkpoints.family import (
     vit_of,
 )
 from saccade.checkpoints.files import OpenedCheckpoint
-from saccade.checkpoints.names import PrefixTokenNames, Table, WeightNames, check_config, infer_vit_shape, native_grid
 from saccade.checkpoints.processors import center_crop_preprocess, read_processor, write_processor
 from saccade.checkpoints.vit_hf import ACTIVATIONS, check_hf_config, hf_activation, hf_heads, position_count
+from saccade.checkpoints.weight_names import (
+    PrefixTokenNames,
+    Table,
+    WeightNames,
+    check_config,
+    infer_vit_shape,
+    native_grid,
+)
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, EmbedderConfig

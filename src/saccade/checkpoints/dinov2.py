@@ -18,7 +18,6 @@ from saccade.checkpoints.family import (
     vit_of,
 )
 from saccade.checkpoints.files import OpenedCheckpoint
-from saccade.checkpoints.names import PrefixTokenNames, Table, WeightNames, infer_vit_shape, native_grid
 from saccade.checkpoints.processors import center_crop_preprocess, read_processor, write_processor
 from saccade.checkpoints.timm import MLP, timm_weight_table
 from saccade.checkpoints.vit_hf import (
@@ -30,6 +29,7 @@ from saccade.checkpoints.vit_hf import (
     hf_heads,
     position_count,
 )
+from saccade.checkpoints.weight_names import PrefixTokenNames, Table, WeightNames, infer_vit_shape, native_grid
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, ViTConfig

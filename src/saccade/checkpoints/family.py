@@ -8,7 +8,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from saccade.checkpoints.files import OpenedCheckpoint
-from saccade.checkpoints.names import ViTShape, WeightNames
+from saccade.checkpoints.weight_names import ViTShape, WeightNames
 from saccade.data.preprocess import Interpolation, Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import Classifier, ClassifierConfig, Embedder, EmbedderConfig, ViT, ViTConfig

@@ -12,9 +12,9 @@ from saccade.checkpoints.clip import CLIP, OPEN_CLIP
 from saccade.checkpoints.dinov2 import DINOV2, DINOV2_HF
 from saccade.checkpoints.family import Config, Family, Model, ModelSpec, build_model, short_name, vit_of, weights_of
 from saccade.checkpoints.files import OpenedCheckpoint, open_checkpoint, write_checkpoint
-from saccade.checkpoints.names import read_weights, write_weights
 from saccade.checkpoints.timm import TIMM
 from saccade.checkpoints.vit_hf import DEIT, VIT
+from saccade.checkpoints.weight_names import read_weights, write_weights
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ViT

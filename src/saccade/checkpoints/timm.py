@@ -22,7 +22,14 @@ from saccade.checkpoints.family import (
     vit_of,
 )
 from saccade.checkpoints.files import OpenedCheckpoint
-from saccade.checkpoints.names import PrefixTokenNames, Table, WeightNames, check_config, infer_vit_shape, native_grid
+from saccade.checkpoints.weight_names import (
+    PrefixTokenNames,
+    Table,
+    WeightNames,
+    check_config,
+    infer_vit_shape,
+    native_grid,
+)
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, EmbedderConfig, ViTConfig

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from saccade.checkpoints.family import short_name
 from saccade.checkpoints.files import OpenedCheckpoint
-from saccade.checkpoints.modules import PictureModule
+from saccade.checkpoints.picture_module import PictureModule
 from saccade.errors import CheckpointError, in_one_line, install_hint
 
 # Arguments of `timm.create_model` that name files or places of weights, or make it return something else than a model.

@@ -20,7 +20,8 @@ from saccade.checkpoints.family import (
     vit_of,
 )
 from saccade.checkpoints.files import OpenedCheckpoint
-from saccade.checkpoints.names import (
+from saccade.checkpoints.processors import read_processor, write_processor
+from saccade.checkpoints.weight_names import (
     PrefixTokenNames,
     Table,
     ViTShape,
@@ -29,7 +30,6 @@ from saccade.checkpoints.names import (
     infer_vit_shape,
     native_grid,
 )
-from saccade.checkpoints.processors import read_processor, write_processor
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig

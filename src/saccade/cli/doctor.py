@@ -150,8 +150,8 @@ def _examine_pictures(pairs: tuple[Path, ...], styles: Path | None) -> "tuple[Re
 
 def _draw(out: Path, kind: str, sets: Mapping[str, Any], report: "Report") -> None:
     """Write the sheet of --draw."""
-    from saccade.tasks.data_sheet import write_sample_sheet
     from saccade.tasks.registry import all_task_commands
+    from saccade.tasks.sample_sheet import write_sample_sheet
 
     task = next(each for each in all_task_commands() if kind in each.examines)
     write_sample_sheet(out, sets, task, f"{report.source}, read as {report.format}")

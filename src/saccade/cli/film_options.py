@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from saccade.cli.source_pictures import SourceImageOptions
     from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.film_settings import FilmSettings
-    from saccade.tasks.generate.image import Original, Originals
+    from saccade.tasks.generate.image_to_image import Original, Originals
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
@@ -80,7 +80,7 @@ class FilmOptions:
         Raises DataError where a file cannot be read, UsageError where `base` needs another."""
         from saccade.tasks.generate.film import KnownFrames
         from saccade.tasks.generate.film_settings import exact_frame_rate
-        from saccade.tasks.generate.image import Original
+        from saccade.tasks.generate.image_to_image import Original
 
         before = None if base is None else base.film
         fps = self.fps if self.fps is not None or before is None else before.fps
@@ -115,7 +115,7 @@ def read_frames_to_continue(
     from saccade.data.film_frames import open_film, resample_frames
     from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.film_settings import MAX_FRAMES, MAX_RATE
-    from saccade.tasks.generate.image import Original, resized
+    from saccade.tasks.generate.image_to_image import Original, resized
 
     frames: list[Image.Image] = []
     size, before = None, None

@@ -23,7 +23,7 @@ from saccade.errors import UsageError
 if TYPE_CHECKING:
     from saccade.device import Device
     from saccade.tasks.generate.film import KnownFrames
-    from saccade.tasks.generate.image import Originals
+    from saccade.tasks.generate.image_to_image import Originals
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
@@ -209,7 +209,7 @@ def generate(
 
     from saccade.device import init_device
     from saccade.tasks.generate.base import repeat_with_seeds
-    from saccade.tasks.generate.image import Originals
+    from saccade.tasks.generate.image_to_image import Originals
     from saccade.tasks.generate.prompt_to_prompt import replace_prompt
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.settings import Settings

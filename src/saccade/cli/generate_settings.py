@@ -8,7 +8,7 @@ from saccade.cli.models import print_notes
 from saccade.errors import UsageError
 
 if TYPE_CHECKING:
-    from saccade.tasks.generate.image import Originals
+    from saccade.tasks.generate.image_to_image import Originals
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from saccade.data import Picture
     from saccade.studio.page.page import PageReport
     from saccade.studio.views import View
-    from saccade.tasks.match.yardstick import UnrelatedTextComparison
+    from saccade.tasks.match.unrelated_texts import UnrelatedTextComparison
 
 
 def look(
@@ -132,7 +132,7 @@ def look(
     from saccade.studio.progress import reporting
     from saccade.studio.views import LookOptions
     from saccade.tasks.generate.base import no_predict_error
-    from saccade.tasks.own_models import is_generator
+    from saccade.tasks.trained_models import is_generator
 
     if is_generator(model):
         raise no_predict_error(model)

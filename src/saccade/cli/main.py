@@ -13,8 +13,8 @@ import cyclopts
 from pydantic import ValidationError
 
 from saccade.cli import console
+from saccade.cli.deprecated_options import rename_options
 from saccade.cli.interrupt import raise_on_sigterm
-from saccade.cli.renamed import rename_options
 from saccade.errors import SaccadeError, UsageError, in_one_line
 from saccade.language import LANGUAGES, Language, set_language, system_language
 from saccade.lazy import resolve_name

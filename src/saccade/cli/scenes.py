@@ -72,7 +72,7 @@ def scenes(
     from tqdm.auto import tqdm
 
     from saccade.data.scenes import Scenes
-    from saccade.data.scenes.composition import parse_spec
+    from saccade.data.scenes.constraints import parse_spec
     from saccade.data.scenes.write import write_scenes
 
     arguments = parse_spec(f"scenes:objects={objects},combinations={combinations}" + ",apart" * apart)

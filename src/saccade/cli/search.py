@@ -18,10 +18,10 @@ from saccade.errors import DataError, SaccadeError, UsageError, pluralize, print
 from saccade.options import OnError
 
 if TYPE_CHECKING:
-    from saccade.tasks.match.approximate import NeighbourGraph
     from saccade.tasks.match.index import PictureIndex
+    from saccade.tasks.match.index_updater import IndexUpdater
+    from saccade.tasks.match.neighbour_graph import NeighbourGraph
     from saccade.tasks.match.search import Hit
-    from saccade.tasks.match.update import IndexUpdater
 
 
 def search(
@@ -82,11 +82,11 @@ def search(
     import_torch()
     from saccade.device import init_device
     from saccade.tasks.known_classes import synthetic_data_warning
-    from saccade.tasks.match.approximate import import_usearch
     from saccade.tasks.match.index import default_index_file
+    from saccade.tasks.match.index_updater import IndexUpdater
+    from saccade.tasks.match.neighbour_graph import import_usearch
     from saccade.tasks.match.search import score_meaning
     from saccade.tasks.match.search import search as ranked
-    from saccade.tasks.match.update import IndexUpdater
     from saccade.tasks.public_loading import load_match_task
 
     if approximate:
@@ -153,7 +153,7 @@ def _update(update: "IndexUpdater", files: Sequence[Path]) -> "PictureIndex":
 
 
 def _graph(index: "PictureIndex", file: Path) -> "NeighbourGraph":
-    from saccade.tasks.match.approximate import NeighbourGraph
+    from saccade.tasks.match.neighbour_graph import NeighbourGraph
 
     with console.stderr().status("opening or making the graph"):
         return NeighbourGraph.open_or_build(index, file)

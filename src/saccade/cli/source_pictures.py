@@ -11,7 +11,7 @@ from saccade.errors import UsageError, printable
 if TYPE_CHECKING:
     from PIL import Image
 
-    from saccade.tasks.generate.image import Original, Originals
+    from saccade.tasks.generate.image_to_image import Original, Originals
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings
@@ -78,7 +78,7 @@ class SourceImageOptions:
         """The pictures; notes on the files are printed. base: settings to paint again, which may be of pictures.
 
         Raises DataError where a file cannot be read or the mask does not fit, UsageError where `base` needs another."""
-        from saccade.tasks.generate.image import Original, Originals
+        from saccade.tasks.generate.image_to_image import Original, Originals
 
         self._check_base(base)
         image = None if self.image is None else Original.read(self.image, self._mask())
@@ -123,7 +123,9 @@ class SourceImageOptions:
         if base.layout is not None and self.files and not inverted:
             raise UsageError("the settings take the layout of another prompt, from noise: leave pictures or them out")
 
-    def settings_arguments(self, task: "AnyGenerateTask", originals: "Originals", base: "Settings | None") -> dict[str, Any]:
+    def settings_arguments(
+        self, task: "AnyGenerateTask", originals: "Originals", base: "Settings | None"
+    ) -> dict[str, Any]:
         """Arguments of `task.settings`: strengths, and a caption to invert under, that are not given are those of
         `base`. Raises UsageError where the model inverts no pictures."""
         from saccade.tasks.generate.task import GenerateTask

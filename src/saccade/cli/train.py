@@ -111,8 +111,8 @@ def run_training(task: TaskCommands, run: Run) -> None:
     import_torch()
     from saccade.data.dataset import alike_classes
     from saccade.device import is_main_process
-    from saccade.tasks.data_sheet import write_sample_sheet
-    from saccade.tasks.own_data import describe_split
+    from saccade.tasks.held_out_data import describe_split
+    from saccade.tasks.sample_sheet import write_sample_sheet
     from saccade.train import train
     from saccade.train.log import format_scores
 

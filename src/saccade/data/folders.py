@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from saccade.data import class_files, class_folders, class_lists, class_tables
+from saccade.data import class_files, class_folders, class_tables, split_lists
 from saccade.data.class_columns import EXPECTED, SeveralClasses
 from saccade.data.class_folders import ClassFolders, ClassSplit, FolderTree, check_classes
 from saccade.data.class_tables import ClassTables
@@ -18,7 +18,7 @@ from saccade.data.dataset import check_on_error, partial_read_notes
 from saccade.data.files import escape
 from saccade.data.formats import FILES, NO_CLASSES
 from saccade.data.images import Picture, read_image
-from saccade.data.recognise import describe_formats, missing_suffix_note, recognise_formats
+from saccade.data.recognise_formats import describe_formats, missing_suffix_note, recognise_formats
 from saccade.data.split_names import splits_by_role
 from saccade.data.splitting import random_split, select_split, split_train_val
 from saccade.data.store import Store, join_path, open_store
@@ -194,7 +194,7 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
             table.rename(names)
             return table
         layout.notes.append(f"classes are those of the folders; {shorten_list(map(escape, table.files))} agrees")
-    elif not layout.splits and (lists := class_lists.find_split_lists(store, part)) is not None:
+    elif not layout.splits and (lists := split_lists.find_split_lists(store, part)) is not None:
         return lists
     check_classes(store, part)
     others = [each for each in others if table is None or not set(each.files) <= set(table.files)]

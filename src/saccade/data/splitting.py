@@ -10,7 +10,7 @@ import numpy as np
 
 from saccade.data.files import count_suffixes, escape
 from saccade.data.formats import VIDEOS
-from saccade.data.recognise import describe_formats, recognise_formats
+from saccade.data.recognise_formats import describe_formats, recognise_formats
 from saccade.data.split_names import find_split, is_trainval, splits_by_role
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError, pluralize, shorten_list

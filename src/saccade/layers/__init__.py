@@ -3,7 +3,7 @@
 from saccade.layers.attention import Attention, KeysValues
 from saccade.layers.block import Block, BlockConfig
 from saccade.layers.cross import CrossBlock
-from saccade.layers.decode import BoxBias, Decoder, DecoderBlock
+from saccade.layers.decoder import BoxBias, Decoder, DecoderBlock
 from saccade.layers.dit import DiTBlock
 from saccade.layers.embed import LearnedPositions, PatchEmbed, RotaryPositions, SinCosPositions
 from saccade.layers.frames import FrameEmbed, FrameOutput

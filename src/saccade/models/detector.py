@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from saccade.layers import NORMS, BoxBias, Decoder, DecoderBlock
 from saccade.models.masks import MaskFeatures, MaskHead
 from saccade.models.relations import RelationHead
-from saccade.models.renamed import rename_old_keys
+from saccade.models.renamed_keys import rename_old_keys
 from saccade.models.vit import ViT, ViTConfig
 
 PRIOR_LOGIT = -4.6  # a probability of 1 %: most queries match no object (RetinaNet, Lin et al. 2017, 4.1)

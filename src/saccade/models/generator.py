@@ -32,7 +32,7 @@ from saccade.layers import (
 )
 from saccade.layers.modulation import modulate, repeat_over_tokens
 from saccade.layers.refine import CELL
-from saccade.models.sources import PICTURE_SOURCES, CaptionSource, PictureInput, PictureSource, SourceTokens
+from saccade.models.source_encoders import PICTURE_SOURCES, CaptionSource, PictureInput, PictureSource, SourceTokens
 from saccade.models.text import TextEncoderConfig
 from saccade.ops import WordBatch, grid_of, rotary_angles
 from saccade.ops.frames import count_frame_groups, group_times, repeat_per_frame
@@ -55,7 +55,7 @@ class GeneratorConfig(BaseModel):
     refine: int = Field(0, ge=0, le=1024, description="channels of the convolutions behind the blocks; 0 for none")
     text: TextEncoderConfig = TextEncoderConfig.model_validate({"max_words": 128})
     pictures: tuple[Literal["picture", "masked", "style"], ...] = Field(
-        (), description="sources beside the caption, from `saccade.models.sources.PICTURE_SOURCES`"
+        (), description="sources beside the caption, from `saccade.models.source_encoders.PICTURE_SOURCES`"
     )
     contained_guidance: tuple[float, float] | None = Field(
         None, description="smallest and largest guidance scale that it contains, if it predicts over intervals"

@@ -20,7 +20,7 @@ from saccade.layers import NORMS, AttentionPool, BlockConfig, CrossBlock
 from saccade.models.text import TextEncoder, TextEncoderConfig, word_rotary_angles
 from saccade.models.vit import ViT, ViTConfig
 from saccade.ops import WordBatch
-from saccade.ops.matching import cosines
+from saccade.ops.image_text_matching import cosines
 from saccade.ops.positions import rotary_sincos
 
 

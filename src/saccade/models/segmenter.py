@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
 from saccade.layers import NORMS, Decoder, PixelDecoder
-from saccade.models.renamed import rename_old_keys
+from saccade.models.renamed_keys import rename_old_keys
 from saccade.models.vit import ViT, ViTConfig
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from saccade.checkpoints.inputs import ModelInput
-from saccade.checkpoints.modules import PictureModule, add_batch_axis
+from saccade.checkpoints.picture_module import PictureModule, add_batch_axis
 from saccade.checkpoints.timm_models import evaluation_transform, is_timm_module
 from saccade.data import Picture
 from saccade.data.files import is_video

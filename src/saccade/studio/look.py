@@ -19,7 +19,7 @@ from saccade.studio.views.base import page_title
 from saccade.studio.views.film import FilmView
 from saccade.tasks import load
 from saccade.tasks.ask.task import PublicAskTask
-from saccade.tasks.classify.films import VideoClassifyTask
+from saccade.tasks.classify.video_classifier import VideoClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.public_loading import load_match_task, load_vlm
 from saccade.tasks.segment.public import PublicSegmentTask

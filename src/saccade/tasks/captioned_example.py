@@ -12,8 +12,8 @@ from saccade.data.film_frames import resample_frames
 from saccade.data.films import FilmSet
 from saccade.data.pairs import PairSet, StyleSet
 from saccade.data.scenes import Scenes
-from saccade.tasks.data_sheet import Example, thumbnail
 from saccade.tasks.drawing import PAPER
+from saccade.tasks.sample_sheet import Example, thumbnail
 
 _FRAMES = 3  # of a film
 

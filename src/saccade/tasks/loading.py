@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
-from saccade.tasks.own_models import find_trained_model, open_trained_model
+from saccade.tasks.trained_models import find_trained_model, open_trained_model
 
 if TYPE_CHECKING:
-    from saccade.tasks.classify.films import VideoClassifyTask
+    from saccade.tasks.classify.video_classifier import VideoClassifyTask
     from saccade.tasks.detect.public import PublicDetectTask
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.public_film import PublicFilmTask

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from saccade.checkpoints import load_checkpoint
 from saccade.checkpoints.detectors import is_detector, load_detector
 from saccade.checkpoints.files import OpenedCheckpoint, open_checkpoint
-from saccade.checkpoints.film_classes import film_pipeline_spec
+from saccade.checkpoints.film_pipeline_classes import film_pipeline_spec
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.checkpoints.pipelines import is_pipeline, load_pipeline
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
@@ -18,8 +18,8 @@ from saccade.errors import CheckpointError
 from saccade.models import Classifier
 from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import bundled
-from saccade.tasks.classify.films import VideoClassifyTask
 from saccade.tasks.classify.task import ClassifyTask
+from saccade.tasks.classify.video_classifier import VideoClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.exported import is_exported, open_exported
 from saccade.tasks.generate.public import PublicGenerateTask
@@ -27,9 +27,9 @@ from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
-from saccade.tasks.own_models import find_trained_model, open_trained_model
 from saccade.tasks.saved import read_model_kind
 from saccade.tasks.segment.public import PublicSegmentTask
+from saccade.tasks.trained_models import find_trained_model, open_trained_model
 from saccade.tasks.vision import PublicVisionTask
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data.scenes import Scenes
-from saccade.data.scenes.composition import parse_spec
+from saccade.data.scenes.constraints import parse_spec
 from saccade.errors import DataError, UsageError
 
 EPOCH = 20_000  # scenes of an epoch of training
@@ -15,7 +15,7 @@ VALIDATION_SEED, TEST_SEED = 0, 1_000_003
 def scene_splits(data: Path, size: Any, seed: int) -> tuple[Scenes, Scenes] | None:
     """Scenes to train on and to validate on; None if `data` is not such a specification.
 
-    Training never draws a held-out combination of shapes, colours and relations (`saccade.data.scenes.composition`).
+    Training never draws a held-out combination of shapes, colours and relations (`saccade.data.scenes.constraints`).
     """
     found = _arguments(data)
     if found is None:

@@ -176,7 +176,7 @@ class AnySizeTraining(Training):
         """`_balance` by the classes of the source. Raises UsageError for one without."""
         if isinstance(self.source, SceneSource):
             raise UsageError("--balance: scenes are rendered anew for each batch, none is rare; leave it out")
-        self._balance(self.source.shown())
+        self._balance(self.source.classes_per_picture())
 
     def _describe_data(self, validation: int) -> None:
         self.about |= {"data": self.source.label, "pictures": len(self.source), "validation pictures": validation}

@@ -1,6 +1,6 @@
 """Any other model that takes a picture, in the class of its own library: it can be looked into."""
 
-from saccade.checkpoints.modules import PictureModule
+from saccade.checkpoints.picture_module import PictureModule
 from saccade.checkpoints.vision_models import VisionModel
 from saccade.tasks.base import PublicTask
 

@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from saccade.device import init_device, leave_process_group
 from saccade.errors import SaccadeError
+from saccade.train.best_scores import Scores
 from saccade.train.config import TrainConfig
 from saccade.train.guards import deterministic
 from saccade.train.run import Run
-from saccade.train.selection import Scores
 from saccade.train.signals import Interrupted
 from saccade.train.state import describe_saved_state
 from saccade.train.trainable import Trainable

@@ -18,6 +18,7 @@ from saccade.device import Device, precision_cost
 from saccade.errors import SaccadeError, pluralize
 from saccade.tasks.saved import is_intact
 from saccade.train.batches import Batches
+from saccade.train.best_scores import BestScoreTracker, Scores, validate
 from saccade.train.config import TrainConfig, check_batch_size, check_same_options, update_run_length, write_options
 from saccade.train.durations import format_duration
 from saccade.train.estimate import DurationEstimator
@@ -27,7 +28,6 @@ from saccade.train.log import RunLog
 from saccade.train.optim import moving_average, optimizers, schedulers
 from saccade.train.schedule import make_schedule
 from saccade.train.seeds import combined_seed
-from saccade.train.selection import BestScoreTracker, Scores, validate
 from saccade.train.signals import Interrupted, Signals, Stopped
 from saccade.train.state import (
     State,
@@ -39,8 +39,8 @@ from saccade.train.state import (
     remove_partial_files,
     write_state,
 )
+from saccade.train.state_writer import StateWriter
 from saccade.train.trainable import Stateful, SupportsCalibration, Trainable
-from saccade.train.writer import StateWriter
 
 
 class Run:

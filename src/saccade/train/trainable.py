@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from saccade.device import Device
 from saccade.tasks.saved import TrainedTask
 from saccade.train.batches import BatchMaker
-from saccade.train.selection import Scores
+from saccade.train.best_scores import Scores
 
 
 class Trainable(BatchMaker, Protocol):

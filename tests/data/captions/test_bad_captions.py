@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from saccade.data.captions import caption_splits, open_captions
-from saccade.data.captions.texts import find_texts
+from saccade.data.captions.sidecar_files import find_texts
 from saccade.data.films.store import FilmStore
 from saccade.errors import DataError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from saccade.data.scenes import RELATIONS, Description, Scenes, edited_scene, is_held_out, minimal_edit, sample_caption
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.errors import DataError
 
 WORLD = {"objects": (2, 4), "apart": True}

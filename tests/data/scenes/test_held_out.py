@@ -6,7 +6,7 @@ import pytest
 
 from saccade.data.scenes import SHAPES, Scenes, is_held_out
 from saccade.data.scenes.colours import COLOURS
-from saccade.data.scenes.composition import HELD_OUT_COLOURS, HELD_OUT_RELATIONS, is_held_out_relation
+from saccade.data.scenes.constraints import HELD_OUT_COLOURS, HELD_OUT_RELATIONS, is_held_out_relation
 
 
 def held_out(scene) -> bool:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from saccade.data.scenes import Scenes, sample_inpainting_mask
-from saccade.data.scenes.guides import GUIDE, _object
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.conditioning import GUIDE, _object
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.errors import DataError
 
 

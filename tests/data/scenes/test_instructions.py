@@ -5,8 +5,8 @@ import pytest
 
 from saccade.data.scenes import Scenes, edited_pair, edited_scene, is_held_out, korean, minimal_edit
 from saccade.data.scenes.instructions import _unambiguous, sample_instruction
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.shapes import SHAPES
-from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import (
     ENGLISH_COLOURS,
     ENGLISH_SHAPES,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from saccade.data.scenes import Description, Scenes, korean, sample_caption, sample_film_caption
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.vocabulary import (
     ENGLISH_BACKGROUNDS,
     ENGLISH_COLOURS,

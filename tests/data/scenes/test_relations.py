@@ -8,9 +8,9 @@ from scipy.ndimage import binary_fill_holes
 
 from saccade.data.scenes import RELATIONS, Scenes
 from saccade.data.scenes.compose import sample_layout
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.relations import relations
 from saccade.data.scenes.render import stencil
-from saccade.data.scenes.stream import RandomStream
 
 PAD = 100  # around the picture, so that objects that its border cuts are whole
 

@@ -14,7 +14,7 @@ import torch
 
 from saccade.data.scenes import RELATIONS, SHAPES, Scenes
 from saccade.data.scenes.compose import sample_layout
-from saccade.data.scenes.stream import RandomStream, angle_from_tangent
+from saccade.data.scenes.random_stream import RandomStream, angle_from_tangent
 from saccade.errors import DataError
 
 SIZE = (97, 131)  # rows, columns: primes

@@ -13,7 +13,7 @@ from PIL import Image
 
 from saccade.data.scenes import Scenes, Style, edited_scene, is_held_out_style, minimal_edit, restyled, sample_style
 from saccade.data.scenes.colours import COLOURS
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.style import STYLE
 from saccade.data.scenes.style_drawings import DRAWINGS, Hatching, Mosaic, Outline
 from saccade.data.scenes.style_palettes import PALETTES, Duotone, HueRotation, Pastel, Sepia

@@ -105,7 +105,7 @@ def test_a_prompt_that_is_too_long_is_refused(task_of):
 def test_regions_are_not_shown_where_tokens_are_no_places(task_of, monkeypatch):
     task = task_of("llava")
     right = task.ask([picture("llava")], "red", WORDS)
-    monkeypatch.setattr("saccade.tasks.ask.layouts.square_grid", lambda pixels, tokens: (1, 25))
+    monkeypatch.setattr("saccade.tasks.ask.token_layouts.square_grid", lambda pixels, tokens: (1, 25))
     answer = task.ask([picture("llava")], "red", WORDS)
     assert not answer.located
     assert any("regions are not shown" in note for note in answer.notes)
@@ -116,7 +116,7 @@ def test_regions_are_not_shown_where_tokens_are_no_places(task_of, monkeypatch):
 def test_a_model_that_reads_pictures_otherwise_is_refused(task_of, monkeypatch):
     """As with cross-attention in some layers: what stands for the picture in the prompt has nothing of it."""
     task = task_of("llava")
-    monkeypatch.setattr("saccade.tasks.ask.layouts.square_grid", lambda pixels, tokens: None)
+    monkeypatch.setattr("saccade.tasks.ask.token_layouts.square_grid", lambda pixels, tokens: None)
     monkeypatch.setattr(type(task.model.model), "get_image_features", lambda *_, pixel_values, **__: constant)
     constant = type("Out", (), {"pooler_output": [torch.zeros(25, 24)]})()
     with pytest.raises(SaccadeError, match="how its words attend to pictures is not known"):

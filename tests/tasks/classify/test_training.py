@@ -112,7 +112,7 @@ def test_evaluation_is_split_among_processes(sets, monkeypatch):
     training.val = InMemoryDataset(torch.randint(256, (520, 3, 18, 18), dtype=torch.uint8), torch.arange(520) % 3)
     alone = training.evaluate(training.model.eval(), init_device("cpu", "fp32"))
     parts: list[torch.Tensor] = []
-    monkeypatch.setattr(Device, "sum", lambda device, value: parts.append(value) or value)
+    monkeypatch.setattr(Device, "sum_over_processes", lambda device, value: parts.append(value) or value)
     for rank in range(2):
         training.evaluate(training.model, Device(torch.device("cpu"), False, rank, 2))
     predicted, truth = parts[0] + parts[2], parts[1] + parts[3]

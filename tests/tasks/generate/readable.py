@@ -9,8 +9,8 @@ from torch import Tensor
 import saccade
 from saccade.layers import attention
 from saccade.tasks.generate.sample import sample
+from saccade.tasks.generate.sampling_start import seeded_noise
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.start import seeded_noise
 from saccade.tasks.generate.task import GenerateTask
 
 Change = Callable[[str, int, Tensor, Tensor, Tensor, Tensor], Tensor]

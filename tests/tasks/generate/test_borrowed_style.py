@@ -9,7 +9,7 @@ from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Site
 from saccade.ops import attend
 from saccade.tasks.generate.borrowed_style import _StyleKeys
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.settings import Settings
 

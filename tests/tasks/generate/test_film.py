@@ -8,7 +8,7 @@ from PIL import Image
 from saccade.errors import DataError, SaccadeError
 from saccade.tasks.generate.film import FilmNoise, KnownFrames, frame_windows
 from saccade.tasks.generate.film_settings import FilmSettings, FrameReference
-from saccade.tasks.generate.image import Original
+from saccade.tasks.generate.image_to_image import Original
 from saccade.tasks.generate.settings import Settings
 from tests.tasks.generate.generators import film_task
 

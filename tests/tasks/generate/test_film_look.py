@@ -13,7 +13,7 @@ from saccade.tasks.generate import look
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_look import film_windows, split_into_groups, trace_generated_film
 from saccade.tasks.generate.generate_films import generate_films
-from saccade.tasks.generate.image import Original
+from saccade.tasks.generate.image_to_image import Original
 from saccade.tasks.generate.sample import Sampling
 
 from . import generators

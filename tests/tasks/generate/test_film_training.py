@@ -13,9 +13,9 @@ from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import DataError, UsageError
 from saccade.tasks.generate.batches import KnownFrameCounts, known_clips, normalize_pixels, random_known_frames
-from saccade.tasks.generate.films import FilmsToPaint, SceneFilms
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.training import GenerateTraining
+from saccade.tasks.generate.training_films import FilmsToPaint, SceneFilms
 
 TINY = {"size": 32, "width": 32, "depth": 2, "text_width": 32, "text_depth": 1, "refine": 5}
 CPU = Device(torch.device("cpu"), False, 0, 1)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from saccade.errors import SaccadeError
 from saccade.models.generator import SourceKeysValues
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.inversion import invert
 from saccade.tasks.generate.prompt_to_prompt import paint, paint_with_layout, replace_prompt
 from saccade.tasks.generate.sample import Sampling, sample

@@ -10,7 +10,7 @@ import torch
 import saccade
 from saccade.errors import SaccadeError
 from saccade.tasks.generate import look
-from saccade.tasks.generate.image import to_images
+from saccade.tasks.generate.image_to_image import to_images
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 

@@ -6,7 +6,7 @@ import torch
 
 import saccade
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from saccade.data.scenes import Scenes
 from saccade.errors import SaccadeError
-from saccade.ops.flow import noised
+from saccade.ops.flow_matching import noised
 from saccade.tasks.generate.loss import broadcast_over_pixels, flow_errors
 from saccade.tasks.generate.perceptual import PerceptualLoss, load_perceptual
 from saccade.tasks.generate.recipe import GenerateRecipe

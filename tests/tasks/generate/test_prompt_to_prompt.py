@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from saccade.errors import DataError, SaccadeError
-from saccade.tasks.generate.image import to_images
+from saccade.tasks.generate.image_to_image import to_images
 from saccade.tasks.generate.prompt_to_prompt import align_words, paint, paint_with_layout, replace_prompt
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings

@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from saccade.errors import CheckpointError, DataError, SaccadeError
-from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.image_to_image import Originals
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings
 from saccade.tasks.loading import load
-from saccade.tasks.own_models import is_generator
 from saccade.tasks.public_loading import load_generator
+from saccade.tasks.trained_models import is_generator
 
 from .pipelines import FAMILIES, VARIANTS, diffusers, flux, stable_diffusion
 

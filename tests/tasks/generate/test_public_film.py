@@ -12,13 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.checkpoints.film_classes import FILM_PIPELINES, _whole_tubes, film_pipeline_spec
+from saccade.checkpoints.film_pipeline_classes import FILM_PIPELINES, _whole_tubes, film_pipeline_spec
 from saccade.checkpoints.pipeline_classes import PICTURE_INPUTS
 from saccade.checkpoints.pipelines import load_pipeline
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_settings import FilmSettings
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_film import PublicFilmTask, load_film_pipeline
 from saccade.tasks.generate.sample import Sampling

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import saccade
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.public_look import prompt_tokens, trace_pipeline
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.public_loading import load_generator

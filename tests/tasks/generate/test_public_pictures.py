@@ -12,7 +12,7 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 
 from saccade.checkpoints.pipeline_classes import IMAGE_TO_IMAGE, INPAINTING, PICTURE_INPUTS, PIPELINES
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_look import trace_pipeline
 from saccade.tasks.generate.public_pictures import picture_pipeline

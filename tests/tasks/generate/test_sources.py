@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from saccade.errors import DataError, SaccadeError
-from saccade.models.sources import PICTURE_SOURCES, PictureInput, masked_pixels
-from saccade.ops.flow import euler_step
-from saccade.studio.views.painting_trace import generation_page_data
-from saccade.tasks.generate.image import Original, Originals
+from saccade.models.source_encoders import PICTURE_SOURCES, PictureInput, masked_pixels
+from saccade.ops.flow_matching import euler_step
+from saccade.studio.views.generated_picture_trace import generation_page_data
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import GuidanceTerm, Sampling
 from saccade.tasks.generate.settings import Settings

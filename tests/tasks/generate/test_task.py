@@ -12,8 +12,8 @@ from saccade.tasks.generate.base import MAX_SEED, repeat_with_seeds
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.task import GenerateTask, to_images
-from saccade.tasks.own_models import is_generator
 from saccade.tasks.public_loading import load_generator
+from saccade.tasks.trained_models import is_generator
 
 from .. import tiny
 from . import generators

@@ -9,7 +9,7 @@ from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator
-from saccade.ops.flow import euler_step, noised
+from saccade.ops.flow_matching import euler_step, noised
 from saccade.ops.words import merge_batches
 from saccade.tasks.generate.captioned import CaptionedPictures
 from saccade.tasks.generate.loss import MeanFlow, broadcast_over_pixels, flow_errors

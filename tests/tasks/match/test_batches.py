@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saccade.data.scenes import Scenes, is_held_out
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.tasks.match.batches import (
     WORDS,
     ScenePairs,

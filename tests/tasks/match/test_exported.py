@@ -11,9 +11,9 @@ from saccade.tasks import load
 from saccade.tasks.exported import compare_outputs, export, part_file
 from saccade.tasks.match.exported import ExportedMatchTask
 from saccade.tasks.match.index import default_index_file, fingerprint
+from saccade.tasks.match.index_updater import IndexUpdater
 from saccade.tasks.match.search import search
 from saccade.tasks.match.task import MatchTask
-from saccade.tasks.match.update import IndexUpdater
 from saccade.tasks.public_loading import load_match_task
 
 from .. import tiny

@@ -12,7 +12,7 @@ from saccade.device import Device
 from saccade.errors import SaccadeError
 from saccade.models import PRESETS
 from saccade.models.matcher import Match
-from saccade.ops.matching import match_loss, ranking_loss, sigmoid_loss
+from saccade.ops.image_text_matching import match_loss, ranking_loss, sigmoid_loss
 from saccade.tasks import load
 from saccade.tasks.match.loss import matching_loss
 from saccade.tasks.match.recipe import MatchRecipe

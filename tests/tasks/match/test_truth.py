@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from saccade.data.scenes import Description, Scenes, minimal_edit, sample_caption
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.tasks.match.truth import describes, missing_objects, true_pairs
 
 SCENE = Description(

@@ -225,7 +225,7 @@ def test_pictures_of_rare_classes_are_drawn_more_often():
     data = Halves()
     data.mask = lambda i: torch.full((31, 47), int(i == 3), dtype=torch.uint8)
     training = SegmentTraining(data, data, recipe(balance=True, hflip=False))
-    assert training.source.shown() == [[int(i == 3)] for i in range(16)]
+    assert training.source.classes_per_picture() == [[int(i == 3)] for i in range(16)]
     assert training._weights[3] == pytest.approx(0.5)
     with pytest.raises(SaccadeError, match="--balance: scenes"):
         scenes(balance=True)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from saccade.data.captions import coco, tables, texts
+from saccade.data.captions import coco, sidecar_files, tables
 from saccade.data.captions.annotations import Captions, Document, collect, split_rows, uncaptioned_files
 from saccade.data.files import count_suffixes, escape, natural_key
-from saccade.data.recognise import describe_formats, recognise_formats
+from saccade.data.recognise_formats import describe_formats, recognise_formats
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, open_store, parent_folder, read_bytes
 from saccade.errors import DataError
@@ -59,7 +59,7 @@ def find_captions(
     captions = [name for name in sorted(json_files, key=natural_key) if coco.is_coco_captions(read_bytes(store, name))]
     if captions:
         return _from_coco(store, captions)
-    files = texts.find_texts(store)
+    files = sidecar_files.find_texts(store)
     return _from_texts(store, files) if files else None
 
 
@@ -109,7 +109,7 @@ def _from_coco(store: Store, names: list[str]) -> CaptionLayout:
 
 def _from_texts(store: Store, files: list[str]) -> CaptionLayout:
     root = _root(files)
-    parts = split_rows(texts.read_texts(store, root, files), store.label)
+    parts = split_rows(sidecar_files.read_texts(store, root, files), store.label)
     return _layout(store, root, "captions in text files", parts, [])
 
 

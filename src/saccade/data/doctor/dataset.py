@@ -24,7 +24,7 @@ from saccade.data.objects import coco, voc
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.sets import Layout, find_layout, read_annotations
-from saccade.data.recognise import describe_formats, missing_suffix_note, recognise_formats
+from saccade.data.recognise_formats import describe_formats, missing_suffix_note, recognise_formats
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.files import MaskedSet, SegmentFiles
 from saccade.data.segments.layout import MaskLayout

@@ -12,8 +12,15 @@ from saccade.data.dataset import Problem
 from saccade.data.files import escape
 from saccade.data.objects.annotations import to_float
 from saccade.data.objects.picture_names import path_split_role
-from saccade.data.objects.shapes import ParsedShapes, PictureShapes, ShapeAnnotation, ShapeDataset, label_name, size_of
-from saccade.data.recognise import recognise_formats
+from saccade.data.objects.shape_annotations import (
+    ParsedShapes,
+    PictureShapes,
+    ShapeAnnotation,
+    ShapeDataset,
+    label_name,
+    size_of,
+)
+from saccade.data.recognise_formats import recognise_formats
 from saccade.data.store import Store, parent_folder
 from saccade.data.tabular import PictureIndex, Table, load_table
 from saccade.errors import DataError, shorten_list

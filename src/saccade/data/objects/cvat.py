@@ -11,7 +11,7 @@ from saccade.data.files import escape
 from saccade.data.objects.annotations import Box, to_float
 from saccade.data.objects.outlines import Outline, outline_box
 from saccade.data.objects.picture_names import PictureFinder, path_split_role
-from saccade.data.objects.shapes import (
+from saccade.data.objects.shape_annotations import (
     ParsedShapes,
     PictureShapes,
     ShapeAnnotation,
@@ -24,7 +24,7 @@ from saccade.data.objects.shapes import (
     size_of,
 )
 from saccade.data.objects.voc_xml import parse_xml
-from saccade.data.recognise import recognise_formats
+from saccade.data.recognise_formats import recognise_formats
 from saccade.data.store import Store, parent_folder, read_bytes
 from saccade.errors import DataError
 

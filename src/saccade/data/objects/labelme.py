@@ -9,7 +9,7 @@ from saccade.data.files import escape, is_picture
 from saccade.data.objects.annotations import to_float
 from saccade.data.objects.outlines import Outline
 from saccade.data.objects.picture_names import PictureFinder
-from saccade.data.objects.shapes import (
+from saccade.data.objects.shape_annotations import (
     ParsedShapes,
     PictureShapes,
     ShapeAnnotation,
@@ -20,7 +20,7 @@ from saccade.data.objects.shapes import (
     label_name,
     size_of,
 )
-from saccade.data.recognise import UNKNOWN, recognise_formats
+from saccade.data.recognise_formats import UNKNOWN, recognise_formats
 from saccade.data.split_names import sibling_roles
 from saccade.data.store import Store, parent_folder, read_bytes
 from saccade.errors import DataError, in_one_line

@@ -18,8 +18,8 @@ from saccade.data.objects.run_lengths import encode_rle
 from saccade.data.segments.decode_mask import read_mask
 from saccade.data.segments.files import MaskedPicture
 from saccade.data.segments.layout import MaskLayout, find_mask_layout
+from saccade.data.segments.mask_statistics import WHOLE, count_mask_values
 from saccade.data.segments.object_masks import read_object_mask
-from saccade.data.segments.survey import WHOLE, count_mask_values
 from saccade.data.splitting import LayoutAdapter
 from saccade.data.store import Store, relative_to
 from saccade.data.threads import map_threads

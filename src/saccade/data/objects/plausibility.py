@@ -14,7 +14,7 @@ from saccade.data.dataset import Problem
 from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import Annotations
-from saccade.data.objects.box_readings import (
+from saccade.data.objects.box_formats import (
     RawBoxes,
     collect_boxes,
     detect_box_format,

@@ -15,8 +15,8 @@ from saccade.data.objects import box_tables, coco, cvat, labelme, voc, yolo
 from saccade.data.objects.annotations import Annotations, resolve_relations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.plausibility import check_plausible, class_notes
-from saccade.data.objects.shapes import ShapeDataset
-from saccade.data.recognise import describe_formats, recognise_formats
+from saccade.data.objects.shape_annotations import ShapeDataset
+from saccade.data.recognise_formats import describe_formats, recognise_formats
 from saccade.data.splitting import nothing_found, select_split, split_train_val, split_videos
 from saccade.data.store import open_store
 from saccade.errors import DataError, pluralize

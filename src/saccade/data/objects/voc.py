@@ -13,7 +13,7 @@ from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, resolve_classes
 from saccade.data.objects.voc_xml import CoordinateOrigin, ParsedXml, find_origin, parse_annotation
-from saccade.data.recognise import recognise_formats
+from saccade.data.recognise_formats import recognise_formats
 from saccade.data.split_names import folder_kind, sibling_roles, split_role
 from saccade.data.store import Store, join_path, parent_folder, read_bytes, read_text, relative_to
 from saccade.errors import DataError

@@ -15,7 +15,7 @@ from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, resolve_classes
 from saccade.data.objects.yolo_files import ListedPictures, drop_duplicates, is_label, pair_labels
 from saccade.data.objects.yolo_labels import YoloColumns, find_columns, looks_like_labels, parse_line
-from saccade.data.objects.yolo_sheet import DataYaml, class_file, find_data_yamls
+from saccade.data.objects.yolo_yaml import DataYaml, class_file, find_data_yamls
 from saccade.data.split_names import folder_kind, sibling_roles, split_role
 from saccade.data.store import Store, open_store, parent_folder, read_bytes_or_empty, read_text, relative_to
 from saccade.errors import DataError

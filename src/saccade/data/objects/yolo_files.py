@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture
-from saccade.data.objects.yolo_sheet import CLASS_FILES, path_parts
+from saccade.data.objects.yolo_yaml import CLASS_FILES, path_parts
 from saccade.data.split_names import folder_kind, split_role
 from saccade.data.store import Store, join_path, parent_folder, pictures_in, read_text, relative_to
 from saccade.errors import DataError

@@ -1,9 +1,9 @@
 """The procedural world: seeded scenes with exact boxes, masks, relations and descriptions."""
 
-from saccade.data.scenes.composition import Combinations, is_held_out, parse_spec
+from saccade.data.scenes.conditioning import ConditioningImage, sample_conditioning_image, sample_inpainting_mask
+from saccade.data.scenes.constraints import Combinations, is_held_out, parse_spec
 from saccade.data.scenes.description import Description
 from saccade.data.scenes.edits import edited_scene, minimal_edit
-from saccade.data.scenes.guides import ConditioningImage, sample_conditioning_image, sample_inpainting_mask
 from saccade.data.scenes.instructions import EditedPair, edited_pair
 from saccade.data.scenes.phrasing import Caption, FilmCaption, sample_caption, sample_film_caption
 from saccade.data.scenes.relations import RELATIONS

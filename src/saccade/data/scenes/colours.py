@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 
 Colour = tuple[float, float, float]  # red, green, blue, 0 to 1
 

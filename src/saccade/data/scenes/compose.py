@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from saccade.data.objects import ObjectAnnotations
-from saccade.data.scenes.composition import DEFAULT_OBJECTS, SceneConstraints, is_held_out
+from saccade.data.scenes.constraints import DEFAULT_OBJECTS, SceneConstraints, is_held_out
 from saccade.data.scenes.description import Relation
-from saccade.data.scenes.place import (
+from saccade.data.scenes.layout import (
     APART_LARGEST,
     APART_SMALLEST,
     LARGEST,
@@ -22,10 +22,10 @@ from saccade.data.scenes.place import (
     put_inside,
     put_one,
 )
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.relations import RELATIONS, Triplet, relations
 from saccade.data.scenes.render import Light, hole_mask, paint
 from saccade.data.scenes.sprites import Sprite
-from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.textures import background, noise
 from saccade.errors import DataError
 

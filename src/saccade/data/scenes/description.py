@@ -4,7 +4,7 @@ before it is put into words."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from saccade.data.scenes.stream import RandomStream, T
+from saccade.data.scenes.random_stream import RandomStream, T
 from saccade.data.scenes.vocabulary import BASES, INVERSES
 
 Relation = tuple[int, str, int]  # subject, name, object

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from saccade.data.scenes import shapes
 from saccade.data.scenes.colours import COLOURS, jitter_colour, second_tone
-from saccade.data.scenes.composition import Combinations, is_held_out
+from saccade.data.scenes.constraints import Combinations, is_held_out
 from saccade.data.scenes.description import Description, Relation, shuffled
-from saccade.data.scenes.place import MAX_SAME_COLOUR, Layout, moved, touches_nothing
+from saccade.data.scenes.layout import MAX_SAME_COLOUR, Layout, moved, touches_nothing
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.render import Item
-from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import INVERSES
 from saccade.errors import DataError
 
@@ -191,7 +191,9 @@ def _drawing_order(objects: int, relations: Sequence[Relation]) -> list[int]:
 def _scaled(item: Item, factor: float, size: tuple[int, int]) -> Item:
     """Larger or smaller around its centre, which moves if the border of the picture would cut it."""
     item = moved(item, item.x, item.y, item.radius * factor)
-    x, y = (_shift((at,), (item.enclosing_radius + 1,), length) for at, length in zip((item.x, item.y), size, strict=True))
+    x, y = (
+        _shift((at,), (item.enclosing_radius + 1,), length) for at, length in zip((item.x, item.y), size, strict=True)
+    )
     return moved(item, item.x + x, item.y + y)
 
 

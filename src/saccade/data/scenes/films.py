@@ -17,11 +17,11 @@ from saccade.data.scenes.compose import (
     sample_light,
     visible_objects,
 )
-from saccade.data.scenes.composition import DEFAULT_OBJECTS, HELD_OUT_COLOURS, SceneConstraints, is_held_out
-from saccade.data.scenes.place import Layout, sample_item
+from saccade.data.scenes.constraints import DEFAULT_OBJECTS, HELD_OUT_COLOURS, SceneConstraints, is_held_out
+from saccade.data.scenes.layout import Layout, sample_item
+from saccade.data.scenes.random_stream import RandomStream, angle_from_tangent
 from saccade.data.scenes.render import Item
 from saccade.data.scenes.sprites import Sprite
-from saccade.data.scenes.stream import RandomStream, angle_from_tangent
 from saccade.errors import DataError
 
 # Names of the motions, and their direction of translation.
@@ -221,7 +221,11 @@ def _clear(one: Actor, other: Actor, apart: bool) -> bool:
     for look in range(CHECKS):
         a, b = one.at(look / (CHECKS - 1)), other.at(look / (CHECKS - 1))
         x, y = a.x - b.x, a.y - b.y
-        slack = min(a.enclosing_radius, b.enclosing_radius) + 2 if apart else 0.4 * min(a.enclosing_radius, b.enclosing_radius)
+        slack = (
+            min(a.enclosing_radius, b.enclosing_radius) + 2
+            if apart
+            else 0.4 * min(a.enclosing_radius, b.enclosing_radius)
+        )
         if math.sqrt(x * x + y * y) < max(a.enclosing_radius, b.enclosing_radius) + slack:
             return False
     return True

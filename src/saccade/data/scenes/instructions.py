@@ -12,7 +12,7 @@ from saccade.data.scenes.captions import article
 from saccade.data.scenes.description import shuffled
 from saccade.data.scenes.edits import edited_scene, minimal_edit
 from saccade.data.scenes.phrasing import Caption, sample_caption
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.vocabulary import (
     ENGLISH_COLOURS,
     KOREAN_COLOUR_ADVERBS,

@@ -20,8 +20,8 @@ import torch
 from saccade.data.scenes import korean, phrasing_english, phrasing_korean
 from saccade.data.scenes.captions import article, captions, join_with_and
 from saccade.data.scenes.description import Description, sample_caption_plan, shuffled
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.relations import RELATIONS
-from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import (
     ENGLISH_MOTIONS,
     KOREAN_MOTIONS,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from saccade.data.scenes.captions import article, join_with_and
 from saccade.data.scenes.description import CaptionPlan, Relation
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.vocabulary import ENGLISH_BACKGROUNDS, ENGLISH_RELATIONS, sample_word
 
 OPENINGS = ("", "", "", "", "", "", "a picture of ", "an image of ")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from saccade.data.scenes import korean
 from saccade.data.scenes.description import CaptionPlan, Relation
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.vocabulary import KOREAN_BACKGROUNDS, KOREAN_PLACES, KOREAN_SIZES, sample_word
 
 # Endings of three levels of politeness.

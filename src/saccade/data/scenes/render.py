@@ -7,8 +7,8 @@ import numpy as np
 
 from saccade.data.scenes import shapes
 from saccade.data.scenes.colours import Colour
+from saccade.data.scenes.random_stream import Turn
 from saccade.data.scenes.sprites import Sprite
-from saccade.data.scenes.stream import Turn
 from saccade.data.scenes.textures import Texture, clip_unit, texture_blend
 
 Window = tuple[slice, slice]  # rows, columns

@@ -25,13 +25,13 @@ from saccade.data.scenes.compose import (
     sample_backdrop,
     visible_objects,
 )
-from saccade.data.scenes.composition import DEFAULT_OBJECTS, Combinations, SceneConstraints
+from saccade.data.scenes.constraints import DEFAULT_OBJECTS, Combinations, SceneConstraints
 from saccade.data.scenes.description import Description
 from saccade.data.scenes.films import Film, sample_film
-from saccade.data.scenes.place import Layout
+from saccade.data.scenes.layout import Layout
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.relations import RELATIONS
 from saccade.data.scenes.sprites import Sprite, read_sprites
-from saccade.data.scenes.stream import RandomStream
 from saccade.errors import DataError
 
 MIN_SIDE, MAX_SIDE = 32, 8192  # pixels of a side

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from saccade.data.scenes.compose import Backdrop, as_pixels, illuminated
-from saccade.data.scenes.place import Layout
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.layout import Layout
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.style_drawings import DRAWINGS, Drawing, Hatching
 from saccade.data.scenes.style_palettes import PALETTES, Duotone, HueRotation, NaturalPalette
 from saccade.errors import DataError

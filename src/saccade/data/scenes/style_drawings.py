@@ -11,8 +11,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from saccade.data.scenes.random_stream import RandomStream, angle_from_tangent
 from saccade.data.scenes.render import Item, Light, Stencil, blend, paint, unshaded_colours
-from saccade.data.scenes.stream import RandomStream, angle_from_tangent
 from saccade.data.scenes.textures import Texture, clip_unit, noise
 
 PAPER = np.array((0.97, 0.95, 0.90), np.float32)[:, None, None]

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from saccade.data.scenes.colours import Colour
-from saccade.data.scenes.stream import RandomStream, angle_from_tangent
+from saccade.data.scenes.random_stream import RandomStream, angle_from_tangent
 from saccade.data.scenes.textures import clip_unit
 
 

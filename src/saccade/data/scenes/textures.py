@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from saccade.data.scenes.stream import RandomStream, uniform_array
+from saccade.data.scenes.random_stream import RandomStream, uniform_array
 
 TEXTURES = ("plain", "stripes", "checks", "dots", "noise")
 TILE = 512  # period of the tables in pixels

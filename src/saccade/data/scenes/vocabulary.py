@@ -6,7 +6,7 @@ The first word of each entry is the most frequent one.
 from collections.abc import Mapping, Sequence
 
 from saccade.data.scenes import korean
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 
 Words = Mapping[str, Sequence[str]]
 

@@ -12,8 +12,8 @@ from saccade.data.files import escape
 from saccade.data.output import new_folder
 from saccade.data.scenes.colours import palette_picture
 from saccade.data.scenes.phrasing import sample_caption, sample_film_caption
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.scenes import Scenes
-from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.write_boxes import write_coco, write_voc, write_yolo
 from saccade.errors import DataError
 

@@ -11,7 +11,7 @@ from saccade.data.files import escape
 from saccade.data.formats import OBJECT_NUMBERS
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import resolve_classes
-from saccade.data.recognise import recognise_formats
+from saccade.data.recognise_formats import recognise_formats
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.data.segments.class_lists import ClassEntry, ClassList, is_void, voc_palette
 from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack_colours, read_mask_for_picture
@@ -26,8 +26,8 @@ from saccade.data.segments.known_sets import (
     Colour,
 )  # fmt: skip
 from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
+from saccade.data.segments.mask_statistics import count_mask_values
 from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
-from saccade.data.segments.survey import count_mask_values
 from saccade.data.segments.values import fit_class_list, interpret_values
 from saccade.data.store import Store
 from saccade.errors import DataError, shorten_list

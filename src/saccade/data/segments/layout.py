@@ -16,7 +16,7 @@ from saccade.data.segments.find_label_map import LabelMapChoice, MaskFiles, find
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.object_masks import merge_masks, read_object_mask
 from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
-from saccade.data.segments.set_lists import check_vistas_versions, find_public_class_lists, refuse_full_ade20k
+from saccade.data.segments.public_class_lists import check_vistas_versions, find_public_class_lists, refuse_full_ade20k
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 from saccade.errors import DataError

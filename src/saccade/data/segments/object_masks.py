@@ -17,7 +17,7 @@ from jaxtyping import Bool, UInt8
 
 from saccade.data.files import escape
 from saccade.data.segments.decode_mask import DecodedMask, grey_values, read_mask, read_mask_for_picture
-from saccade.data.segments.names import Key, NamedFile, mask_stems, picture_stems
+from saccade.data.segments.file_names import Key, NamedFile, mask_stems, picture_stems
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, relative_to
 from saccade.errors import DataError, shorten_list

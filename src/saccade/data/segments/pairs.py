@@ -1,4 +1,4 @@
-"""Match masks to pictures by common names of folders and files; see `names.py`."""
+"""Match masks to pictures by common names of folders and files; see `file_names.py`."""
 
 import re
 from collections import Counter
@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.images import read_image
-from saccade.data.segments import names
-from saccade.data.segments.names import (
+from saccade.data.segments import file_names
+from saccade.data.segments.file_names import (
     MARKS,
     Key,
     NamedFile,
@@ -47,15 +47,15 @@ class Pairs:
 def pair(store: Store) -> Pairs | None:
     """Match pictures and masks of a store; None if there are no masks."""
     found = sorted((name for name in store.files if is_picture(name)), key=natural_key)
-    left = [name for name in found if names.is_companion(name)]
+    left = [name for name in found if file_names.is_companion(name)]
     pictures, masks = list[NamedFile](), list[NamedFile]()
     for name in found:
-        if not names.is_companion(name):
+        if not file_names.is_companion(name):
             file = parse_file_name(name)
             (masks if file.kind else pictures).append(file)
     if not masks:
         pictures, masks = _beside_pictures(pictures)
-    masks = [each for each in masks if not names.COMPANION_MARK.fullmatch(each.stem)]
+    masks = [each for each in masks if not file_names.COMPANION_MARK.fullmatch(each.stem)]
     best = _best(pictures, masks)
     for other in ("colou?r|rgb", "instance") if best is None else ():  # where there are no other masks
         of_kind = [name for name in left if re.search(other, parent_folder(name), re.IGNORECASE)]
@@ -92,7 +92,7 @@ def _best(pictures: list[NamedFile], masks: list[NamedFile]) -> Pairs | None:
         best.notes.append(f"other masks of the same pictures were left out: {shorten_list(unused)}")
     worded = {each.name for each in pictures if each.worded}
     best.certain = best.kind in ("", "annot", "segmentationclass") or any(
-        mask and (name in worded or names.names_split_and_mask(mask)) for name, mask in best.mask_of.items()
+        mask and (name in worded or file_names.names_split_and_mask(mask)) for name, mask in best.mask_of.items()
     )
     return best
 
@@ -114,14 +114,14 @@ def _beside_pictures(pictures: list[NamedFile]) -> tuple[list[NamedFile], list[N
             masks.append(each)
     taken = {each.name for each in masks}
     pictures = [each for each in pictures if each.name not in taken]
-    drawn = names.COMPANION_MARK
+    drawn = file_names.COMPANION_MARK
     return [e for e in pictures if not ((m := drawn.fullmatch(e.stem)) and (*e.folder, m[1]) in there)], masks
 
 
 def _in_own_folders(files: list[NamedFile]) -> list[NamedFile]:
     """a/image.png and a/mask.png as files of one key and their roles, where each folder has such a pair."""
-    pictures = {each.folder: each for each in files if names.is_word(names.PICTURE_FOLDER, each.stem)}
-    masks = {each.folder: each for each in files if names.is_word(names.MASK_FOLDER, each.stem)}
+    pictures = {each.folder: each for each in files if file_names.is_word(file_names.PICTURE_FOLDER, each.stem)}
+    masks = {each.folder: each for each in files if file_names.is_word(file_names.MASK_FOLDER, each.stem)}
     both = [folder for folder in pictures if folder in masks]
     if 2 * len(both) < len({each.folder for each in files}):
         return []
@@ -243,7 +243,7 @@ def root_of(paired: Pairs) -> str:
         parts = PurePosixPath(parent_folder(name)).parts
         same = next((i for i, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b), len(parts))
         shared = shared[:same]
-    while shared and names.is_role_folder(shared[-1]):
+    while shared and file_names.is_role_folder(shared[-1]):
         shared.pop()
     return "/".join(shared)
 

@@ -11,8 +11,8 @@ import numpy as np
 from saccade.data.files import escape
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.data.segments.label_map import BACKGROUND, LabelMap
+from saccade.data.segments.mask_statistics import MaskStatistics, are_instance_ids
 from saccade.data.segments.object_masks import OBJECT
-from saccade.data.segments.survey import MaskStatistics, are_instance_ids
 from saccade.errors import DataError, shorten_list
 
 EDGE = 0.1  # of the pixels of greys at most, that lie inside areas of one grey: the others are on edges

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from saccade.errors import SaccadeError, install_hint
-from saccade.studio.notebook.frame import BUDGET, iframe_html
+from saccade.studio.notebook.iframe import BUDGET, iframe_html
 from saccade.studio.page.page import PageInput, render_page
 
 if TYPE_CHECKING:

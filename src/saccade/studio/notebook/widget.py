@@ -7,7 +7,7 @@ import anywidget
 import traitlets
 
 from saccade.errors import SaccadeError
-from saccade.studio.notebook.frame import BUDGET, HEIGHT
+from saccade.studio.notebook.iframe import BUDGET, HEIGHT
 from saccade.studio.page.page import PageInput, render_page
 
 

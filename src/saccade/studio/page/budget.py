@@ -113,7 +113,8 @@ def _estimate(look: PageAttention, error: float, values: int) -> float:
     sample = sorted({0, count // 2, count - 1})
     report_step("measuring how small queries and keys can be")
     drafts = (
-        pack_attention_call(look.rotated_calls[i], error, look.grid, look.values(i, values), draft=True)[0] for i in sample
+        pack_attention_call(look.rotated_calls[i], error, look.grid, look.values(i, values), draft=True)[0]
+        for i in sample
     )
     rows = look.tokens * sum(call.shape[1] for call in look.calls)  # lse and mean row: about a byte a number
     return sum(draft.size for draft in drafts) / len(sample) * count + rows * (1 + look.mean) * 4 / 3
@@ -123,7 +124,14 @@ def _pack(
     look: PageAttention, kept: Sequence[int], error: float, values: int
 ) -> dict[int, tuple[PackedAttentionLayer, QuantizedQueriesKeys]]:
     return {
-        i: pack_attention_call(look.rotated_calls[i], error, look.grid, look.values(i, values), look.mean, sums=look.row_statistics_function(i))
+        i: pack_attention_call(
+            look.rotated_calls[i],
+            error,
+            look.grid,
+            look.values(i, values),
+            look.mean,
+            sums=look.row_statistics_function(i),
+        )
         for i in track_progress(kept, "packing queries and keys")
     }
 

@@ -61,7 +61,9 @@ class FeatureRecorder:
     def features(self, calls: Sequence[Call]) -> "Features | None":
         """Of the blocks that hold these self-attention calls; None without that of the last one."""
         tokens = calls[-1].shape[2] if calls else 0
-        known = {name: out for name, out in self.valid_outputs().items() if out.ndim == 3 and out.shape[:2] == (1, tokens)}
+        known = {
+            name: out for name, out in self.valid_outputs().items() if out.ndim == 3 and out.shape[:2] == (1, tokens)
+        }
         blocks = {call.name: enclosing_block(call, known) for call in calls}
         last = known.get(blocks[calls[-1].name]) if calls else None
         if last is None:

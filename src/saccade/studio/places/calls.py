@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from saccade.lens import Call, Trace
-from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, is_constant
 from saccade.studio.places.table import PlaceTable, Side
+from saccade.studio.places.tensor_places import NOWHERE, PADDING, Grids, is_constant
 
 Grid = tuple[int, int]
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from saccade.lens.attention.dispatch import DispatchMode
 from saccade.lens.dataflow.operation import tensors
-from saccade.studio.places.rules import RULES, propagate_index_put, propagate_pointwise
-from saccade.studio.places.shadow import Grids
+from saccade.studio.places.propagation_rules import RULES, propagate_index_put, propagate_pointwise
 from saccade.studio.places.table import PlaceTable
+from saccade.studio.places.tensor_places import Grids
 
 
 class PlaceFollower(DispatchMode):

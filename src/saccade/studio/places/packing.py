@@ -13,7 +13,7 @@ from torch import Tensor
 
 from saccade.studio.page.queries import rounded
 from saccade.studio.places.calls import Grid, PlacedAttentionCall, TokenLocations
-from saccade.studio.places.shadow import NOWHERE, PADDING
+from saccade.studio.places.tensor_places import NOWHERE, PADDING
 
 STEP = 0.01  # of a log of a weight: each is off by 0.5 % of itself at most
 NONE = 65535  # the number of a weight of 0

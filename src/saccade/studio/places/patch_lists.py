@@ -16,7 +16,7 @@ from torch import Tensor
 
 from saccade.checkpoints.inputs import ModelInput, pixels_of
 from saccade.errors import SaccadeError
-from saccade.studio.places.shadow import PADDING, Grids
+from saccade.studio.places.tensor_places import PADDING, Grids
 
 SAME = 2e-3  # of the range of brightness: patches of one row differ by less
 OFF = 0.05  # of the side of the picture: how far a row may lie from where it is expected

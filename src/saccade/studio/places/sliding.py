@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saccade.studio.places.shadow import NOWHERE, PADDING, is_constant
 from saccade.studio.places.table import PlaceTable
+from saccade.studio.places.tensor_places import NOWHERE, PADDING, is_constant
 
 MISFIT = 0.6  # of a cell: how far from its centre a page may draw it
 

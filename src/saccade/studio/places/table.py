@@ -8,7 +8,7 @@ from jaxtyping import Int
 from PIL import Image
 from torch import Tensor
 
-from saccade.studio.places.shadow import Grids, TensorPlaces
+from saccade.studio.places.tensor_places import Grids, TensorPlaces
 
 Side = Literal["rows", "columns", "weights"]
 

@@ -39,7 +39,9 @@ class AnswerWords(Targets):
 
     @classmethod
     def of(cls, answer: Answer) -> "AnswerWords":
-        mean = LayerAttention(MEAN, answer.mean_attention()[None], answer.attention_shares()[None], answer.layers[-1].tokens)
+        mean = LayerAttention(
+            MEAN, answer.mean_attention()[None], answer.attention_shares()[None], answer.layers[-1].tokens
+        )
         grid = answer.pictures[0].grid
         return cls(layers=[mean, *answer.layers], answer=answer, others=Trace([]), grid=grid, notes=[])
 
@@ -51,7 +53,9 @@ class AnswerWords(Targets):
         return [word.text for word in self.answer.words]
 
     def first(self, n: int) -> "AnswerWords":
-        return replace(self, layers=[layer.first_tokens(n) for layer in self.layers], answer=self.answer.first_tokens(n))
+        return replace(
+            self, layers=[layer.first_tokens(n) for layer in self.layers], answer=self.answer.first_tokens(n)
+        )
 
     def truncation_note(self, n: int) -> str:
         return f"the page shows the first {n} tokens of the answer, to stay small"

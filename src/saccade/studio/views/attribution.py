@@ -27,9 +27,9 @@ from saccade.studio.patches.features import record_features
 from saccade.studio.terminal import plain_table
 from saccade.studio.views.base import LookOptions, View, reject_size_option, to_rows
 from saccade.studio.views.encoder import visible_part
-from saccade.studio.views.words import SPECIAL, AttributionLayer, WordAttributions
+from saccade.studio.views.word_attributions import SPECIAL, AttributionLayer, WordAttributions
 from saccade.tasks.match.public import PublicMatchTask
-from saccade.tasks.match.yardstick import UnrelatedTextComparison, compare_with_unrelated
+from saccade.tasks.match.unrelated_texts import UnrelatedTextComparison, compare_with_unrelated
 
 DEPTHS = 3  # pairs of layers at which the similarity is attributed
 STEPS, MAX_STEPS = 16, 256  # of integration: doubled until the attributions add up

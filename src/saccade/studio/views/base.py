@@ -22,7 +22,7 @@ from saccade.studio.notebook.shown import ShownInNotebook
 from saccade.studio.page.page import PageInput, PageReport, write_page
 from saccade.studio.page.targets import Targets
 from saccade.studio.patches.extras import Extras
-from saccade.tasks.match.yardstick import UnrelatedTextComparison
+from saccade.tasks.match.unrelated_texts import UnrelatedTextComparison
 
 
 @dataclass(frozen=True)

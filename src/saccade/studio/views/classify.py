@@ -47,7 +47,7 @@ class ClassifyView(EncoderView):
     ) -> tuple[Classification, Targets | None, list[str]]:
         assert isinstance(run, ClassifierPass)
         known = softmax(run.out)[0].cpu()
-        prediction = task.named(known, run.features, picture.name, picture.notes, options.top)
+        prediction = task.to_classification(known, run.features, picture.name, picture.notes, options.top)
         return prediction, None, []
 
     @classmethod

@@ -45,12 +45,12 @@ class DetectView(ObjectsView, EncoderView):
         place = task.preprocess.placement(picture.image.height, picture.image.width)
         if run.out.masks is None:
             boxes = filter_by_score(proposed, threshold).boxes
-            found = task.to_picture(filter_by_score(proposed, threshold), picture)
+            found = task.to_picture_pixels(filter_by_score(proposed, threshold), picture)
         else:
-            found = filter_by_score(task.to_picture(proposed, picture, run.out.masks), threshold)
+            found = filter_by_score(task.to_picture_pixels(proposed, picture, run.out.masks), threshold)
             boxes = place.to_model(found.boxes)
         edges = torch.tensor([run.grid[1], run.grid[0], run.grid[1], run.grid[0]]) * task.vit.config.patch
-        prediction = task.named(found, picture)
+        prediction = task.to_detection(found, picture)
         decoder = DetectorTrace(run.trace, run.grid, 0, run.out.logits[-1].shape[1])
         outlines = None if found.masks is None else _outlines(found.masks[:MOST], place, task.preprocess.size, edges)
         targets = detections_with_attention(

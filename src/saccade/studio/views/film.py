@@ -20,8 +20,8 @@ from saccade.studio.film.film import FilmPageData
 from saccade.studio.page.page import missed_notes
 from saccade.studio.terminal import bars
 from saccade.studio.views.base import LookOptions, View, reject_size_option
-from saccade.tasks.classify.films import VideoClassification, VideoClassifyTask
 from saccade.tasks.classify.task import softmax
+from saccade.tasks.classify.video_classifier import VideoClassification, VideoClassifyTask
 
 
 @dataclass(kw_only=True)

@@ -4,9 +4,9 @@ at every sampling step, layer and head."""
 from pathlib import Path
 
 from saccade.studio.page.page import BUDGET, PageInput, PageReport, write_page
-from saccade.studio.views.painting_pipeline import pipeline_page_data
-from saccade.studio.views.painting_trace import generation_page_data
-from saccade.tasks.generate.image import Originals
+from saccade.studio.views.generated_picture_trace import generation_page_data
+from saccade.studio.views.pipeline_picture import pipeline_page_data
+from saccade.tasks.generate.image_to_image import Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_look import trace_pipeline

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from saccade.lens import Call, Trace
 from saccade.studio.film.attention import FilmAttentionCall
-from saccade.studio.film.painted import GeneratedFilmLayout, GeneratedFilmPageData
+from saccade.studio.film.generated_film import GeneratedFilmLayout, GeneratedFilmPageData
 from saccade.studio.page.page import PageInput, PageReport, write_page
-from saccade.studio.views.painting import GenerationPageData
-from saccade.studio.views.painting_trace import painting_notes, text_maps
+from saccade.studio.views.generated_picture import GenerationPageData
+from saccade.studio.views.generated_picture_trace import painting_notes, text_maps
 from saccade.studio.views.public_film import FilmWords, film_words
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_look import GeneratedFilmTrace, trace_generated_film
-from saccade.tasks.generate.image import Originals, to_images
+from saccade.tasks.generate.image_to_image import Originals, to_images
 from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.public_film_look import trace_film
 from saccade.tasks.generate.result import GeneratedFilm

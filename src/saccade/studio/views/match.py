@@ -26,7 +26,7 @@ from saccade.studio.views.match_words import MOST, MatchedText, MatchedWords, ma
 from saccade.tasks.match.commands import COMMANDS
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
-from saccade.tasks.match.yardstick import UnrelatedTextComparison, compare_with_unrelated
+from saccade.tasks.match.unrelated_texts import UnrelatedTextComparison, compare_with_unrelated
 
 
 @dataclass(kw_only=True)

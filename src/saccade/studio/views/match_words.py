@@ -12,7 +12,7 @@ from saccade.lens import Trace, watch
 from saccade.models.matcher import Matcher, PictureFeatures
 from saccade.studio.page.queries import QueryLayer, rounded
 from saccade.studio.page.targets import Targets
-from saccade.tasks.match.yardstick import UnrelatedTextComparison
+from saccade.tasks.match.unrelated_texts import UnrelatedTextComparison
 
 MOST = 12  # texts with maps on a page; all are ranked
 

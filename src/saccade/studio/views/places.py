@@ -23,10 +23,10 @@ from saccade.studio.page.page import call_notes
 from saccade.studio.patches.features import record_features
 from saccade.studio.places.calls import PlacedAttentionCall, placed_calls
 from saccade.studio.places.features import PlacedFeatures, placed_features
-from saccade.studio.places.given import possible_input_layouts
+from saccade.studio.places.input_layouts import possible_input_layouts
 from saccade.studio.places.packing import PlacedLayer
-from saccade.studio.places.shadow import PADDING
 from saccade.studio.places.targets import PlacesPageData, finest_grid
+from saccade.studio.places.tensor_places import PADDING
 from saccade.studio.progress import report_step
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, reject_size_option

@@ -12,8 +12,8 @@ from saccade.lens import Trace
 from saccade.studio.film.film import frame_range_label
 from saccade.studio.page.page import data_url
 from saccade.studio.page.targets import Targets
-from saccade.studio.views.painting import GenerationPageData
-from saccade.studio.views.painting_pipeline import OTHER, each_token_once
+from saccade.studio.views.generated_picture import GenerationPageData
+from saccade.studio.views.pipeline_picture import OTHER, each_token_once
 from saccade.studio.views.word_scores import PatchGrid, WordScores
 from saccade.tasks.generate.public_film_look import FilmTrace
 

@@ -13,13 +13,13 @@ from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.language import localize_text
-from saccade.studio.inputs.canvas import PaddedImage, resize_and_pad
+from saccade.studio.inputs.padded_image import PaddedImage, resize_and_pad
 from saccade.studio.inputs.summary import InputSummary, describe_resize, described_input
 from saccade.studio.terminal import bar, fitted_size, has_colour, plain_table, side_by_side
-from saccade.studio.views.areas import SegmentedClasses, hex_colour, segmentation_with_attention
 from saccade.studio.views.base import LookOptions, View
 from saccade.studio.views.encoder import MAX_PATCHES, EncoderView, forward, summarize, whole_patches
 from saccade.studio.views.places import PlacesView
+from saccade.studio.views.segmented_classes import SegmentedClasses, hex_colour, segmentation_with_attention
 from saccade.tasks.segment.commands import COMMANDS
 from saccade.tasks.segment.draw import percent
 from saccade.tasks.segment.public import PublicSegmentTask
@@ -46,7 +46,7 @@ class SegmentView(EncoderView):
             return PlacesView.look(task, picture, options)
         patch = task.vit.config.patch
         side, notes = whole_patches(options.size, patch)
-        sized = task if side is None else task.at(side)
+        sized = task if side is None else task.with_shorter_side(side)
         rows, columns = (edge // patch * patch for edge in task.preprocess.size)
         canvas = resize_and_pad(sized.preprocess, patch, picture.image, (rows, columns) if side is None else (0, 0))
         _check_size(task, picture, canvas)

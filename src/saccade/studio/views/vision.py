@@ -17,7 +17,7 @@ from saccade.checkpoints.inputs import ModelInput, move_inputs, picture_only_mod
 from saccade.data import Picture
 from saccade.errors import SaccadeError, shorten_list
 from saccade.lens import AttentionSummary, TokenMap, Trace, token_map, watch
-from saccade.studio.inputs.seen import seen_picture
+from saccade.studio.inputs.seen_picture import seen_picture
 from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.page.page import missed_notes
 from saccade.studio.patches.features import record_features

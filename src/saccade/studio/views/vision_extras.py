@@ -12,7 +12,7 @@ from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.errors import SaccadeError, in_one_line
 from saccade.lens import TokenMap, Trace, watch
-from saccade.studio.inputs.seen import seen_picture
+from saccade.studio.inputs.seen_picture import seen_picture
 from saccade.studio.patches.class_maps import ClassMaps, chosen_classes, class_maps
 from saccade.studio.patches.extras import Extras, OtherImage
 from saccade.studio.patches.features import FeatureRecorder, record_features

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.tasks.ask.places import SeenPicture
+from saccade.tasks.ask.image_token_layout import SeenPicture
 
 # What a piece attends to: places in pictures; tokens of pictures without a place; the prompt's text; words written
 # before it, its own last included.
@@ -64,7 +64,9 @@ class Answer:
     def first_tokens(self, n: int) -> "Answer":
         """Its first n pieces, with the text of the whole."""
         words = [Word(word.text, [i for i in word.pieces if i < n]) for word in self.words if word.pieces[0] < n]
-        return replace(self, pieces=self.pieces[:n], words=words, layers=[layer.first_tokens(n) for layer in self.layers])
+        return replace(
+            self, pieces=self.pieces[:n], words=words, layers=[layer.first_tokens(n) for layer in self.layers]
+        )
 
     def attention_shares(self) -> Float[Tensor, "n 4"]:
         """Of each piece, the mean of all layers and heads."""

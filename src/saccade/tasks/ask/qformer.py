@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from saccade.lens import watch
-from saccade.tasks.ask.confirm import input_embeddings
-from saccade.tasks.ask.layouts import image_token_mask, locate_encoder_tokens
-from saccade.tasks.ask.places import ImageTokenLayout, LayoutError, ModelInputImages
+from saccade.tasks.ask.image_token_layout import ImageTokenLayout, LayoutError, ModelInputImages
+from saccade.tasks.ask.layout_verification import input_embeddings
+from saccade.tasks.ask.token_layouts import image_token_mask, locate_encoder_tokens
 
 
 def locate_query_tokens(model: Any, processor: Any, inputs: dict[str, Tensor]) -> ImageTokenLayout:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from saccade.lens import Call
 from saccade.tasks.ask.answer import LayerAttention
-from saccade.tasks.ask.places import ImageTokenLayout
+from saccade.tasks.ask.image_token_layout import ImageTokenLayout
 
 
 class AttentionRecorder:

@@ -13,12 +13,12 @@ from saccade.checkpoints.vision_language import VisionLanguageModel
 from saccade.errors import DataError, SaccadeError, in_one_line
 from saccade.lens import Trace, watch
 from saccade.tasks.ask.answer import Answer, decode_tokens, words_of
-from saccade.tasks.ask.confirm import tokens_depend_on_pixels
-from saccade.tasks.ask.layouts import TOWERS, image_token_mask, locate_image_tokens
-from saccade.tasks.ask.places import ImageTokenLayout, LayoutError, SeenPicture
+from saccade.tasks.ask.image_token_layout import ImageTokenLayout, LayoutError, SeenPicture
+from saccade.tasks.ask.layout_verification import tokens_depend_on_pixels
 from saccade.tasks.ask.qformer import locate_query_tokens
 from saccade.tasks.ask.recorder import AttentionRecorder
 from saccade.tasks.ask.tiles import merge_tiles
+from saccade.tasks.ask.token_layouts import TOWERS, image_token_mask, locate_image_tokens
 from saccade.tasks.base import PublicTask
 
 MOST_TOKENS = 96  # of an answer

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from saccade.tasks.ask.places import ImageTokenLayout, LayoutError, SeenPicture
+from saccade.tasks.ask.image_token_layout import ImageTokenLayout, LayoutError, SeenPicture
 
 SIDE = 48  # pixels at which pictures are compared
 SAME = 8.0  # of 255: mean difference of what is the same picture, resized otherwise

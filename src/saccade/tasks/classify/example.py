@@ -1,7 +1,7 @@
 """A labelled picture for the sheet of a data set."""
 
 from saccade.data.folders import ImageFolder
-from saccade.tasks.data_sheet import SIDE, Example, thumbnail
+from saccade.tasks.sample_sheet import SIDE, Example, thumbnail
 
 
 def draw_example(dataset: ImageFolder, index: int) -> Example:

@@ -18,7 +18,7 @@ from saccade.tasks.classify.scores import classification_scores, confusion
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.confusion import draw_confusion
-from saccade.tasks.own_data import evaluation_set
+from saccade.tasks.held_out_data import evaluation_set
 
 
 def evaluate(

@@ -122,7 +122,9 @@ class ClassifyTask(TrainedTask):
                 if not readable:
                     continue
                 with device.autocast_context():
-                    rows, ood_scores = self.probabilities_and_ood(torch.stack([picture for picture, _ in readable]).to(device.device))
+                    rows, ood_scores = self.probabilities_and_ood(
+                        torch.stack([picture for picture, _ in readable]).to(device.device)
+                    )
                 predicted.append(rows)
                 unlike += [ood_scores] if isinstance(ood_scores, Tensor) else []
                 truth += [label for _, label in readable]

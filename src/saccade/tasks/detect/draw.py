@@ -56,7 +56,9 @@ def draw_detections(
             overlay.box(boxes[i], colours[i], 2.5 if len(shown) <= _CROWDED else 2)
             continue
         for ring in rle_to_polygons(found.masks[i]):
-            overlay.closed_polyline([(x * times, y * times) for x, y in ring], colours[i], 2 if len(shown) <= _CROWDED else 1.2)
+            overlay.closed_polyline(
+                [(x * times, y * times) for x, y in ring], colours[i], 2 if len(shown) <= _CROWDED else 1.2
+            )
     links = _links(found, set(shown), relations, threshold, arrows) if relations else {}
     curves = {pair: curve_between(boxes[pair[0]], boxes[pair[1]], overlay.unit) for pair in links}
     for curve in curves.values():

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.errors import shorten_list
-from saccade.tasks.data_sheet import Example, thumbnail
 from saccade.tasks.drawing import PAPER, Overlay, colour, curve_between, label_positions, truncate_text
+from saccade.tasks.sample_sheet import Example, thumbnail
 
 _MOST_NAMED = 24  # objects of a picture with their names, beyond which these would hide it
 _ARROWS = 6

@@ -22,7 +22,7 @@ from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, pr_curves, relation_scores
 from saccade.tasks.detect.task import BaseDetectTask, DetectTask, filter_by_class
 from saccade.tasks.detect.threshold import ScoredDetections, best_f1
-from saccade.tasks.own_data import evaluation_set
+from saccade.tasks.held_out_data import evaluation_set
 from saccade.tasks.scenes import evaluation_scenes
 
 NOTABLE = 0.02  # gain in F1 by another threshold that is worth a note

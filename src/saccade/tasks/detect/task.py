@@ -149,7 +149,9 @@ class DetectTask(BaseDetectTask, TrainedTask):
         if self.tiled:
             return detect_tiled(pictures, max(self.preprocess.size), self._candidates)
         output, found = self._proposed(pictures)
-        return [self.to_picture_pixels(*each, output.masks, i) for i, each in enumerate(zip(found, pictures, strict=True))]
+        return [
+            self.to_picture_pixels(*each, output.masks, i) for i, each in enumerate(zip(found, pictures, strict=True))
+        ]
 
     def _proposed(self, pictures: list[Picture]) -> tuple[DetectorOutput, list[Detections]]:
         device = next(self.model.parameters()).device

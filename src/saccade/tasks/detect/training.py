@@ -156,7 +156,12 @@ class DetectTraining(AnySizeTraining):
                 if one.relations is not None and one.relation_scores is not None:
                     rows = torch.cat([one.relations, one.relation_scores[:, None]], dim=1)
                     relations[i, : len(rows)] = rows.to(device.device)
-        tables = zip(device.sum_over_processes(objects).cpu(), device.sum_over_processes(relations).cpu(), _gathered(masks, device), strict=True)
+        tables = zip(
+            device.sum_over_processes(objects).cpu(),
+            device.sum_over_processes(relations).cpu(),
+            _gathered(masks, device),
+            strict=True,
+        )
         return [_from_tables(*each) for each in tables]
 
     def save(self, model: nn.Module, folder: Path, scores: dict[str, float | None]) -> None:

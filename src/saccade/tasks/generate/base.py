@@ -15,11 +15,11 @@ from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, SourceKeysValues
 from saccade.ops import WordBatch
-from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.image_to_image import Originals
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Observer
+from saccade.tasks.generate.sampling_start import SamplingStart
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.start import SamplingStart
 
 MAX_SEED = 2**63 - 1
 

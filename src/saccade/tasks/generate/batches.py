@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor
 
 from saccade.models.generator import FilmClip
-from saccade.models.sources import PictureInput, masked_pixels
+from saccade.models.source_encoders import PictureInput, masked_pixels
 from saccade.ops import WordBatch
-from saccade.ops.flow import logit_normal
+from saccade.ops.flow_matching import logit_normal
 from saccade.ops.frames import TUBE, count_frame_groups
 from saccade.ops.words import merge_batches
 from saccade.tasks.generate.recipe import GenerateRecipe

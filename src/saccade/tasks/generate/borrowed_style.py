@@ -17,12 +17,12 @@ from saccade.lens import edit
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Edit, Site
 from saccade.models.generator import Generator, SourceKeysValues
-from saccade.ops.flow import noised
+from saccade.ops.flow_matching import noised
 from saccade.tasks.generate.base import PaintsPictures
-from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.image_to_image import Originals
 from saccade.tasks.generate.sample import Callback, Sampling, sample
+from saccade.tasks.generate.sampling_start import SamplingStart
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.start import SamplingStart
 
 
 def paint_in_style(
@@ -43,7 +43,10 @@ def paint_in_style(
             f"{task.name} attends to images, but was not trained to take a style: give the image a strength, to start "
             "from it"
         )
-    style, start = originals.style.pixels(first.size, device)[0], originals.sampling_start(first, device) or SamplingStart()
+    style, start = (
+        originals.style.pixels(first.size, device)[0],
+        originals.sampling_start(first, device) or SamplingStart(),
+    )
     sources = task.encode(with_style_rows(chunk))
     return sample_in_style(task.model, noise, sources, first.sampling, style, first.style.strength, start, callback)
 

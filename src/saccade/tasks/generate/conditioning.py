@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Generator, SourceKeysValues
-from saccade.models.sources import PictureInput
+from saccade.models.source_encoders import PictureInput
 from saccade.ops import WordBatch
 from saccade.tasks.generate.prompt import parse_prompt, word_weights
 from saccade.tasks.generate.sample import GuidanceTerm

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from saccade.models.generator import FilmClip, Generator
-from saccade.models.sources import PictureInput
+from saccade.models.source_encoders import PictureInput
 from saccade.ops import WordBatch
 from saccade.tasks.generate.fixed_shapes import pad_words
 

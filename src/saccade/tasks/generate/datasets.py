@@ -11,11 +11,11 @@ from saccade.data.scenes import Scenes
 from saccade.errors import UsageError
 from saccade.tasks.generate.batches import Samples
 from saccade.tasks.generate.captioned import CaptionedPictures
-from saccade.tasks.generate.films import FilmsToPaint, SceneFilms
-from saccade.tasks.generate.pairs import PairsToPaint
 from saccade.tasks.generate.recipe import GenerateRecipe
-from saccade.tasks.generate.scenes import ScenesToPaint
-from saccade.tasks.generate.styles import StylesToPaint
+from saccade.tasks.generate.training_films import FilmsToPaint, SceneFilms
+from saccade.tasks.generate.training_pairs import PairsToPaint
+from saccade.tasks.generate.training_scenes import ScenesToPaint
+from saccade.tasks.generate.training_styles import StylesToPaint
 from saccade.tasks.training import check_scene_size
 
 PaintingSet = Scenes | CaptionSet | FilmSet | PairSet | StyleSet

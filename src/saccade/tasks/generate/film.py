@@ -16,7 +16,7 @@ from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import FilmClip, Generator, SourceKeysValues
 from saccade.ops.frames import TUBE
 from saccade.tasks.generate.film_settings import FilmSettings, FrameReference
-from saccade.tasks.generate.image import Original, digest_of, pixels_of
+from saccade.tasks.generate.image_to_image import Original, digest_of, pixels_of
 from saccade.tasks.generate.sample import Callback, GuidanceTerm, Observer, Sampling, offset_callback, sample
 
 WINDOW = 17  # frames that are painted or known at once, unless the generator's card says otherwise
@@ -67,8 +67,8 @@ class KnownFrames:
     def fit_size(
         self, trained: tuple[int, int], patch: int, height: int | None = None, width: int | None = None
     ) -> tuple[int | None, int | None]:
-        """(height, width) at which a film with these frames is painted, as `Original.fit_size` gives it; as given without
-        any."""
+        """(height, width) at which a film with these frames is painted, as `Original.fit_size` gives it; as given
+        without any."""
         if not self.before:
             return height, width
         return Original(self.before[-1]).fit_size(trained, patch, height, width)

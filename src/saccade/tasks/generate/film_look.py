@@ -16,7 +16,7 @@ from saccade.models.generator import Generator
 from saccade.ops.frames import count_frame_groups, group_frames
 from saccade.tasks.generate.film import KnownFrames, plan_windows
 from saccade.tasks.generate.generate_films import frames_per_window, generate_films
-from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.image_to_image import Originals
 from saccade.tasks.generate.look import GeneratorPass, PaintingTrace, check_trace_size, split_prompts
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback

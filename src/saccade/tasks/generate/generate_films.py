@@ -13,7 +13,7 @@ from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, SourceKeysValues
 from saccade.tasks.generate.base import chunk_settings
 from saccade.tasks.generate.film import WINDOW, FilmNoise, KnownFrames, count_windows, paint_film
-from saccade.tasks.generate.image import Originals, to_images
+from saccade.tasks.generate.image_to_image import Originals, to_images
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback, Observer, check_finite, offset_callback
 from saccade.tasks.generate.settings import Settings, require_film_settings

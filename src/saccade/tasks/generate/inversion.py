@@ -14,13 +14,13 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, SourceKeysValues
-from saccade.ops.flow import euler_step
+from saccade.ops.flow_matching import euler_step
 from saccade.ops.frames import count_frame_groups
 from saccade.tasks.generate.base import PaintsPictures
-from saccade.tasks.generate.image import Originals, pixels_of
+from saccade.tasks.generate.image_to_image import Originals, pixels_of
 from saccade.tasks.generate.sample import Callback, Sampling, step_times
+from saccade.tasks.generate.sampling_start import InvertedStart
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.start import InvertedStart
 
 ITERATIONS = 3  # of the fixed point of each step
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
-from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.image_to_image import Originals
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, GuidanceTerm
 from saccade.tasks.generate.settings import Settings

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.models.generator import Generator, SourceKeysValues
-from saccade.ops.flow import euler_step, noised, velocity
+from saccade.ops.flow_matching import euler_step, noised, velocity
 from saccade.ops.frames import repeat_per_frame
 from saccade.tasks.generate.batches import NoisedBatch
 from saccade.tasks.generate.perceptual import PerceptualLoss

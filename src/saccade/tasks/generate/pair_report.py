@@ -22,8 +22,8 @@ from saccade.tasks.drawing import PAPER
 from saccade.tasks.generate.fidelity import fidelity_scores, patch_encoder
 from saccade.tasks.generate.neighbours import Pictures
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.styles import group_by_key
 from saccade.tasks.generate.task import GenerateTask
+from saccade.tasks.generate.training_styles import group_by_key
 from saccade.tasks.saved import no_pictures_error
 
 ON_SHEET = 24  # examples

@@ -25,7 +25,7 @@ from saccade.lens.editing.edits import Edit, Site
 from saccade.lens.editing.swaps import swapped_columns
 from saccade.models.generator import Generator
 from saccade.tasks.generate.base import PaintsPictures
-from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.image_to_image import Originals
 from saccade.tasks.generate.inversion import inverted_start
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, offset_callback

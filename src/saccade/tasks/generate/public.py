@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from saccade.checkpoints.film_classes import film_pipeline_spec
+from saccade.checkpoints.film_pipeline_classes import film_pipeline_spec
 from saccade.checkpoints.pipelines import PublicPipeline, guidance
 from saccade.data.images import Source
 from saccade.errors import CheckpointError, SaccadeError
 from saccade.tasks.generate.base import NoPredictMixin, chunk_settings, first_seed, repeat_with_seeds
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image_to_image import Original, Originals
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
 from saccade.tasks.generate.public_model import PublicModel
 from saccade.tasks.generate.public_pictures import (

@@ -11,14 +11,14 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from saccade.checkpoints.film_classes import image_to_video_class, takes_last_frame
+from saccade.checkpoints.film_pipeline_classes import image_to_video_class, takes_last_frame
 from saccade.checkpoints.pipelines import PublicPipeline, guidance, load_pipeline
 from saccade.data.images import Source
 from saccade.errors import SaccadeError
 from saccade.tasks.generate.base import NoPredictMixin, first_seed, repeat_with_seeds
 from saccade.tasks.generate.film import KnownFrames, known_frames
 from saccade.tasks.generate.film_settings import FilmSettings
-from saccade.tasks.generate.image import Original, Originals, resized
+from saccade.tasks.generate.image_to_image import Original, Originals, resized
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
 from saccade.tasks.generate.public_film_model import PublicFilmModel
 from saccade.tasks.generate.public_pictures import convert_pipeline, picture_input
@@ -219,7 +219,11 @@ class PublicFilmTask(NoPredictMixin, PublicFilmModel):
     def _options(self, settings: Settings, known: KnownFrames) -> dict[str, Any]:
         """Arguments of the pipeline's call."""
         height, width = settings.size
-        options = self.shared_call_arguments([settings]) | {"num_frames": settings.frames, "height": height, "width": width}
+        options = self.shared_call_arguments([settings]) | {
+            "num_frames": settings.frames,
+            "height": height,
+            "width": width,
+        }
         if self.film.rate:
             options[self.film.rate] = require_film_settings(settings).fps
         if getattr(self.config, "max_text_seq_length", None):  # the default of the call is that of one checkpoint

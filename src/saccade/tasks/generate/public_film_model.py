@@ -4,7 +4,7 @@ import importlib.util
 from functools import cached_property
 from typing import Any
 
-from saccade.checkpoints.film_classes import FILM_PIPELINES, FilmGeometry, FilmPipelineSpec, film_pipeline_spec
+from saccade.checkpoints.film_pipeline_classes import FILM_PIPELINES, FilmGeometry, FilmPipelineSpec, film_pipeline_spec
 from saccade.checkpoints.pipelines import PublicPipeline
 from saccade.errors import CheckpointError, SaccadeError
 from saccade.tasks.generate.public_model import PublicModel

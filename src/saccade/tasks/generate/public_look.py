@@ -18,7 +18,7 @@ from saccade.checkpoints.pipelines import denoiser, quiet_diffusers
 from saccade.errors import SaccadeError
 from saccade.lens import Call, watch
 from saccade.ops import split_words
-from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.image_to_image import Originals
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_model import PublicModel

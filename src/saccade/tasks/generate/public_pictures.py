@@ -12,7 +12,7 @@ from PIL import Image
 from saccade.checkpoints.pipeline_classes import IMAGE_TO_IMAGE, INPAINTING, PICTURE_INPUTS, PictureInput
 from saccade.checkpoints.pipelines import denoiser, quiet_diffusers
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.image import Original, Originals, resize_mask, resized
+from saccade.tasks.generate.image_to_image import Original, Originals, resize_mask, resized
 from saccade.tasks.generate.settings import ImageSettings, Settings
 
 

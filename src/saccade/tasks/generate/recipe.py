@@ -70,7 +70,7 @@ class GenerateRecipe(Options):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Names of the sources beside the caption, in the order of `saccade.models.sources.PICTURE_SOURCES`."""
+        """Names of the sources beside the caption, in the order of `saccade.models.source_encoders.PICTURE_SOURCES`."""
         shares = {
             "picture": self.picture_share + self.style_share,  # a style goes with a content
             "masked": self.mask_share,

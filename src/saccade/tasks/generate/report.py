@@ -11,6 +11,7 @@ from saccade.data.scenes.phrasing import Language
 from saccade.device import Device
 from saccade.errors import UsageError
 from saccade.options import OnError
+from saccade.tasks.accuracy_intervals import draw_accuracy_bars
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.generate.distribution import DistributionMetrics
 from saccade.tasks.generate.draw import prompt_sheet
@@ -23,7 +24,6 @@ from saccade.tasks.judge.judge import Judge
 from saccade.tasks.judge.result import Judgement
 from saccade.tasks.judge.scores import JudgementScores, Share
 from saccade.tasks.scenes import evaluation_scenes
-from saccade.tasks.shares import draw_accuracy_bars
 
 LANGUAGES: dict[str, Language] = {"": "en", "Korean ": "ko"}  # prefix of the scores -> language of the prompts
 ON_SHEET = 24

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, SourceKeysValues
-from saccade.ops.flow import euler_step, velocity
+from saccade.ops.flow_matching import euler_step, velocity
 from saccade.ops.frames import count_frame_groups
-from saccade.tasks.generate.start import SamplingStart
+from saccade.tasks.generate.sampling_start import SamplingStart
 
 Sampler = Literal["euler", "heun", "mean-flow"]
 Callback = Callable[[int, int], None]  # steps done, steps in all

@@ -12,7 +12,7 @@ from PIL import Image
 
 from saccade.data.scenes import Description, Scenes, is_held_out, sample_caption
 from saccade.data.scenes.phrasing import Caption, Language
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.errors import DataError
 
 OBJECTS = (1, 2, 3)  # of the prompts of `balanced_prompts`

@@ -54,7 +54,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """The picture that another is painted from (`saccade.tasks.generate.image`).
+    """The picture that another is painted from (`saccade.tasks.generate.image_to_image`).
 
     Attributes:
         use: "start": sampling starts at it, partly noised; "source": the generator attends to it; "inversion": sampling

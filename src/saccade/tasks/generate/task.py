@@ -21,7 +21,7 @@ from saccade.tasks.generate.conditioning import encode_conditions, tokenize_prom
 from saccade.tasks.generate.film import KnownFrames, known_frames
 from saccade.tasks.generate.film_settings import RATE, FilmSettings
 from saccade.tasks.generate.generate_films import check_film, frames_per_window, generate_films
-from saccade.tasks.generate.image import Original, Originals, to_images
+from saccade.tasks.generate.image_to_image import Original, Originals, to_images
 from saccade.tasks.generate.inversion import check_inversion, inverted_start
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
@@ -35,9 +35,9 @@ from saccade.tasks.generate.sample import (
     offset_callback,
     sample,
 )
+from saccade.tasks.generate.sampling_start import SamplingStart, seeded_noise
 from saccade.tasks.generate.settings import Layout, Settings
 from saccade.tasks.generate.sizes import check_size, max_batch_size
-from saccade.tasks.generate.start import SamplingStart, seeded_noise
 from saccade.tasks.saved import TrainedTask
 
 BATCH = 16  # pictures that are painted at once
@@ -266,7 +266,9 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         """`saccade.tasks.generate.conditioning.encode_conditions` with this model."""
         return encode_conditions(self.model, settings, pictures)
 
-    def tokenize_prompts(self, settings: Sequence[Settings]) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
+    def tokenize_prompts(
+        self, settings: Sequence[Settings]
+    ) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
         """`saccade.tasks.generate.conditioning.tokenize_prompts` with this model."""
         return tokenize_prompts(self.model, settings)
 

@@ -17,7 +17,7 @@ from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.layers.refine import CELL
 from saccade.models.generator import Generator, GeneratorConfig
-from saccade.models.sources import PICTURE_SOURCES, PictureSource
+from saccade.models.source_encoders import PICTURE_SOURCES, PictureSource
 from saccade.ops import tokenize
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches

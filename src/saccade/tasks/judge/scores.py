@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from saccade.tasks.accuracy_intervals import wilson_interval
 from saccade.tasks.judge.films import FilmJudgement
 from saccade.tasks.judge.result import ATOM_KINDS, Judgement
-from saccade.tasks.shares import wilson_interval
 
 ROWS = ("pictures", "atoms", *ATOM_KINDS)
 

@@ -23,8 +23,8 @@ from saccade.data.scenes import (
 from saccade.data.scenes.colours import COLOURS
 from saccade.data.scenes.description import shuffled
 from saccade.data.scenes.edits import Kind, new_relations
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.data.scenes.shapes import SHAPES
-from saccade.data.scenes.stream import RandomStream
 from saccade.data.scenes.vocabulary import INVERSES
 from saccade.ops import WordBatch
 from saccade.tasks.match.recipe import MatchRecipe

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saccade.data.scenes import Caption, Scene, Scenes, sample_caption
 from saccade.data.scenes.phrasing import Language
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.tasks.match.batches import TRIES, edited_twin
 from saccade.tasks.match.truth import describes
 

@@ -13,6 +13,7 @@ from saccade.data.cache import read_or_skip
 from saccade.data.captions import CaptionSet
 from saccade.data.output import write_png
 from saccade.device import Device
+from saccade.tasks.accuracy_intervals import draw_accuracy_bars
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.match.captioned import CaptionCandidates, caption_candidates
 from saccade.tasks.match.nearest_caption import NearestCaptionBaseline
@@ -20,7 +21,6 @@ from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.scores import chance, recalls, shuffled, summarize_accuracy
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.saved import no_pictures_error
-from saccade.tasks.shares import draw_accuracy_bars
 
 BATCH = 50  # pictures encoded at once
 

@@ -4,7 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from saccade.models.matcher import Match
-from saccade.ops.matching import match_loss, ranking_loss, sigmoid_loss
+from saccade.ops.image_text_matching import match_loss, ranking_loss, sigmoid_loss
 
 HEAD, RANKING = 2.5, 10.0  # weights of the head's two losses beside that of the towers
 

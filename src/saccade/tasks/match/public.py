@@ -13,7 +13,7 @@ from saccade.data import Picture
 from saccade.data.images import Source, read_image
 from saccade.errors import DataError, printable
 from saccade.models.matcher import unit_vectors
-from saccade.ops.matching import cosines
+from saccade.ops.image_text_matching import cosines
 from saccade.tasks.base import PublicTask
 from saccade.tasks.match.result import Ranking
 

@@ -14,11 +14,12 @@ from saccade.data.output import write_png
 from saccade.data.scenes import Caption, Combinations, Description, Scenes
 from saccade.data.scenes.edits import Kind
 from saccade.data.scenes.phrasing import Language
-from saccade.data.scenes.stream import RandomStream
+from saccade.data.scenes.random_stream import RandomStream
 from saccade.device import Device
 from saccade.errors import UsageError
 from saccade.models.matcher import PictureFeatures
 from saccade.options import OnError
+from saccade.tasks.accuracy_intervals import draw_accuracy_bars
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.match.batches import extra_object_caption, hard_negative_caption
 from saccade.tasks.match.candidates import SceneCandidates, candidate_sets
@@ -27,7 +28,6 @@ from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.scores import recalls, shuffled, summarize_accuracy
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.scenes import evaluation_scenes
-from saccade.tasks.shares import draw_accuracy_bars
 
 BATCH = 50  # pictures, or texts, encoded at once
 EDITS: tuple[Kind | Literal["count"], ...] = (*get_args(Kind), "count")  # count: one object more than there is

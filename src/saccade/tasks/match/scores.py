@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saccade.ops.matching import ranks
-from saccade.tasks.shares import wilson_interval
+from saccade.ops.image_text_matching import ranks
+from saccade.tasks.accuracy_intervals import wilson_interval
 
 KS = (1, 5, 10)
 _SHUFFLE = 6  # stream of random numbers; candidates and edits of scenes use 4 and 5

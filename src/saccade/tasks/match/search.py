@@ -12,8 +12,8 @@ from torch import Tensor
 from saccade.data import Picture, read_image
 from saccade.errors import DataError
 from saccade.models.matcher import TextFeatures
-from saccade.tasks.match.approximate import NeighbourGraph
 from saccade.tasks.match.index import PictureIndex
+from saccade.tasks.match.neighbour_graph import NeighbourGraph
 from saccade.tasks.match.public import PublicMatchTask, Vectors
 from saccade.tasks.match.task import MatchTask
 

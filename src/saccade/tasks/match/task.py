@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from saccade.data import Picture
 from saccade.data.images import Source, read_image
 from saccade.models.matcher import Matcher, MatcherConfig, PictureFeatures, TextFeatures
-from saccade.ops.matching import cosines
+from saccade.ops.image_text_matching import cosines
 from saccade.tasks.match.result import Ranking
 from saccade.tasks.match.scores import recalls, reranked
 from saccade.tasks.saved import TrainedTask

@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
-from saccade.tasks.data_sheet import Example, thumbnail
 from saccade.tasks.drawing import PAPER
+from saccade.tasks.sample_sheet import Example, thumbnail
 from saccade.tasks.segment.colours import resolve_colours
 from saccade.tasks.segment.draw import (
     class_shares,

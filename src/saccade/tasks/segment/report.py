@@ -10,7 +10,7 @@ from saccade.data.segments.sets import open_segments
 from saccade.device import Device
 from saccade.options import AnnotatedValOptions, OnError
 from saccade.tasks.commands import Evaluation
-from saccade.tasks.own_data import evaluation_set
+from saccade.tasks.held_out_data import evaluation_set
 from saccade.tasks.scenes import evaluation_scenes
 from saccade.tasks.segment.draw import draw_segment_confusion
 from saccade.tasks.segment.mistakes import WorstBoundaries, draw_worst_boundaries
