@@ -95,7 +95,8 @@ def test_where_one_process_is_refused_the_others_are_too(tmp_path, monkeypatch):
     from saccade.device import Device
     from saccade.train.guards import exclusive_folder
 
-    monkeypatch.setattr(Device, "sum_over_processes", lambda device, value: value + 0.0)  # the first process found it held
+    # the first process found it held
+    monkeypatch.setattr(Device, "sum_over_processes", lambda device, value: value + 0.0)
     with (
         pytest.raises(SaccadeError, match="is in use"),
         exclusive_folder(tmp_path, Device(torch.device("cpu"), False, 1, 2)),
