@@ -53,7 +53,7 @@ def test_the_last_file_of_a_name_is_read_and_noted(pack: Pack, tmp_path: Path):
     found = open_store(pack(tmp_path / "set", [*SOUND, ("cat/1.png", b"first"), ("./cat//1.png", b"second")]))
     assert (found.files, found.read("cat/1.png")) == (["cat/1.png", "dog/2.png"], b"second")
     assert [note.partition(" of ")[::2] for note in found.notes] == [
-        ("2 files", f"{found.label} have the name of an earlier one, which they replace")
+        ("2 files", f"{found.title} have the name of an earlier one, which they replace")
     ]
     assert open_store(pack(tmp_path / "sound", SOUND)).notes == []
 

@@ -257,7 +257,7 @@ def test_classes_that_differ_between_splits(make_folder: Make, tmp_path: Path):
 def test_only_a_train_folder(make_folder: Make, tmp_path: Path):
     make_folder(COUNTS, "data/train")
     data = ImageFolder(tmp_path / "data")
-    assert (len(data), data.label.endswith("data/train")) == (31, True)
+    assert (len(data), data.title.endswith("data/train")) == (31, True)
     assert len(ImageFolder(tmp_path / "data", split="train")) == 31
     shutil.rmtree(tmp_path / "data" / "train" / "cat")
     assert ImageFolder(tmp_path / "data").classes == ["dog", "eel"]

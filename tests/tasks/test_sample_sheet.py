@@ -24,7 +24,7 @@ from . import tiny
 class Numbers:
     """A set whose pictures are their index, with one that cannot be read."""
 
-    label = "numbers"
+    title = "numbers"
 
     def __init__(self, count: int) -> None:
         self.count = count

@@ -12,15 +12,15 @@ Kind = Literal["file", "folder", "link", "special file"]
 
 
 class ArchiveMembers:
-    """The names of the files of an archive, checked one by one. label: of the archive.
+    """The names of the files of an archive, checked one by one. title: of the archive.
 
     Attributes:
         files: normalized names, in the order of the archive; a name that is held again stays where it was.
         folders: all folders likewise.
     """
 
-    def __init__(self, label: str):
-        self.label = label
+    def __init__(self, title: str):
+        self.title = title
         self.files: dict[str, None] = {}
         self.folders: set[str] = set()
         self._again = 0
@@ -33,10 +33,10 @@ class ArchiveMembers:
         name = name.replace("\\", "/")
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or (parts and parts[0].endswith(":")):
-            raise DataError(f"{self.label} holds '{escape(name)}', a name that points outside it; refused")
+            raise DataError(f"{self.title} holds '{escape(name)}', a name that points outside it; refused")
         if len(name) > MAX_NAME or len(parts) > MAX_DEPTH:
             raise DataError(
-                f"{self.label} holds a name of {len(name)} characters in {len(parts) - 1} folders, "
+                f"{self.title} holds a name of {len(name)} characters in {len(parts) - 1} folders, "
                 f"'{escape(name[:40])}...'; at most {MAX_NAME} in {MAX_DEPTH - 1} are read: unpack it to a folder"
             )
         if kind in ("link", "special file"):
@@ -60,8 +60,8 @@ class ArchiveMembers:
         """What was left out, one sentence each. Raises DataError for a name of both a file and a folder."""
         both = next((name for name in self.files if name in self.folders), None)
         if both is not None:
-            raise DataError(f"{self.label} holds '{escape(both)}' as a file and as a folder; pack it anew")
-        notes = [f"{n} {kind}s in {self.label} were passed over" for kind, n in self._left.items()]
+            raise DataError(f"{self.title} holds '{escape(both)}' as a file and as a folder; pack it anew")
+        notes = [f"{n} {kind}s in {self.title} were passed over" for kind, n in self._left.items()]
         if self._again:
-            notes.append(f"{self._again} files of {self.label} have the name of an earlier one, which they replace")
+            notes.append(f"{self._again} files of {self.title} have the name of an earlier one, which they replace")
         return notes

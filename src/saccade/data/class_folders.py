@@ -29,7 +29,7 @@ class ClassSplit:
     """The pictures of a split.
 
     Attributes:
-        label: of the split in messages.
+        title: of the split in messages.
         root: folder that file names are relative to.
         by_class: class -> file names, in natural order.
         empty: classes without pictures -> why.
@@ -37,7 +37,7 @@ class ClassSplit:
         notes: assumptions made while reading.
     """
 
-    label: str
+    title: str
     root: str
     by_class: dict[str, list[str]]
     empty: dict[str, str] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class ClassFolders:
         part = _read(self.store, tree, root, inner)
         part.notes = [*self.notes, *part.notes]
         if root and root != (top if split else ""):
-            part.notes.append(f"classes read from {escape(root)}/ of {self.store.label}")
+            part.notes.append(f"classes read from {escape(root)}/ of {self.store.title}")
         return part
 
 
@@ -245,7 +245,7 @@ def subfolders(store: Store, root: str) -> list[str]:
 
 
 def _display(store: Store, root: str) -> str:
-    return escape(store.full_name(root)) if root else store.label
+    return escape(store.full_name(root)) if root else store.title
 
 
 def _some(names: Iterable[str]) -> str:
@@ -261,7 +261,7 @@ def check_classes(store: Store, part: ClassSplit) -> None:
         kinds = {folder_kind(each): each for each in sorted(inner)}
         if {"masks", "pictures"} <= kinds.keys():
             raise DataError(
-                f"{part.label}: the folder {escape(name)}/ holds {escape(kinds['pictures'])}/ and "
+                f"{part.title}: the folder {escape(name)}/ holds {escape(kinds['pictures'])}/ and "
                 f"{escape(kinds['masks'])}/: masks of pictures, not a class; `saccade train segment` reads them"
             )
         stems[name] = {splitext(basename(file))[0].removeprefix(name): file for file in files[:MOST_FILES]}
@@ -278,7 +278,7 @@ def check_classes(store: Store, part: ClassSplit) -> None:
                 if all(look is not None and mask is not None and look[0] == mask[0] and look[1] >= MANY
                        for look, mask in zip(looks, masks, strict=True)):  # fmt: skip
                     raise DataError(
-                        f"{part.label}: the folder {escape(name)}/ holds masks of the pictures in {escape(other)}/, "
+                        f"{part.title}: the folder {escape(name)}/ holds masks of the pictures in {escape(other)}/, "
                         "not a class; `saccade train segment` reads masks in folders named images/ and masks/"
                     )
 

@@ -31,7 +31,7 @@ def keep_classes(data: ImageFolder, kept: Sequence[str], labels: Sequence[str] |
     part = data.subset((labels_now >= 0).nonzero().flatten().tolist())
     part.labels, part.classes = labels_now[labels_now >= 0], names
     if labels is None and len(names) < 2:
-        raise DataError(f"{data.label}: one class alone cannot be told from others; name two or more")
+        raise DataError(f"{data.title}: one class alone cannot be told from others; name two or more")
     return part
 
 
@@ -84,6 +84,6 @@ def _checked(data: Any, kept: Sequence[str], labels: Sequence[str] | None) -> li
     for name in kept:
         if name not in data.classes:
             raise DataError(
-                f"{data.label} has no class '{escape(name)}'; it has {shorten_list(map(escape, data.classes), 20)}"
+                f"{data.title} has no class '{escape(name)}'; it has {shorten_list(map(escape, data.classes), 20)}"
             )
     return list(dict.fromkeys(kept) if labels is None else labels)

@@ -70,7 +70,7 @@ class ClassTables:
         for row in self.parts[split or next(iter(self.parts))]:
             by_class.setdefault(row.label, []).append(relative_to(self.root, row.picture))
         ordered = {name: sorted(by_class[name], key=natural_key) for name in sorted(by_class, key=natural_key)}
-        label = self.store.label + (f", {split}" if split else "")
+        label = self.store.title + (f", {split}" if split else "")
         return ClassSplit(label, self.root, ordered, {}, self.problems, list(self.notes))
 
 
@@ -148,7 +148,7 @@ def _joined(store: Store, found: list["_Read"], folder: str = "") -> ClassTables
             before = first.setdefault(row.picture, row)
             if before.label != row.label:
                 raise DataError(
-                    f"{store.label}: {escape(row.picture)} has the class '{escape(before.label)}' ({before.where}) and "
+                    f"{store.title}: {escape(row.picture)} has the class '{escape(before.label)}' ({before.where}) and "
                     f"'{escape(row.label)}' ({row.where}); one class a picture expected"
                 )
             again += (split, row.picture) in seen
@@ -164,7 +164,7 @@ def _joined(store: Store, found: list["_Read"], folder: str = "") -> ClassTables
         notes.append(f"{len(unnamed)} pictures have no row in a table and are not used, such as {escape(unnamed[0])}")
     root = parent_folder(files[0]) if len(files) == 1 else ""
     root = root if all(name.startswith(f"{root}/") for name in first) else ""
-    notes.insert(0, f"classes read from {shorten_list(map(escape, files))} of {store.label}")
+    notes.insert(0, f"classes read from {shorten_list(map(escape, files))} of {store.title}")
     return ClassTables(store, root, files, parts, problems, notes)
 
 

@@ -20,14 +20,14 @@ class PictureSet(Protocol):
     """Named pictures.
 
     Attributes:
-        label: name of the set in messages.
+        title: name of the set in messages.
         classes: class names.
         on_error: "skip" leaves out unreadable pictures and invalid annotations, "fail" raises.
         skipped: what has been left out so far, name -> reason.
         notes: assumptions made while reading, one sentence each.
     """
 
-    label: str
+    title: str
     classes: list[str]
     on_error: str
     skipped: dict[str, str]
@@ -86,7 +86,7 @@ class ParsedSet(Generic[Item]):
     """A set or one of its splits, parsed and not yet compared with its pictures.
 
     Attributes:
-        label: name in messages.
+        title: name in messages.
         root: its folder in the store, omitted from names in messages.
         pictures: each with its annotation.
         problems: what is wrong with its files.
@@ -94,7 +94,7 @@ class ParsedSet(Generic[Item]):
         notes: assumptions made while reading, one sentence each.
     """
 
-    label: str
+    title: str
     format: str
     store: Store
     root: str
@@ -135,7 +135,7 @@ class AnnotatedFiles:
     def __init__(self, annotations: ParsedSet, on_error: str):
         """Raises DataError for a problem that is fatal, and for any under on_error="fail"."""
         check_on_error(on_error)
-        self.label, self.on_error = annotations.label, on_error
+        self.title, self.on_error = annotations.title, on_error
         self.classes: list[str] = list(annotations.classes)
         self.notes, self.skipped = [*annotations.notes, *annotations.store.notes], dict[str, str]()
         self.names: list[str] = []
@@ -145,7 +145,7 @@ class AnnotatedFiles:
         self._owners: dict[str, str] = {}  # key of `skipped` -> name of the picture, for annotations of a picture
         for problem in annotations.problems:
             if problem.fatal or (problem.lost and on_error == "fail"):
-                raise DataError(f"{annotations.label}: {problem.text}")
+                raise DataError(f"{annotations.title}: {problem.text}")
             if problem.lost:
                 self.skipped[problem.where] = problem.text
             else:

@@ -42,7 +42,7 @@ class ImageFolder(torch.utils.data.Dataset):
         split: name or role of the split ("train", "val", ...), if the source has several.
 
     Attributes:
-        label: name of the set in messages.
+        title: name of the set in messages.
         classes: class names; `labels` index them.
         labels: int64 (n,), 0 to len(classes) - 1.
         root: folder of the set that the names are relative to.
@@ -65,10 +65,10 @@ class ImageFolder(torch.utils.data.Dataset):
         check_on_error(on_error)
         layout = source if isinstance(source, ClassFolders | ClassTables) else find_classes(source)
         part = layout.read(select_split(layout, split, "splits"))
-        self.store, self.label, self.on_error = layout.store, part.label, on_error
+        self.store, self.title, self.on_error = layout.store, part.title, on_error
         self.notes, self.skipped = [*part.notes, *layout.store.notes], dict(part.skipped)
         if on_error == "fail" and self.skipped:
-            raise DataError(f"{self.label}: {next(iter(self.skipped.values()))}")
+            raise DataError(f"{self.title}: {next(iter(self.skipped.values()))}")
         self.classes = self._choose_classes(part, classes)
         self.root = part.root
         self.names = [name for c in self.classes for name in part.by_class.get(c, ())]
@@ -86,15 +86,15 @@ class ImageFolder(torch.utils.data.Dataset):
                     for what, names in (("lacks", lacking), ("adds", extra))
                     if names
                 ]
-                raise DataError(f"the classes of {part.label} differ from the expected: it {' and '.join(difference)}")
+                raise DataError(f"the classes of {part.title} differ from the expected: it {' and '.join(difference)}")
             if lacking:
-                self.notes.append(f"{part.label} has no picture of {shorten_list(map(escape, lacking), 8)}")
+                self.notes.append(f"{part.title} has no picture of {shorten_list(map(escape, lacking), 8)}")
             return list(classes)
         if part.empty and (self.on_error == "fail" or not found):
             raise _no_classes(next(iter(part.empty.values())), self.store)
         self.notes += [text.replace("fill or remove it", "left out") for text in part.empty.values()]
         if len(found) < 2:
-            raise _no_classes(f"{part.label} has one class only ({found[0]!r}); two or more expected", self.store)
+            raise _no_classes(f"{part.title} has one class only ({found[0]!r}); two or more expected", self.store)
         return found
 
     def __len__(self) -> int:
@@ -181,7 +181,7 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
     if table is not None and len(part.by_class) < 2:
         return table
     if len(part.by_class) < 2 and faults:
-        raise _no_classes(f"{part.label} has one class folder only", store, faults)
+        raise _no_classes(f"{part.title} has one class folder only", store, faults)
     _classes_in_tables(store, layout, part)
     if table is not None and _names_more(part, table):
         layout.notes.append(f"further classes of pictures are not read: {shorten_list(map(escape, table.files))}")
@@ -233,7 +233,7 @@ def _no_classes(problem: str, store: Store, faults: Mapping[str, DataError] | No
     tables. faults: name of a table -> what is wrong with it."""
     found, faults = recognise_formats(store), faults or {}
     if named := [each for each in found if each.format in NO_CLASSES or each.format in FILES.values()]:
-        return DataError(f"{store.label} holds {named[0].describe('classify')}")
+        return DataError(f"{store.title} holds {named[0].describe('classify')}")
     if several := [each for each in faults.values() if isinstance(each, SeveralClasses)]:
         return several[0]
     known = {name for each in found if each.is_known and "classify" not in each.tasks for name in each.files}
@@ -272,7 +272,7 @@ def _compare(part: ClassSplit, table: ClassTables) -> dict[str, str] | None:
         labels = shorten_list(dict.fromkeys(escape(label) for label in table.label_of.values()))
         file = escape(table.files[0])
         raise DataError(
-            f"the folders of {part.label} ({shorten_list(map(escape, part.by_class))}) are not the classes of {file} "
+            f"the folders of {part.title} ({shorten_list(map(escape, part.by_class))}) are not the classes of {file} "
             f"({labels}): give {file} itself to read its classes, or remove it"
         )
     return {label: name for name, label in pairs}

@@ -40,7 +40,7 @@ def find_split_lists(store: Store, part: ClassSplit) -> ClassTables | None:
     if not files:
         return None
     parts, divisions = _first_division(parts)
-    notes = [f"splits read from {shorten_list(map(escape, files))} of {store.label}", *divisions]
+    notes = [f"splits read from {shorten_list(map(escape, files))} of {store.title}", *divisions]
     unlisted = set(class_of).difference(row.picture for rows in parts.values() for row in rows)
     if unlisted:
         notes.append(f"{len(unlisted)} pictures are in no list of a split and are not used")

@@ -46,7 +46,7 @@ class LayoutAdapter:
 class Subsettable(Protocol):
     """A data set that subsets can be taken of."""
 
-    label: str
+    title: str
     notes: list[str]
 
     @property
@@ -82,7 +82,7 @@ def split_train_val(
     roles = splits_by_role(layout.splits)
     if layout.splits and "train" not in roles:
         raise DataError(
-            f"{layout.store.label} has no split for training (found: {', '.join(map(escape, layout.splits))}); "
+            f"{layout.store.title} has no split for training (found: {', '.join(map(escape, layout.splits))}); "
             "one named train expected"
         )
     train = open_split(layout, roles.get("train"), None)
@@ -92,7 +92,7 @@ def split_train_val(
         held_out = open_split(
             val, next((found[role] for role in ("val", "test", "train") if role in found), None), train
         )
-        held_out.notes.append(f"validation: {held_out.label}")
+        held_out.notes.append(f"validation: {held_out.title}")
     elif "val" in roles:
         held_out = open_split(layout, roles["val"], train)
         used.add(roles["val"])
@@ -118,7 +118,7 @@ def _without(train: Dataset, held_out: Dataset) -> Dataset:
     left = set(held_out.names)
     rest = [i for i, name in enumerate(train.names) if name not in left]
     if not rest:
-        raise DataError(f"all pictures of {train.label} are also those of {held_out.label}; none are left to train on")
+        raise DataError(f"all pictures of {train.title} are also those of {held_out.title}; none are left to train on")
     return train.subset(rest)
 
 
@@ -129,9 +129,9 @@ def nothing_found(source: str | os.PathLike[str], what: str, expected: str, task
     store = open_store(source)
     known = describe_formats(recognise_formats(store), task)
     if known:
-        return DataError(f"{store.label} holds no {what} that can be read; it holds {known}")
+        return DataError(f"{store.title} holds no {what} that can be read; it holds {known}")
     return DataError(
-        f"{store.label} holds no {what} that can be read (found: {count_suffixes(store.files)}); {expected} expected"
+        f"{store.title} holds no {what} that can be read (found: {count_suffixes(store.files)}); {expected} expected"
     )
 
 
@@ -139,7 +139,7 @@ def splits_to_read(layout: Layout, split: str | None) -> list[str | None]:
     """The split of that name or role, else all; [None] for a set without splits. Raises DataError for a split that does
     not exist."""
     if split is not None:
-        return [find_split(layout.splits, split, layout.store.label)]
+        return [find_split(layout.splits, split, layout.store.title)]
     return list(layout.splits) or [None]
 
 
@@ -147,10 +147,10 @@ def select_split(layout: Layout, split: str | None, both: str) -> str | None:
     """The split to open, by its own or a common name; None for a set without splits. both: the function that opens
     training and validation sets. Raises DataError if it does not exist, and if there are several and none is named."""
     if split is not None:
-        return find_split(layout.splits, split, layout.store.label)
+        return find_split(layout.splits, split, layout.store.title)
     if len(layout.splits) > 1:
         raise DataError(
-            f"{layout.store.label} holds the splits {', '.join(map(escape, layout.splits))}; "
+            f"{layout.store.title} holds the splits {', '.join(map(escape, layout.splits))}; "
             f"name one with --split (in Python split='{escape(layout.splits[0])}', or {both}(...) for training)"
         )
     return next(iter(layout.splits), None)
@@ -166,7 +166,7 @@ def random_split(
     Raises DataError for a fraction outside 0..1 and for a group of a single picture."""
     check_fraction(val_fraction)
     rng, held_out = np.random.default_rng(seed), list[int]()
-    for name, members in (groups or {dataset.label: range(len(dataset))}).items():
+    for name, members in (groups or {dataset.title: range(len(dataset))}).items():
         if len(members) < 2:
             raise DataError(
                 f"{name} has one picture; two are needed to hold one out for validation: add pictures, or name a "
@@ -200,7 +200,7 @@ def split_videos(layout: Layout, dataset: Dataset, val_fraction: float, seed: in
         return train, held_out
     if len(folders) < 2:
         raise DataError(
-            f"{dataset.label} has frames of one video only; two are needed to hold one out for validation: "
+            f"{dataset.title} has frames of one video only; two are needed to hold one out for validation: "
             "add one, or name a validation set (--val)"
         )
     check_fraction(val_fraction)

@@ -43,13 +43,13 @@ class Store(Protocol):
     """Files under one root.
 
     Attributes:
-        label: name in messages.
+        title: name in messages.
         files: all regular files, relative to the root, separated by "/".
         folders: all folders likewise, without the root.
         notes: what was left out or lies outside, one sentence each.
     """
 
-    label: str
+    title: str
     files: list[str]
     folders: set[str]
     notes: list[str]
@@ -133,7 +133,7 @@ class FolderStore:
 
     def __init__(self, root: Path):
         self.root = root
-        self.label = escape(root)
+        self.title = escape(root)
         self.files: list[str] = []
         self.folders: set[str] = set()
         walked = WalkReport()
@@ -163,8 +163,8 @@ class TarStore:
 
     def __init__(self, path: Path, reader: Reader | None):
         self.path = path
-        self.label = escape(path)
-        self._names = ArchiveMembers(self.label)
+        self.title = escape(path)
+        self._names = ArchiveMembers(self.title)
         self._places: dict[str, tuple[int, int]] = {}  # name -> offset, size
         self._bytes: dict[str, bytes] = {}
         self._more = False  # whether something follows the end mark
@@ -176,11 +176,11 @@ class TarStore:
         except DataError:
             raise
         except DAMAGED as error:
-            raise DataError(f"{self.label} is damaged or cut short ({escape(error)})") from error
+            raise DataError(f"{self.title} is damaged or cut short ({escape(error)})") from error
         self.files, self.folders = list(self._names.files), self._names.folders
         self.notes = self._names.notes()
         if self._more:
-            self.notes.append(f"{self.label} goes on behind its end mark, as joined tars do; that part is not read")
+            self.notes.append(f"{self.title} goes on behind its end mark, as joined tars do; that part is not read")
 
     def read(self, name: str) -> bytes:
         if name in self._bytes:
@@ -217,7 +217,7 @@ class TarStore:
                 limit = MAX_COMPRESSED_BYTES if end <= MAX_RATIO * packed else MAX_BOMB_BYTES
                 if end > limit:
                     raise DataError(
-                        f"{self.label} holds more than {limit / 2**30:g} GiB in {packed} compressed bytes; "
+                        f"{self.title} holds more than {limit / 2**30:g} GiB in {packed} compressed bytes; "
                         "decompress it to a plain .tar, which is read in place, or unpack it to a folder"
                     )
                 name = self._accept(member)
@@ -231,7 +231,7 @@ class TarStore:
         try:
             return tarfile.open(fileobj=plain, mode="r|", tarinfo=TarHeader)
         except tarfile.ReadError as error:
-            raise DataError(f"{self.label} is a compressed file that holds no tar; unpack it") from error
+            raise DataError(f"{self.title} is a compressed file that holds no tar; unpack it") from error
 
     def _accept(self, member: tarfile.TarInfo) -> str:
         """The normalized name of a regular file, or "" for other members."""

@@ -35,21 +35,21 @@ class ZipStore:
 
     def __init__(self, path: Path):
         self.path = path
-        self.label = escape(path)
+        self.title = escape(path)
         self._members: dict[str, zipfile.ZipInfo] = {}
         try:
             self._size = path.stat().st_size
             with zipfile.ZipFile(path) as file:
                 members = file.infolist()
         except DAMAGED as error:
-            raise DataError(f"{self.label} is damaged or cut short ({escape(error)})") from error
+            raise DataError(f"{self.title} is damaged or cut short ({escape(error)})") from error
         if sum(member.compress_size for member in members) > self._size:
-            raise DataError(f"{self.label} holds files that overlap, or end behind its own end; pack it anew")
-        names = ArchiveMembers(self.label)
+            raise DataError(f"{self.title} holds files that overlap, or end behind its own end; pack it anew")
+        names = ArchiveMembers(self.title)
         for member in members:
             name = names.add(_true_name(member), _kind(member))
             if name and member.flag_bits & ENCRYPTED:
-                raise DataError(f"{self.label} is encrypted; unpack it with its password, or write it without one")
+                raise DataError(f"{self.title} is encrypted; unpack it with its password, or write it without one")
             if name:
                 self._members[name] = member
         self.files, self.folders, self.notes = list(names.files), names.folders, names.notes()

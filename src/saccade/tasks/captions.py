@@ -27,6 +27,6 @@ def without_long_captions(dataset: Captioned, max_words: int) -> Captioned:
     if reasons:
         pictures = len(dataset) - len(readable)
         lost = f", with {pictures} of {len(dataset)} pictures, which have no other" if pictures else ""
-        note = f"{len(reasons)} captions of {dataset.label} that the model cannot read are left out{lost}: {reasons[0]}"
+        note = f"{len(reasons)} captions of {dataset.title} that the model cannot read are left out{lost}: {reasons[0]}"
         readable.notes = [*readable.notes, note]
     return readable

@@ -41,7 +41,7 @@ def write_sample_sheet(out: Path, sets: Mapping[str, Any], task: TaskCommands, t
     Raises DataError if it cannot be written."""
     if task.example is None:
         return False
-    title = title or next((dataset.label for dataset in sets.values()), "")
+    title = title or next((dataset.title for dataset in sets.values()), "")
     write_png(out, draw_sample_sheet(sets, resolve_name(task.example), title))
     return True
 

@@ -26,7 +26,7 @@ PART_PIXELS = 2**19  # of pictures whose activations are in memory at once; abou
 class Dataset(Protocol):
     """Pictures with labels."""
 
-    label: str
+    title: str
 
     @property
     def classes(self) -> list[str]: ...
@@ -51,11 +51,11 @@ class Training:
     def __init__(self, train: Dataset, val: Dataset, recipe: BaseModel, seed: int, pretrained: Task | None):
         """Raises DataError if the sets have different classes."""
         if val.classes != train.classes:
-            raise DataError(f"the classes of {val.label} are not those of {train.label}: they must be the same")
+            raise DataError(f"the classes of {val.title} are not those of {train.title}: they must be the same")
         self.recipe, self.labels, self.pretrained = recipe, train.classes, pretrained
         self.about: dict[str, Any] = {
-            "data": train.label,
-            "validated on": val.label,
+            "data": train.title,
+            "validated on": val.title,
             "start": None if pretrained is None else pretrained.name,
         }
         self.notes: list[str] = []
@@ -114,7 +114,7 @@ class Training:
 class SampleSource(Protocol):
     """Training samples at any size."""
 
-    label: str
+    title: str
 
     def __len__(self) -> int: ...
 
@@ -126,7 +126,7 @@ class SampleSource(Protocol):
 class SceneSource:
     """Scenes that are rendered for each batch and never repeat. A subclass defines `annotations`."""
 
-    label = "scenes, rendered for each batch"
+    title = "scenes, rendered for each batch"
 
     def __init__(self, scenes: Scenes):
         self.scenes = scenes
@@ -179,7 +179,11 @@ class AnySizeTraining(Training):
         self._balance(self.source.classes_per_picture())
 
     def _describe_data(self, validation: int) -> None:
-        self.about |= {"data": self.source.label, "pictures": len(self.source), "validation pictures": validation}
+        self.about |= {
+            "data": self.source.title,
+            "pictures": len(self.source),
+            "validation pictures": validation,
+        }
 
 
 def split_microbatches(batches: list[Any], device: torch.device) -> list[list[Any]]:

@@ -349,7 +349,7 @@ class _Named:
 
     def __init__(self, classes):
         self.classes = classes
-        self.label = "set"
+        self.title = "set"
 
     def __len__(self):
         return 0

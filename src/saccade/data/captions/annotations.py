@@ -59,12 +59,12 @@ class Captions(ParsedSet[CaptionedPicture]):
 
 def collect(document: Document, store: Store, root: str, format: str, split: str = "") -> Captions:
     """The pictures of a document, in the order in which it first names them, with their captions."""
-    result = Captions(store.label + (f", {split}" if split else ""), format, store, root)
+    result = Captions(store.title + (f", {split}" if split else ""), format, store, root)
     result.problems, result.notes = list(document.problems), list(document.notes)
     result.file, result.by_stem = document.name, document.by_stem
     folder = picture_folder(store, document)
     if folder != parent_folder(document.name) and document.rows:
-        result.notes.append(f"file names of {escape(document.name)} are relative to {escape(folder or store.label)}/")
+        result.notes.append(f"file names of {escape(document.name)} are relative to {escape(folder or store.title)}/")
     there, found, seen = set(store.files), dict[str, CaptionedPicture](), set[tuple[str, object]]()
     composed = {unicodedata.normalize("NFC", name) for name in there}
     for row in document.rows:

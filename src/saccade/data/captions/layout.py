@@ -67,7 +67,7 @@ def no_captions_error(source: str | os.PathLike[str] | Store) -> DataError:
     """The error for a source without captions, which names the columns of its tables."""
     store = open_store(source)
     faults, found = list(table_faults(store).values()), recognise_formats(store)
-    label = f"{store.label} holds no captions that can be read"
+    label = f"{store.title} holds no captions that can be read"
     if faults and not (found and found[0].is_known and not found[0].tasks):
         more = f" (and {len(faults) - 1} more tables)" if len(faults) > 1 else ""
         return DataError(f"{label}: {faults[0]}{more}")
@@ -93,7 +93,7 @@ def _from_documents(store: Store, names: list[str], notes: list[str]) -> Caption
     format = {".tsv": "captions in TSV", ".jsonl": "captions in JSON lines"}.get(format, "captions in CSV")
     if len(names) == 1:
         document = tables.read_table(store, root, names[0])
-        parts = split_rows(document, store.label)
+        parts = split_rows(document, store.title)
     else:
         parts = {split: tables.read_table(store, root, name) for split, name in _titles(store, names).items()}
         if any(row.split is not None for each in parts.values() for row in each.rows):
@@ -109,7 +109,7 @@ def _from_coco(store: Store, names: list[str]) -> CaptionLayout:
 
 def _from_texts(store: Store, files: list[str]) -> CaptionLayout:
     root = _root(files)
-    parts = split_rows(sidecar_files.read_texts(store, root, files), store.label)
+    parts = split_rows(sidecar_files.read_texts(store, root, files), store.title)
     return _layout(store, root, "captions in text files", parts, [])
 
 
@@ -133,7 +133,7 @@ def _titles(store: Store, names: list[str]) -> dict[str, str]:
     counts = Counter(titles.values())
     if any(count > 1 for count in counts.values()) or not all(map(split_role, titles.values())):
         raise DataError(
-            f"{store.label} holds several files with captions ({', '.join(map(escape, names[:5]))}) that are not named "
+            f"{store.title} holds several files with captions ({', '.join(map(escape, names[:5]))}) that are not named "
             "train, val or test; give one of them instead of the folder"
         )
     return {title: name for name, title in titles.items()}

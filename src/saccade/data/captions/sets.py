@@ -54,7 +54,7 @@ class CaptionSet(AnnotatedFiles):
         self.by_stem = captions.by_stem
         if not self._pictures:
             reason = next(iter(self.skipped.values()), "no caption names one")
-            raise DataError(f"{captions.label} has no picture with a caption: {reason}")
+            raise DataError(f"{captions.title} has no picture with a caption: {reason}")
         self.names = [relative_to(self._root, picture.name) for picture in self._pictures]
         if captions.unlabelled:
             names = shorten_list(escape(relative_to(self._root, name)) for name in captions.unlabelled)
@@ -66,7 +66,7 @@ class CaptionSet(AnnotatedFiles):
         dataset = cls(layout.read(select_split(layout, split, cls.both)), on_error)
         captions = sum(len(dataset.captions(i)) for i in range(len(dataset)))
         found = f"{pluralize(len(dataset), cls.items.removesuffix('s'))}, {pluralize(captions, 'caption')}"
-        dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {found}")
+        dataset.notes.insert(0, f"{dataset.title} was read as {layout.format}: {found}")
         return dataset
 
     @classmethod
@@ -99,7 +99,7 @@ class CaptionSet(AnnotatedFiles):
                     captions.append(caption)
                 except DataError as error:
                     if self.on_error == "fail":
-                        raise DataError(f"{self.label}, {escape(name)}: {error}") from error
+                        raise DataError(f"{self.title}, {escape(name)}: {error}") from error
                     where = f"{name}, caption {number}"
                     skipped[where], owners[where] = f"{escape(where)}: {error}", name
             if captions or not self.captions(i):  # films need none
@@ -107,7 +107,7 @@ class CaptionSet(AnnotatedFiles):
                 pictures[i] = CaptionedPicture(pictures[i].name, captions)
         if not kept:
             reason = next(iter(skipped.values()), "it is empty")
-            raise DataError(f"{self.label} has no caption that can be used: {reason}")
+            raise DataError(f"{self.title} has no caption that can be used: {reason}")
         part = copy.copy(self)
         part._pictures, part._owners = pictures, owners
         part = part.subset(kept)
@@ -160,7 +160,7 @@ def split_by_caption(dataset: AnyCaptionSet, val_fraction: float, seed: int) -> 
         return _split_by_stem(dataset, groups, val_fraction, seed)
     if len(groups) == len(dataset):
         return random_split(dataset, val_fraction, seed)
-    held_out = held_out_groups(groups, val_fraction, seed, dataset.label)
+    held_out = held_out_groups(groups, val_fraction, seed, dataset.title)
     train, val = split_at_indices(dataset, held_out)
     val.notes.append("pictures that share a caption were kept in one split")
     return train, val
@@ -171,7 +171,7 @@ def _split_by_stem(
 ) -> tuple[AnyCaptionSet, AnyCaptionSet]:
     stems = [PurePosixPath(dataset.names[group[0]]).stem for group in groups]
     if len(set(stems)) < 2:
-        raise DataError(f"{dataset.label} has captions of one name, and two are needed to hold one out for validation")
+        raise DataError(f"{dataset.title} has captions of one name, and two are needed to hold one out for validation")
     chosen = held_out_names(stems, val_fraction, seed)
     held_out = sorted(i for group, stem in zip(groups, stems, strict=True) if stem in chosen for i in group)
     train, val = split_at_indices(dataset, held_out)
@@ -250,4 +250,4 @@ def prepare_captioned(
         image = preprocess.resize_and_crop(dataset.picture(index).image)
         return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
-    return prepare_readable(dataset, dataset.label, (3, *preprocess.size), decode, budget)
+    return prepare_readable(dataset, dataset.title, (3, *preprocess.size), decode, budget)

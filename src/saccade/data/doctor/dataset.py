@@ -76,7 +76,7 @@ class CheckedDataset:
     layout: Layout | None = None
     masks: MaskLayout | None = None
 
-    def display_name(self, name: str) -> str:
+    def title(self, name: str) -> str:
         """A file name for findings."""
         return relative_to(self.root, name)
 
@@ -95,9 +95,9 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
     if table_faults(store) and not missing_suffix_note(store):
         raise no_captions_error(source)
     if held:
-        raise DataError(f"{store.label} is not a data set that can be read; it holds {held}")
+        raise DataError(f"{store.title} is not a data set that can be read; it holds {held}")
     raise DataError(
-        f"{store.label} is not a data set of a known kind (found: {count_suffixes(store.files)}); one folder a "
+        f"{store.title} is not a data set of a known kind (found: {count_suffixes(store.files)}); one folder a "
         "class, COCO JSON, Pascal VOC, YOLO, pictures beside masks or with captions expected"
     )
 
@@ -187,9 +187,9 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
         subject.root = _around(layout.root, [*layout.files.values(), *(n for p in subject.parts for n in p.pictures)])
     annotated = [part.annotations for part in subject.parts if part.annotations is not None]
     if annotated and not any(picture.objects for each in annotated for picture in each.pictures):
-        findings.add("objects none", layout.store.label)
+        findings.add("objects none", layout.store.title)
     if split is None:
-        findings.extend("in no split", (subject.display_name(name) for name in layout.orphans()))
+        findings.extend("in no split", (subject.title(name) for name in layout.orphans()))
     return subject
 
 
@@ -212,7 +212,7 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
         return subject
     findings.extend("assumed", (note for part in subject.parts[:1] if part.masked for note in part.masked.notes))
     if split is None:
-        findings.extend("in no split", (subject.display_name(name) for name in layout.orphans()))
+        findings.extend("in no split", (subject.title(name) for name in layout.orphans()))
     return subject
 
 

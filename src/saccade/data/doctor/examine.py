@@ -56,16 +56,16 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     subject = open_checked(source, split, findings)
     names = list(dict.fromkeys(name for part in subject.parts for name in part.pictures))
     if subject.parts and not names:
-        findings.add("no pictures", subject.store.label)
+        findings.add("no pictures", subject.store.title)
     seen: dict[str, ScannedImage] = {}
     seen.update(scan_films(subject.store, names) if subject.kind == "films" else scan_images(subject.store, names))
     sizes = Counter(each.size for each in seen.values() if not each.error)
-    report = Report(subject.store.label, subject.format, {}, [], dict(sizes.most_common()))
+    report = Report(subject.store.title, subject.format, {}, [], dict(sizes.most_common()))
     report.items = "films" if subject.kind == "films" else "pictures"
     result = Examination(subject, report, seen)
     for name, each in seen.items():
         if each.error:
-            findings.add("picture unreadable", f"{subject.display_name(name)}: {each.error}")
+            findings.add("picture unreadable", f"{subject.title(name)}: {each.error}")
             result.unusable[name] = "picture unreadable"
     add_notes(seen, findings)
     files: dict[str, str] = {}
@@ -102,7 +102,7 @@ def _examine_annotations(result: Examination, part: CheckedSplit, files: dict[st
     assert annotations is not None
     for problem in annotations.problems:
         findings.add(problem.kind, problem.text)
-    findings.extend("picture unlabelled", map(subject.display_name, annotations.unlabelled))
+    findings.extend("picture unlabelled", map(subject.title, annotations.unlabelled))
     crowds, others = (
         Counter(
             annotations.classes[each.label] for p in annotations.pictures for each in p.objects if each.crowd == crowd
@@ -112,7 +112,7 @@ def _examine_annotations(result: Examination, part: CheckedSplit, files: dict[st
     findings.extend("class of crowds", (f"{name}: {count}" for name, count in crowds.items() if not others[name]))
     exif = ExifPolicy("auto", subject.store, [(picture.name, picture.size) for picture in annotations.pictures])
     for picture in annotations.pictures:
-        display = subject.display_name(picture.name)
+        display = subject.title(picture.name)
         if files.setdefault(picture.name, picture.where) != picture.where:  # the same place in two files counts twice
             display = f"{display} in {picture.where}"
         seen = result.seen[picture.name]
@@ -184,10 +184,10 @@ def _examine_copies(result: Examination, findings: Findings) -> None:
 
     for name in roles:
         if leaks(name):
-            findings.add("leak", f"{subject.display_name(name)} is in both lists")
+            findings.add("leak", f"{subject.title(name)} is in both lists")
             result.unusable.setdefault(name, "leak")
     for group in copies(result.seen):
-        display = " = ".join(map(subject.display_name, group))
+        display = " = ".join(map(subject.title, group))
         if len({label_of.get(name) for name in group}) > 1:
             findings.add("picture in two classes", display)
             result.unusable.update(dict.fromkeys(group, "picture in two classes"))
@@ -196,13 +196,11 @@ def _examine_copies(result: Examination, findings: Findings) -> None:
             trained = [name for name in group if "train" in roles[name]]
             result.unusable.update({name: "leak" for name in trained if name not in result.unusable})
         else:
-            findings.extend(
-                "picture repeated", (f"{subject.display_name(n)} = {subject.display_name(group[0])}" for n in group[1:])
-            )
+            findings.extend("picture repeated", (f"{subject.title(n)} = {subject.title(group[0])}" for n in group[1:]))
             result.unusable.update({name: "picture repeated" for name in group[1:] if name not in result.unusable})
     for one, other in similar(result.seen):
         kind = "similar leak" if leaks(one, other) else "picture similar"
-        findings.add(kind, f"{subject.display_name(one)} ~ {subject.display_name(other)}")
+        findings.add(kind, f"{subject.title(one)} ~ {subject.title(other)}")
 
 
 def _examine_classes(parts: list[CheckedSplit], splits: list[Split], findings: Findings) -> None:

@@ -76,12 +76,12 @@ def examine_masks(
 
 def _examine_census(masked: MaskedSet, census: MaskCensus, findings: Findings) -> None:
     """Check what the masks of a whole split have in common."""
-    nothing = census.nothing_to_learn(masked.label)
+    nothing = census.nothing_to_learn(masked.title)
     if nothing and census.masks > 1:
         findings.add("mask of one class", nothing)
         return
     if census.alike:
-        findings.add("mask alike", f"{masked.label}: all {census.masks} masks")
+        findings.add("mask alike", f"{masked.title}: all {census.masks} masks")
     with suppress(DataError):  # no usable picture, which is among the findings
         findings.extend("picture drawn", find_drawn_pictures(SegmentFiles(masked)))
 
@@ -117,10 +117,10 @@ def write_masks(
         masks.update(dict.fromkeys(name for each in kept for name in each.files))
         lines[part.name] = {each.line for each in kept}
     for name in masks:
-        write(out, subject.display_name(name), read_bytes(subject.store, name))
+        write(out, subject.title(name), read_bytes(subject.store, name))
     for listed in layout.class_lists:
-        write(out, subject.display_name(listed.file), read_bytes(subject.store, listed.file))
+        write(out, subject.title(listed.file), read_bytes(subject.store, listed.file))
     for split, files in layout.lists.items():
         for file in files if split in lines else ():
             left = dict.fromkeys(line for line in lines_of(subject.store, file) if line in lines[split])
-            write(out, subject.display_name(file), "".join(f"{line}\n" for line in left).encode())
+            write(out, subject.title(file), "".join(f"{line}\n" for line in left).encode())

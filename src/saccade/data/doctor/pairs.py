@@ -24,14 +24,14 @@ def examine_pairs(source: Path, target: Path) -> tuple[Report, PairSet]:
     stores = open_store(source), open_store(target)
     first, second = (pictures_by_stem(store) for store in stores)
     for store, own, other in ((stores[0], first, second), (stores[1], second, first)):
-        findings.extend("pair alone", (f"{store.label}: {escape(stem)}" for stem in own if stem not in other))
+        findings.extend("pair alone", (f"{store.title}: {escape(stem)}" for stem in own if stem not in other))
     seen = [scan_images(store, list(names.values())) for store, names in zip(stores, (first, second), strict=True)]
     for store, scanned in zip(stores, seen, strict=True):
-        _add_pictures(scanned, f"{store.label}: ", findings)
+        _add_pictures(scanned, f"{store.title}: ", findings)
     for stem in pairs.stems:
         _compare(escape(stem), seen[0][first[stem]], seen[1][second[stem]], findings)
     every = [each for part in seen for each in part.values()]
-    return _report(pairs.label, "pairs in two folders", pairs, every, findings, start), pairs
+    return _report(pairs.title, "pairs in two folders", pairs, every, findings, start), pairs
 
 
 def examine_side_by_side(folder: Path) -> tuple[Report, PairSet]:
@@ -44,7 +44,7 @@ def examine_side_by_side(folder: Path) -> tuple[Report, PairSet]:
         width = _upright(each)[0]
         if not each.error and width % 2:
             findings.add("pair odd", f"{escape(name)}: {width} pixels wide")
-    return _report(pairs.label, "pairs side by side", pairs, [*seen.values()], findings, start), pairs
+    return _report(pairs.title, "pairs side by side", pairs, [*seen.values()], findings, start), pairs
 
 
 def examine_styles(source: Path) -> tuple[Report, StyleSet]:
@@ -61,7 +61,7 @@ def examine_styles(source: Path) -> tuple[Report, StyleSet]:
     counts = Counter(dataset.styles)
     findings.extend("style small", (escape(style) for style, count in counts.items() if count < 2))
     captioned = Counter(dataset.styles[i] for i in range(len(dataset)) if dataset.captions(i))
-    report = _report(store.label, "styles", dataset, [*seen.values()], findings, start)
+    report = _report(store.title, "styles", dataset, [*seen.values()], findings, start)
     report.splits = {style: Split(count, {}, captions=captioned[style]) for style, count in counts.items()}
     return report, dataset
 

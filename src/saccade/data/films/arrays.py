@@ -186,7 +186,7 @@ def prepare_films(
         places[index] = first, first + len(kept_frames)
 
     with FrameStack(budget) as stack:
-        kept = read_all_readable(dataset, dataset.label, read, "film")
+        kept = read_all_readable(dataset, dataset.title, read, "film")
         frames = stack.finish()
     dataset.notes += survey.notes()
     if frames.file is not None:

@@ -139,11 +139,11 @@ def find_films(source: str | os.PathLike[str]) -> CaptionLayout:
     films = store.films
     if not films:
         raise DataError(
-            f"{store.label} holds no films (found: {count_suffixes(store.files)}); videos, GIF, WebP or folders of "
+            f"{store.title} holds no films (found: {count_suffixes(store.files)}); videos, GIF, WebP or folders of "
             "numbered frames expected"
         )
     return CaptionLayout(
-        store, "", "films without captions", {"": Captions(store.label, "", store, "", unlabelled=films)}
+        store, "", "films without captions", {"": Captions(store.title, "", store, "", unlabelled=films)}
     )
 
 

@@ -166,7 +166,7 @@ def check_names(names: Sequence[str], where: str, what: str = "classes") -> None
 def resolve_relations(annotations: Annotations, expected: Sequence[str]) -> None:
     """Make relations index the names `expected`, of which the set may use a subset. Raises DataError if it has
     others."""
-    names = resolve_classes(annotations.relations, expected, annotations.label, "relations")
+    names = resolve_classes(annotations.relations, expected, annotations.title, "relations")
     place = {name: i for i, name in enumerate(names)}
     index = [place[name] for name in annotations.relations]
     for picture in annotations.pictures:

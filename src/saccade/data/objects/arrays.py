@@ -69,7 +69,7 @@ def prepare_objects(
         objects[index] = apply_placement(found, placement, fit.size, min_visible, dataset.relations)
         return fitted(image)
 
-    data, kept = prepare_readable(dataset, dataset.label, shape, read, budget)
+    data, kept = prepare_readable(dataset, dataset.title, shape, read, budget)
     return data, [objects[i] for i in kept]
 
 

@@ -35,7 +35,7 @@ class COCO:
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
         """Parse a split, or the only one."""
         name = self.files[split or next(iter(self.files))]
-        label = self.store.label + (f", {escape(split)}" if split else "")
+        label = self.store.title + (f", {escape(split)}" if split else "")
         return read_coco(self.store, self.root, name, label, self.document(name), classes)
 
     def document(self, name: str) -> dict:

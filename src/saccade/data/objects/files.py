@@ -68,10 +68,10 @@ class ObjectFiles(AnnotatedFiles):
         self._pictures = [self._valid_objects(picture, verdicts, cut) for picture, verdicts in check_boxes(annotations)]
         if not self._pictures:
             reason = next(iter(self.skipped.values()), "no annotation names one")
-            raise DataError(f"{annotations.label} has no pictures to read: {reason}")
+            raise DataError(f"{annotations.title} has no pictures to read: {reason}")
         if not self.any_objects and (self._owners or any(each.kind in LOST for each in annotations.problems)):
             raise DataError(
-                f"{annotations.label} has no object left: all were refused ({len(self.skipped)} entries), "
+                f"{annotations.title} has no object left: all were refused ({len(self.skipped)} entries), "
                 f"the first because {next(iter(self.skipped.values()))}"
             )
         if cut:
@@ -131,7 +131,7 @@ class ObjectFiles(AnnotatedFiles):
         display = f"{relative_to(self._root, raw.name)}, {where}"
         text = f"{escape(raw.where)}, {where}: {verdict.text}; left out"
         if self.on_error == "fail":
-            raise DataError(f"{self.label}: {text.removesuffix('; left out')}; fix or remove it")
+            raise DataError(f"{self.title}: {text.removesuffix('; left out')}; fix or remove it")
         self.skipped[display] = text
         self._owners[display] = relative_to(self._root, raw.name)
 

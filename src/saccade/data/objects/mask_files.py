@@ -39,7 +39,7 @@ class ObjectMaskFiles(LayoutAdapter):
 
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
         """Parse a split, or the only one: all masks are read."""
-        label = self.store.label + (f", {escape(split)}" if split else "")
+        label = self.store.title + (f", {escape(split)}" if split else "")
         names = self.layout.decision.label_map.classes[1:]  # without background
         result = Annotations(label, self.format, self.store, self.root, resolve_classes(names, classes, label))
         members, problems = self.layout.members(split)

@@ -80,7 +80,7 @@ def class_notes(train: Counter[str], classes: list[str], crowds: Counter[str]) -
 
 
 def _warn(annotations: Annotations, kind: str, text: str, fatal: bool = False) -> None:
-    annotations.problems.append(Problem(kind, annotations.label, text, fatal, lost=False))
+    annotations.problems.append(Problem(kind, annotations.title, text, fatal, lost=False))
 
 
 def _reread(annotations: Annotations, text: str) -> None:

@@ -111,12 +111,12 @@ def object_splits(
     if not train.any_objects:
         left = f"; {len(held_out)} were held out, seed {seed}" if held_out.any_objects and not layout.splits else ""
         raise DataError(
-            f"{train.label}: none of the {len(train)} training pictures has an object{left}; "
+            f"{train.title}: none of the {len(train)} training pictures has an object{left}; "
             "pictures with annotated objects expected"
         )
     train.notes += class_notes(train.class_counts(crowd=False), train.classes, train.class_counts(crowd=True))
     if not held_out.any_objects:
-        held_out.notes.append(f"{held_out.label} has no object in its {len(held_out)} pictures to validate on")
+        held_out.notes.append(f"{held_out.title} has no object in its {len(held_out)} pictures to validate on")
     return train, held_out
 
 
@@ -147,7 +147,7 @@ def _open_split(
         resolve_relations(found, relations)
     dataset = ObjectFiles(found, on_error, exif)
     objects = f"{pluralize(len(dataset), 'picture')}, {pluralize(len(dataset.classes), 'class')}"
-    dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")
+    dataset.notes.insert(0, f"{dataset.title} was read as {layout.format}: {objects}")
     others = [
         each for each in recognise_formats(layout.store) if "detect" in each.tasks and not _is_of(layout, each.format)
     ]

@@ -90,7 +90,7 @@ class ShapeDataset:
 
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
         """Parse a split, or the whole set. classes: default, those that the files list, or all that occur, sorted."""
-        label, drawn = self.store.label + (f", {split}" if split else ""), self.drawn
+        label, drawn = self.store.title + (f", {split}" if split else ""), self.drawn
         pictures = [each for name, part in drawn.parts.items() if split in (None, name) for each in part]
         found = drawn.classes
         if found is None:

@@ -46,7 +46,7 @@ class VOC:
 
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
         """Parse the set or a split. classes: default, all that occur in the XML files, sorted."""
-        label = f"{self.store.label}" + (f", {split}" if split else "")
+        label = f"{self.store.title}" + (f", {split}" if split else "")
         folder = self.folders[split] if split in self.folders else next(iter(self.folders.values()))
         origin = self.origin
         sound = [each for each in self._parsed.values() if isinstance(each, ParsedXml)]
@@ -138,7 +138,7 @@ class VOC:
         """Add the picture of a key, or its problem. taken: picture -> XML file, of the pictures added so far."""
         name = files.get(key)
         if name is None:
-            text = f"{escape(key)} is in the list of {result.label} and has no {escape(key)}.xml; left out: "
+            text = f"{escape(key)} is in the list of {result.title} and has no {escape(key)}.xml; left out: "
             text += "a picture without objects needs one too"
             result.problems.append(Problem("annotation missing", escape(key), text))
             return
@@ -187,7 +187,7 @@ def find_dataset(store: Store) -> VOC | None:
     names = [next((part for part in folder.split("/") if part in roles), "") for folder in folders]
     if "" in names or len(set(names)) < len(names):
         around = ", ".join(escape(_around(folder) or ".") for folder in folders[:4])
-        raise DataError(f"{store.label} holds {len(folders)} VOC sets ({around}); give the folder of one")
+        raise DataError(f"{store.title} holds {len(folders)} VOC sets ({around}); give the folder of one")
     root = parent_folder(_around(folders[0]))
     return VOC(store, root, dict(zip(names, folders, strict=True)), {})
 

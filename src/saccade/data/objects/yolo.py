@@ -58,7 +58,7 @@ class YOLO:
 
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
         """Parse a split, or the only one. Raises DataError if none of its pictures has a label file."""
-        label = self.store.label + (f", {split}" if split else "")
+        label = self.store.title + (f", {split}" if split else "")
         name = split or next(iter(self.pictures))
         pictures, notes = self.pictures[name], list(self.sheet.notes)
         if pictures and not any(each in self.labels for each in pictures):

@@ -111,7 +111,7 @@ class ListedPictures:
             if file is not None:
                 return self.listed(file, problems)
         below = f" below the path '{escape(self.base)}'" if self.base else ""
-        raise DataError(f"{where}: '{escape(place)}'{below} is neither a folder nor a file of {self.store.label}")
+        raise DataError(f"{where}: '{escape(place)}'{below} is neither a folder nor a file of {self.store.title}")
 
     def listed(self, file: str, problems: list[Problem]) -> list[tuple[str, str]]:
         """The pictures of a list, a path a line."""
@@ -129,7 +129,7 @@ class ListedPictures:
                 text = f"{where} lists '{escape(line)}', which is not there; add the picture or remove the line"
                 absent.append(Problem("picture missing", where, text))
         if absent and not found:
-            raise DataError(f"{self.store.label}: {absent[0].text}; no other picture that it lists is there, either")
+            raise DataError(f"{self.store.title}: {absent[0].text}; no other picture that it lists is there, either")
         problems += absent
         return found
 

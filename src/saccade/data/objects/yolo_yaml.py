@@ -63,7 +63,7 @@ def class_file(store: Store, folders: Iterable[str]) -> dict[int, str] | None:
     for name, names in found.items():
         first = next(iter(found))
         if names != found[first]:
-            raise DataError(f"{store.label}: {escape(first)} and {escape(name)} name different classes; keep one")
+            raise DataError(f"{store.title}: {escape(first)} and {escape(name)} name different classes; keep one")
     return next(iter(found.values()), None)
 
 

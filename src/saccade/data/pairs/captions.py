@@ -97,7 +97,7 @@ def _read_layout(layout: CaptionLayout, read: Read, on_error: str) -> FoundCapti
     for part in layout.parts.values():
         for problem in part.problems:
             if problem.fatal or on_error == "fail":
-                raise DataError(f"{part.label}: {problem.text}")
+                raise DataError(f"{part.title}: {problem.text}")
             found.skipped[problem.where] = problem.text
         before = len(found.texts)
         _add(found, part, read, on_error)
@@ -116,7 +116,7 @@ def _add(found: FoundCaptions, part: Captions, read: Read, on_error: str) -> Non
             except DataError as error:
                 where = f"{picture.name}, caption {number}"
                 if on_error == "fail":
-                    raise DataError(f"{part.label}, {escape(where)}: {error}") from error
+                    raise DataError(f"{part.title}, {escape(where)}: {error}") from error
                 found.skipped[where] = f"{escape(where)}: {error}"
         if texts:
             found.texts[picture.name] = tuple(texts)

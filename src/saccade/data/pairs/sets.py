@@ -71,7 +71,7 @@ class TwoFolders(PairSet):
         _check_apart(source, target)
         self._source, self._target = open_store(source), open_store(target)
         sources, targets = pictures_by_stem(self._source), pictures_by_stem(self._target)
-        alone = unmatched({self._source.label: sources, self._target.label: targets})
+        alone = unmatched({self._source.title: sources, self._target.title: targets})
         both = [stem for stem in targets if stem in sources]
         if not both or (alone and on_error == "fail"):
             raise DataError(f"{'; '.join(alone)}. Pairs have the same name in both folders, without suffix")
@@ -81,7 +81,7 @@ class TwoFolders(PairSet):
             PicturePair(stem, f"{folder}/{targets[stem]}", sources[stem], targets[stem], found.of(targets[stem]))
             for stem in both
         ]
-        super().__init__(f"{self._source.label} and {self._target.label}", pairs, found, on_error)
+        super().__init__(f"{self._source.title} and {self._target.title}", pairs, found, on_error)
         self.notes += [f"{phrase}; left out" for phrase in alone]
 
     def pair(self, index: int) -> tuple[Picture, Picture]:
@@ -106,7 +106,7 @@ class SideBySide(PairSet):
         pictures = pictures_by_stem(self._store)
         half = "right half" if direction == "AtoB" else "left half"
         pairs = [PicturePair(s, f"{name}, {half}", name, name, found.of(name)) for s, name in pictures.items()]
-        super().__init__(self._store.label, pairs, found, on_error)
+        super().__init__(self._store.title, pairs, found, on_error)
 
     def pair(self, index: int) -> tuple[Picture, Picture]:
         """As for every set; DataError for a picture of odd width, too."""
@@ -128,7 +128,7 @@ def pair_splits(dataset: PairSet, hold_out: HoldOut) -> tuple[PairSet, PairSet]:
     if hold_out.file is not None:
         if parts:
             raise DataError(
-                f"{dataset.label} is split by its folders ({', '.join(parts)}), and {escape(hold_out.file)} names "
+                f"{dataset.title} is split by its folders ({', '.join(parts)}), and {escape(hold_out.file)} names "
                 "other pairs to hold out: use one of the two"
             )
         return split_by_file(dataset, hold_out.file)

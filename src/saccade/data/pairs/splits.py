@@ -27,13 +27,13 @@ class HoldOut:
 
 
 class StemSet:
-    """A data set whose items have stems: the names that the same content has in several folders. `label`, `on_error`,
+    """A data set whose items have stems: the names that the same content has in several folders. `title`, `on_error`,
     `skipped` and `notes` are those of a `PictureSet`."""
 
-    def __init__(self, label: str, items: Sequence[Any], found: FoundCaptions, on_error: str):
+    def __init__(self, title: str, items: Sequence[Any], found: FoundCaptions, on_error: str):
         """items: each with `stem` and `captions`."""
         check_on_error(on_error)
-        self.label, self.on_error, self._items = label, on_error, list(items)
+        self.title, self.on_error, self._items = title, on_error, list(items)
         self.classes: list[str] = []
         self.skipped, self.notes = dict(found.skipped), list(found.notes)
 
@@ -63,10 +63,10 @@ Dataset = TypeVar("Dataset", bound=StemSet)
 def split_by_file(dataset: Dataset, file: Path) -> tuple[Dataset, Dataset]:
     """Without the stems that a file lists, and with those only. Raises DataError as `read_stems` does, and if it lists
     all of them."""
-    held_out = read_stems(file, dataset.stems, dataset.label)
+    held_out = read_stems(file, dataset.stems, dataset.title)
     train, val = split_held_out(dataset, held_out)
     if not len(train):
-        raise DataError(f"{escape(file)} lists all names of {dataset.label}: none are left to train on")
+        raise DataError(f"{escape(file)} lists all names of {dataset.title}: none are left to train on")
     val.notes.append(f"validation: {len(held_out)} names of {escape(file)}")
     return train, val
 
@@ -76,7 +76,7 @@ def split_by_stem(dataset: Dataset, hold_out: HoldOut) -> tuple[Dataset, Dataset
 
     Raises DataError for a single item."""
     if len(dataset) < 2:
-        raise DataError(f"{dataset.label} holds one pair; two are needed to hold one out for validation")
+        raise DataError(f"{dataset.title} holds one pair; two are needed to hold one out for validation")
     chosen = held_out_names(dataset.stems, hold_out.fraction, hold_out.seed)
     train, val = split_held_out(dataset, chosen)
     val.notes.append(f"validation: {len(val)} pairs ({hold_out.fraction:.0%}, seed {hold_out.seed}) held out")
@@ -94,11 +94,11 @@ def split_by_folder(dataset: Dataset) -> dict[str, Dataset]:
     names = ", ".join(escape(name) for name in dict.fromkeys(f for f, role in zip(folders, roles, strict=True) if role))
     if None in roles:
         raise DataError(
-            f"{dataset.label}: pictures are in folders of the splits {names}, but "
+            f"{dataset.title}: pictures are in folders of the splits {names}, but "
             f"{escape(dataset.stems[roles.index(None)])} is in none; move it into one of them"
         )
     if "train" not in roles:
-        raise DataError(f"{dataset.label} has no split for training (found: {names})")
+        raise DataError(f"{dataset.title} has no split for training (found: {names})")
     found = [role for role in ("train", "val", "test") if role in roles]
     return {role: dataset.subset([i for i, each in enumerate(roles) if each == role]) for role in found}
 
@@ -127,7 +127,7 @@ def pictures_by_stem(store: Store, folder: str = "") -> dict[str, str]:
         found[stem] = name
     if not found:
         files = [name for name in store.files if not folder or name.startswith(f"{folder}/")]
-        label = escape(store.full_name(folder)) if folder else store.label
+        label = escape(store.full_name(folder)) if folder else store.title
         raise DataError(f"{label} holds no pictures (found: {count_suffixes(files)})")
     return dict(sorted(found.items(), key=lambda each: natural_key(each[0])))
 

@@ -51,14 +51,14 @@ class StyleSet(StemSet):
             for style in styles
             for stem, file in pictures_by_stem(self._store, style).items()
         ]
-        super().__init__(self._store.label, pictures, found, on_error)
+        super().__init__(self._store.title, pictures, found, on_error)
         several = len(self.drawn_by_several())
         if not several:
-            raise DataError(f"{self.label}: no picture of {' or '.join(map(escape, styles))} has a name in common")
-        self.notes.insert(0, f"{self.label}: {self._summary(styles, several)}")
+            raise DataError(f"{self.title}: no picture of {' or '.join(map(escape, styles))} has a name in common")
+        self.notes.insert(0, f"{self.title}: {self._summary(styles, several)}")
         loose = [name for name in self._store.files if "/" not in name and is_picture(name)]
         if loose:
-            self.notes.append(f"{len(loose)} pictures of {self.label} are in no folder of a style and are left out")
+            self.notes.append(f"{len(loose)} pictures of {self.title} are in no folder of a style and are left out")
 
     @property
     def names(self) -> list[str]:
@@ -100,7 +100,7 @@ def style_splits(source: Path, hold_out: HoldOut, read: Read, on_error: str = "s
     stems = dataset.drawn_by_several()
     if len(stems) < LEAST:
         raise DataError(
-            f"{dataset.label} has {len(stems)} names in several styles; at least {LEAST} are needed, two of them to "
+            f"{dataset.title} has {len(stems)} names in several styles; at least {LEAST} are needed, two of them to "
             "hold out for validation"
         )
     several = held_out_names(stems, hold_out.fraction, hold_out.seed, least=2)
@@ -116,16 +116,16 @@ def _style_folders(store: Store) -> list[str]:
     found = sorted({name.split("/")[0] for name in store.files if "/" in name and is_picture(name)}, key=natural_key)
     if not found:
         raise DataError(
-            f"{store.label} holds no folders with pictures (found: {count_suffixes(store.files)}); one for each style "
+            f"{store.title} holds no folders with pictures (found: {count_suffixes(store.files)}); one for each style "
             "expected"
         )
     if all(split_role(name) for name in found):
         raise DataError(
-            f"{store.label} holds splits ({', '.join(map(escape, found))}), not styles: give the folder of one"
+            f"{store.title} holds splits ({', '.join(map(escape, found))}), not styles: give the folder of one"
         )
     if len(found) < 2:
         raise DataError(
-            f"{store.label} holds one style, {escape(found[0])}; the same content in at least two is needed to learn "
+            f"{store.title} holds one style, {escape(found[0])}; the same content in at least two is needed to learn "
             "what belongs to a style"
         )
     return found

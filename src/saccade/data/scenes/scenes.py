@@ -102,7 +102,7 @@ class Scenes:
         self.n, self.seed = n, seed
         self.composition = SceneConstraints((int(objects[0]), int(objects[1])), apart, combinations)
         self.sprites: list[Sprite] = read_sprites(sprites) if sprites is not None else []
-        self.label = f"scenes of seed {seed}"
+        self.title = f"scenes of seed {seed}"
         self.classes = list(dict.fromkeys([*shapes.SHAPES, *(sprite.name for sprite in self.sprites)]))
         if len(self.classes) > MAX_CLASSES:
             raise DataError(

@@ -42,7 +42,7 @@ def write_coco(scenes: Scenes, out: Path, indices: Iterable[int]) -> int:
         ]
     categories = [{"id": k + 1, "name": name, "supercategory": "object"} for k, name in enumerate(scenes.classes)]
     with (out / FILE).open("w", encoding="utf-8") as file:
-        file.write(f'{{"info": {json.dumps({"description": scenes.label})},\n')
+        file.write(f'{{"info": {json.dumps({"description": scenes.title})},\n')
         file.write(f'"images": [\n{_lines(images)}\n],\n"annotations": [\n{_lines(annotations)}\n],\n')
         file.write(f'"categories": {json.dumps(categories)},\n"relation_names": {json.dumps(scenes.relations)},\n')
         file.write(f'"relations": {json.dumps(related)}}}\n')

@@ -29,7 +29,7 @@ def to_segment_arrays(
     census = MaskCensus(dataset.classes)
     kept = read_all_readable(
         dataset,
-        dataset.label,
+        dataset.title,
         lambda index: memory.put(index, *load_picture_and_mask(dataset, index, preprocess, census)),
     )
     check_census(census, dataset)

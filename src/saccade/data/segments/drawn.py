@@ -46,13 +46,13 @@ class DrawnMasks(LayoutAdapter):
         bare = sum(each.shape is None for each in all_objects)
         faults = list(_faults(found))
         if all_objects and bare == len(all_objects) and faults:
-            raise DataError(f"{found.label} has no outline that can be read: {faults[0].text}")
+            raise DataError(f"{found.title} has no outline that can be read: {faults[0].text}")
         if all_objects and bare == len(all_objects):
             raise DataError(
-                f"{found.label} holds boxes only ({self.format}); a polygon or run lengths for each object expected"
+                f"{found.title} holds boxes only ({self.format}); a polygon or run lengths for each object expected"
             )
         names = [BACKGROUND, *(name for name in found.classes if name != BACKGROUND)]
-        names = resolve_classes(names, classes, found.label)
+        names = resolve_classes(names, classes, found.title)
         index = [names.index(name) for name in found.classes]
         ground = names.index(BACKGROUND)
 
@@ -68,7 +68,7 @@ class DrawnMasks(LayoutAdapter):
             return Mask(_draw(drawn, size, index, ground, found.root))
 
         pictures = [MaskedPicture(each.name, drawn=each) for each in found.pictures]
-        result = MaskedSet(found.label, self.format, found.store, found.root, names, pictures, read=read)
+        result = MaskedSet(found.title, self.format, found.store, found.root, names, pictures, read=read)
         result.unlabelled, result.notes = found.unlabelled, list(found.notes)
         result.problems = [*found.problems, *faults]
         result.notes.append("what no object covers is background; smaller objects lie on larger ones")

@@ -85,7 +85,7 @@ class SegmentFiles(AnnotatedFiles):
         self.label_map, self._masked, self._pictures = masked.label_map, masked, masked.pictures
         if not self._pictures:
             reason = next(iter(self.skipped.values()), "no picture has a mask")
-            raise DataError(f"{masked.label} has no pictures with masks: {reason}")
+            raise DataError(f"{masked.title} has no pictures with masks: {reason}")
         self.names = [relative_to(masked.root, picture.name) for picture in self._pictures]
 
     def mask(self, index: int) -> UInt8[Tensor, "y x"]:

@@ -144,7 +144,7 @@ def object_label_map(store: Store, objects: ObjectMasks, lists: list[ClassList])
     """The label map of pictures with several masks: background, then the classes of the objects.
 
     Raises DataError if masks of a picture cover each other."""
-    check_overlap(store, objects, store.label)
+    check_overlap(store, objects, store.title)
     names = [BACKGROUND, *objects.classes]
     what = "an object" if objects.per_object else "a class"
     of = "" if objects.classes == [OBJECT] else f" ({shorten_list(map(escape, objects.classes))})"
@@ -155,7 +155,7 @@ def object_label_map(store: Store, objects: ObjectMasks, lists: list[ClassList])
     if listed is not None and objects.classes == [OBJECT]:
         names = [each.name for each in listed.entries]
     if len(names) > MAX_CLASSES:
-        raise DataError(f"{store.label} has masks of {len(names) - 1} classes; {MAX_CLASSES - 1} at most expected")
+        raise DataError(f"{store.title} has masks of {len(names) - 1} classes; {MAX_CLASSES - 1} at most expected")
     label_map = LabelMap(names, {i: i for i in range(len(names))})
     return LabelMapChoice(label_map, tuple(notes), where=listed.where if listed else "")
 
@@ -165,7 +165,7 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
     if peek.coloured and not chosen.coloured:
         if known.kind != "segmentationclass" or max(each.value for each in entries) > 255:
             raise DataError(
-                f"{store.label} has coloured masks and {chosen.where} lists no colours; a line name,r,g,b for each "
+                f"{store.title} has coloured masks and {chosen.where} lists no colours; a line name,r,g,b for each "
                 "class expected"
             )
         entries = [ClassEntry(each.name, each.value, voc_palette()[each.value]) for each in entries]
@@ -232,23 +232,23 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
         most = max(len(np.unique(each.colours)) for each in peek.some if each.colours is not None)
         if most > PHOTO:
             raise DataError(
-                f"{store.label} has masks of up to {most} colours (such as {escape(name)}): these are pictures, "
+                f"{store.title} has masks of up to {most} colours (such as {escape(name)}): these are pictures, "
                 "and not masks of classes"
             )
         raise DataError(
-            f"{store.label} has coloured masks (such as {escape(name)}) and no file that says which colour is which "
+            f"{store.title} has coloured masks (such as {escape(name)}) and no file that says which colour is which "
             "class; a class_dict.csv with a line name,r,g,b for each class expected"
         )
     found = count_mask_values(store, known.pairs)
     if not found.files:
-        raise DataError(f"no mask of {store.label} can be read: {_why(store, known.pairs)}")
+        raise DataError(f"no mask of {store.title} can be read: {_why(store, known.pairs)}")
     numbers = sorted(set(found.values) - {255, IGNORE_16_BIT})
     if numbers and numbers[-1] <= len(CAMVID) and _is_camvid(store, known):
         return _camvid(CAMVID)
     if known.kind == "annot" and numbers and numbers[-1] == len(CAMVID):
         return _camvid([f"class {i}" for i in range(len(CAMVID))])
     reading = interpret_values(
-        found, store.label, any(each.format in OBJECT_NUMBERS for each in recognise_formats(store))
+        found, store.title, any(each.format in OBJECT_NUMBERS for each in recognise_formats(store))
     )
     return LabelMapChoice(
         reading.label_map, (reading.note,), listed=False, objects=reading.objects, doubt=reading.doubt

@@ -67,7 +67,7 @@ class MaskLayout:
         """How masks are read, the same for all splits. Raises DataError where that is not certain."""
         refuse_full_ade20k(self.store)
         if self.paired.conflict:
-            raise DataError(f"{self.store.label}: {self.paired.conflict}")
+            raise DataError(f"{self.store.title}: {self.paired.conflict}")
         if self.paired.objects is not None:
             return object_label_map(self.store, self.paired.objects, self.class_lists)
         pairs = [(name, mask) for name, mask in self.paired.mask_of.items() if mask]
@@ -77,7 +77,7 @@ class MaskLayout:
         self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None
     ) -> MaskedSet:
         """Parse a split, or the only one. label_map: of another set, for a set that lists no classes."""
-        label = self.store.label + (f", {split}" if split else "")
+        label = self.store.title + (f", {split}" if split else "")
         decision = self.decision.for_classes(classes, label_map, label)
         label_map = decision.label_map
         read = partial(self._read, label_map=label_map)

@@ -159,10 +159,10 @@ def _scan(store: Store, picture: str, name: str, by_colour: bool, regions: bool)
     if values is None:
         if by_colour:
             raise DataError(
-                f"the palettes of the masks of {store.label} number colours differently (such as {escape(name)}), "
+                f"the palettes of the masks of {store.title} number colours differently (such as {escape(name)}), "
                 "so numbers are no classes; a class_dict.csv with a line name,r,g,b for each class expected"
             )
-        raise DataError(f"{escape(name)} of {store.label} is coloured, and other masks are not; one kind expected")
+        raise DataError(f"{escape(name)} of {store.title} is coloured, and other masks are not; one kind expected")
     counts = np.bincount(values.ravel())
     there = np.flatnonzero(counts)
     top = 65535 if pixels.is_16_bit and int(there[-1]) > 255 else 255

@@ -221,7 +221,7 @@ def unmatched_note(store: Store) -> str:
     if not picture or not mask:
         return ""
     return (
-        f"{store.label} has pictures (such as {escape(picture)}) and masks (such as {escape(mask)}) without common "
+        f"{store.title} has pictures (such as {escape(picture)}) and masks (such as {escape(mask)}) without common "
         "names; name each mask as its picture"
     )
 

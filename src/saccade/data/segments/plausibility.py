@@ -108,13 +108,13 @@ def find_drawn_pictures(dataset: SegmentSet) -> list[str]:
 
 def check_census(census: MaskCensus, dataset: SegmentSet) -> None:
     """Add what is doubtful about a set to its notes. Raises DataError if there is nothing to learn from it."""
-    problem = census.nothing_to_learn(dataset.label)
+    problem = census.nothing_to_learn(dataset.title)
     if problem:
         raise DataError(problem)
-    dataset.notes += [f"{dataset.label}: {doubt}" for doubt in census.doubts]
+    dataset.notes += [f"{dataset.title}: {doubt}" for doubt in census.doubts]
     drawn = find_drawn_pictures(dataset)
     if drawn:
         dataset.notes.append(
-            f"{dataset.label}: pictures such as {escape(drawn[0])} have one colour for each class: they show masks, "
+            f"{dataset.title}: pictures such as {escape(drawn[0])} have one colour for each class: they show masks, "
             "and no scenes"
         )

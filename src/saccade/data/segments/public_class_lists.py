@@ -49,9 +49,9 @@ def check_vistas_versions(store: Store) -> None:
         first, *others = sorted(folders)
         moved = shorten_list(escape(folder) for other in others for folder in folders[other])
         raise DataError(
-            f"{store.label} holds masks of {len(folders)} versions of Mapillary Vistas ({', '.join(sorted(folders))}), "
+            f"{store.title} holds masks of {len(folders)} versions of Mapillary Vistas ({', '.join(sorted(folders))}), "
             f"which number other classes: keep one. To train on {first}, move {moved} out of it, and give "
-            f"{store.label} again"
+            f"{store.title} again"
         )
 
 
@@ -59,7 +59,7 @@ def refuse_full_ade20k(store: Store) -> None:
     """Raises DataError for ADE20K's full set, whose masks hold two numbers a pixel and may look grey."""
     if any(ADE_FULL.fullmatch(PurePosixPath(name).name) for name in store.files):
         raise DataError(
-            f"{store.label} holds ADE20K in full, whose masks are not read: their red and green are the number of a "
+            f"{store.title} holds ADE20K in full, whose masks are not read: their red and green are the number of a "
             "class, blue is that of an object. Take its scene parsing benchmark (ADEChallengeData2016), or write "
             "red // 10 * 256 + green as masks of 16 bits, with a classes.txt"
         )

@@ -124,5 +124,5 @@ def _open_split(
     dataset = SegmentFiles(found, on_error, exif)
     listed = f" of {found.listed}" if found.listed else ""
     summary = f"{pluralize(len(dataset), 'picture')}, {pluralize(len(dataset.classes), 'class')}{listed}"
-    dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {summary}")
+    dataset.notes.insert(0, f"{dataset.title} was read as {found.format}: {summary}")
     return dataset

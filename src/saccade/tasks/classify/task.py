@@ -109,7 +109,7 @@ class ClassifyTask(TrainedTask):
         Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.on_error` says. Raises
         DataError if the classes of the data are not the model's.
         """
-        check_classes(data.classes, self.labels, data.label, self.name)
+        check_classes(data.classes, self.labels, data.title, self.name)
         self.model.to(device.device)
         predicted: list[Tensor] = []
         truth: list[int] = []
@@ -129,7 +129,7 @@ class ClassifyTask(TrainedTask):
                 unlike += [ood_scores] if isinstance(ood_scores, Tensor) else []
                 truth += [label for _, label in readable]
         if not truth:
-            raise no_pictures_error(data.store.label, data.skipped)
+            raise no_pictures_error(data.store.title, data.skipped)
         return Predictions(torch.cat(predicted), torch.tensor(truth), torch.cat(unlike) if unlike else None)
 
     def _sample(self, data: ImageFolder, index: int) -> tuple[Tensor, int]:

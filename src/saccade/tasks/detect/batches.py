@@ -37,7 +37,7 @@ class ObjectSource:
         """masks: keep the objects' masks, as `MaskPlanes`. budget: bytes of decoded pictures in memory."""
         self.pictures, self.objects = prepare_objects(data, preprocess, masks=False, planes=masks, budget=budget)
         self.augmentation = {**augmentation, "relations": data.relations}
-        self.label = data.label
+        self.title = data.title
         crowds = sum(int(o.crowd.sum()) for o in self.objects if o.crowd is not None)
         self.objects_per_picture = (sum(map(len, self.objects)) - crowds) / len(self.objects)
 
@@ -68,7 +68,7 @@ class SceneObjectSource(SceneSource):
 
     def annotations(self, scenes: list[Any]) -> list[ObjectAnnotations]:
         objects = [scene.objects for scene in scenes]
-        return [with_planes(each, self.label) for each in objects] if self.masks else objects
+        return [with_planes(each, self.title) for each in objects] if self.masks else objects
 
 
 class Batch(NamedTuple):

@@ -88,7 +88,7 @@ class BaseDetectTask:
         Unreadable pictures raise, or are skipped and recorded in `data.skipped`, according to `data.on_error`. Raises
         DataError if the classes of the data are not the model's.
         """
-        check_classes(data.classes, self.labels, data.label, self.name)
+        check_classes(data.classes, self.labels, data.title, self.name)
         self.model.to(device.device)
         found: list[Detections] = []
         truth: list[ObjectAnnotations] = []
@@ -104,7 +104,7 @@ class BaseDetectTask:
                         found += self.detect([picture for picture, _ in readable])
                     truth += [objects for _, objects in readable]
         if not truth:
-            raise no_pictures_error(data.label, data.skipped)
+            raise no_pictures_error(data.title, data.skipped)
         return found, truth
 
     def _truth(self, data: ObjectSet, index: int) -> ObjectAnnotations:

@@ -20,7 +20,7 @@ class CaptionedPictures:
     frames = 1
 
     def __init__(self, dataset: CaptionSet, size: tuple[int, int], views: int):
-        self.label, self.views = dataset.label, views
+        self.title, self.views = dataset.title, views
         self.data, kept = prepare_captioned(dataset, Preprocess(size, "crop"))
         self.captions = [dataset.captions(i) for i in kept]
 

@@ -24,7 +24,7 @@ PaintingSet = Scenes | CaptionSet | FilmSet | PairSet | StyleSet
 class PaintingSource(Protocol):
     """What a generator is trained on, as samples. frames: of each, 1 of pictures."""
 
-    label: str
+    title: str
     frames: int
 
     def __len__(self) -> int: ...
@@ -84,6 +84,6 @@ def check_captions(data: PaintingSet) -> None:
     """Raises UsageError for pictures without captions, by which no guidance can be contained."""
     if isinstance(data, PairSet | StyleSet) and not all(data.captions(i) for i in range(len(data))):
         raise UsageError(
-            f"--objective mean-flow contains the guidance by captions, and pictures of {data.label} have none: add "
+            f"--objective mean-flow contains the guidance by captions, and pictures of {data.title} have none: add "
             "captions or use --objective flow"
         )

@@ -62,7 +62,7 @@ def evaluate_pictures(task: GenerateTask, dataset: PairSet | StyleSet, device: D
     preprocess = Preprocess(task.preprocess.size, "crop")
     examples = _styled(dataset, preprocess) if isinstance(dataset, StyleSet) else _paired(dataset, preprocess)
     if not examples:
-        raise no_pictures_error(dataset.label, dataset.skipped)
+        raise no_pictures_error(dataset.title, dataset.skipped)
     task.model.to(device.device).eval()
     with device.autocast_context():
         bar = tqdm(examples, "painting", unit="pictures", delay=1, disable=None, leave=False)

@@ -24,7 +24,7 @@ _SLOW = 0.3  # of the films, are a part of one with about twice as many frames: 
 class SceneFilms:
     """Films that never repeat, each with one caption."""
 
-    label = "films of scenes with captions, rendered for each batch"
+    title = "films of scenes with captions, rendered for each batch"
 
     def __init__(self, scenes: Scenes, recipe: GenerateRecipe):
         self.scenes, self.frames, self.sources = scenes, recipe.frames, recipe.sources
@@ -51,7 +51,7 @@ class FilmsToPaint:
     things move."""
 
     def __init__(self, dataset: FilmSet, recipe: GenerateRecipe, size: tuple[int, int], budget: int = MEMORY_BUDGET):
-        self.label, self.frames = dataset.label, recipe.frames
+        self.title, self.frames = dataset.title, recipe.frames
         rate = exact_frame_rate(recipe.fps)
         self.films, _ = prepare_films(dataset, recipe.frames, size, rate, budget)
 

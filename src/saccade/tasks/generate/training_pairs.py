@@ -24,14 +24,14 @@ class PairsToPaint:
     def __init__(
         self, dataset: PairSet, recipe: GenerateRecipe, size: tuple[int, int], views: int, budget: int = MEMORY_BUDGET
     ):
-        self.label, self.views, self.dropout = dataset.label, views, recipe.source_dropout
+        self.title, self.views, self.dropout = dataset.title, views, recipe.source_dropout
         preprocess = Preprocess(size, "crop")
 
         def decode(index: int) -> UInt8[np.ndarray, "6 y x"]:
             both = [np.asarray(preprocess.resize_and_crop(each.image)) for each in dataset.pair(index)]
             return np.ascontiguousarray(np.concatenate(both, axis=-1).transpose(2, 0, 1))
 
-        self.data, kept = prepare_readable(dataset, dataset.label, (6, *size), decode, budget)
+        self.data, kept = prepare_readable(dataset, dataset.title, (6, *size), decode, budget)
         self.captions = [dataset.captions(i) for i in kept]
 
     def __len__(self) -> int:

@@ -45,7 +45,7 @@ class ScenesToPaint:
     """Scenes that never repeat. Each is in `views` samples of a batch, with a caption drawn for each; some have
     pictures to be made from."""
 
-    label = "scenes with captions, rendered for each batch"
+    title = "scenes with captions, rendered for each batch"
     frames = 1
 
     def __init__(self, scenes: Scenes, recipe: GenerateRecipe, views: int):

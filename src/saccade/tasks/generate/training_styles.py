@@ -31,14 +31,14 @@ class StylesToPaint:
     def __init__(
         self, dataset: StyleSet, recipe: GenerateRecipe, size: tuple[int, int], views: int, budget: int = MEMORY_BUDGET
     ):
-        self.label, self.views, self.dropout = dataset.label, views, recipe.source_dropout
+        self.title, self.views, self.dropout = dataset.title, views, recipe.source_dropout
         preprocess = Preprocess(size, "crop")
 
         def decode(index: int) -> UInt8[np.ndarray, "3 y x"]:
             image = preprocess.resize_and_crop(dataset.picture(index).image)
             return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
-        self.data, kept = prepare_readable(dataset, dataset.label, (3, *size), decode, budget)
+        self.data, kept = prepare_readable(dataset, dataset.title, (3, *size), decode, budget)
         self.captions = [dataset.captions(i) for i in kept]
         stems, styles = dataset.stems, dataset.styles
         self.content, self.style = group_by_key([stems[i] for i in kept]), group_by_key([styles[i] for i in kept])
@@ -46,7 +46,7 @@ class StylesToPaint:
         if not self.paintable:
             count, example = len(kept), escape(stems[kept[0]])
             raise DataError(
-                f"none of {count} pictures of {dataset.label} ({example} and so on) can be painted: each needs its "
+                f"none of {count} pictures of {dataset.title} ({example} and so on) can be painted: each needs its "
                 "name in another style, and another name in its own style"
             )
 

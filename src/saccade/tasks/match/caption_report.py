@@ -41,7 +41,7 @@ def evaluate_captions(
     nearest = None if known is None else NearestCaptionBaseline(known)
     found = list(_decisions(task, readable, device, nearest))
     if not found:
-        raise no_pictures_error(dataset.label, readable.skipped)
+        raise no_pictures_error(dataset.title, readable.skipped)
     hits, by_chance = (_joined(parts) for parts in zip(*found, strict=True))
     sizes = [len(each["recall@1"]) for each, _ in found]
     expected = {name: float(values.mean()) for name, values in by_chance.items()}

@@ -32,7 +32,7 @@ class CaptionedPictures:
     """
 
     def __init__(self, dataset: CaptionSet, size: tuple[int, int], recipe: MatchRecipe):
-        self.label, self.recipe = dataset.label, recipe
+        self.title, self.recipe = dataset.title, recipe
         self.data, kept = prepare_captioned(dataset, Preprocess(size, "letterbox"))
         self.captions = [dataset.captions(i) for i in kept]
         self.keys = [frozenset(map(caption_key, texts)) for texts in self.captions]

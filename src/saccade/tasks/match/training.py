@@ -73,7 +73,7 @@ class MatchTraining(AnySizeTraining):
         if isinstance(train, Scenes):
             self.about["objects"] = train.composition.objects
         if self.captioned is not None:
-            self.about |= {"captioned": self.captioned.label, "captioned pictures": len(self.captioned)}
+            self.about |= {"captioned": self.captioned.title, "captioned pictures": len(self.captioned)}
         captioned = [data for data in (train, val) if isinstance(data, CaptionSet)]
         self._identity += [[data.captions(i) for i in range(len(data))] for data in captioned]
 

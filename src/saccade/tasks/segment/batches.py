@@ -31,7 +31,7 @@ class SegmentSource:
 
     def __init__(self, data: SegmentSet, preprocess: Preprocess, crop: tuple[int, int], recipe: SegmentRecipe):
         self.data = to_segment_arrays(data, preprocess, recipe.cache)
-        self.label, self.crop, self.recipe = data.label, crop, recipe
+        self.title, self.crop, self.recipe = data.title, crop, recipe
 
     def __len__(self) -> int:
         return len(self.data)

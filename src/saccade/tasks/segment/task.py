@@ -53,7 +53,7 @@ class BaseSegmentTask:
         Unreadable pictures raise, or are skipped and recorded in `data.skipped`, according to `data.on_error`. Raises
         DataError if none can be read, and if the classes of the data are not the model's.
         """
-        check_classes(data.classes, self.labels, data.label, self.name)
+        check_classes(data.classes, self.labels, data.title, self.name)
         self.model.to(device.device).eval()
         count = 0
         for i in tqdm(range(len(data)), unit="pictures", delay=1, disable=None):
@@ -63,7 +63,7 @@ class BaseSegmentTask:
                 count += 1
                 yield i, *masks
         if not count:
-            raise no_pictures_error(data.label, data.skipped)
+            raise no_pictures_error(data.title, data.skipped)
 
 
 @dataclass

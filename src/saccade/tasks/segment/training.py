@@ -58,7 +58,7 @@ class SegmentTraining(AnySizeTraining):
         self.val = val
         self._readable = read_all(val, lambda i: (val.picture(i), val.mask(i)))
         if not self._readable:
-            raise no_pictures_error(f"{val.label}, the validation set", val.skipped)
+            raise no_pictures_error(f"{val.title}, the validation set", val.skipped)
         self._describe_data(len(self._readable))
 
     def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
