@@ -71,7 +71,7 @@ def _write_table(subject: CheckedDataset, parts: dict[str, list[str]], out: Path
     rows.writerow(["file_name", "label", *(["split"] if any(parts) else [])])
     for part in subject.parts:
         for name in parts[part.name]:
-            rows.writerow([subject.title(name), part.label_of[name], *filter(None, [part.name])])
+            rows.writerow([subject.display_name(name), part.label_of[name], *filter(None, [part.name])])
     _write(out, "labels.csv", text.getvalue().encode())
 
 
@@ -99,9 +99,9 @@ def _places(examined: Examination, parts: dict[str, list[str]]) -> dict[str, str
     """Name in the copy -> picture. Raises DataError for two pictures with one name."""
     places: dict[str, str] = {}
     for name in dict.fromkeys(name for names in parts.values() for name in names):
-        other = places.setdefault(examined.subject.title(name), name)
+        other = places.setdefault(examined.subject.display_name(name), name)
         if other != name:
-            place = escape(examined.subject.title(name))
+            place = escape(examined.subject.display_name(name))
             text = f"{escape(other)} and {escape(name)} would both be copied to {place}; nothing was written: rename "
             raise DataError(f"{text}one of their folders")
     return places
@@ -159,7 +159,7 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
     for name, file in layout.lists.items():
         if name in parts:
             text = "".join(f"{keys[each]}\n" for each in parts[name])
-            _write(out, subject.title(file), text.encode())
+            _write(out, subject.display_name(file), text.encode())
 
 
 def _repaired_xml(data: bytes, repairs: dict[int, Box | None], origin: CoordinateOrigin) -> bytes:
@@ -195,7 +195,7 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
     _write(out, "data.yaml", yaml_file.encode())
     for name, pictures in parts.items():
         if name:
-            _write(out, f"{name}.txt", "".join(f"./{subject.title(each)}\n" for each in pictures).encode())
+            _write(out, f"{name}.txt", "".join(f"./{subject.display_name(each)}\n" for each in pictures).encode())
 
 
 def _repaired_lines(examined: Examination, split: str, picture: AnnotatedPicture, changes: Counter[str]) -> str:
@@ -232,7 +232,7 @@ def _write_coco(examined: Examination, parts: dict[str, list[str]], out: Path, c
         kept = set(parts[part.name])
         pictures = [each for each in part.annotations.pictures if each.name in kept]
         data.update(_repaired_coco(examined, part, data, pictures, changes))
-        _write(out, subject.title(file), json.dumps(data).encode())
+        _write(out, subject.display_name(file), json.dumps(data).encode())
 
 
 def _repaired_coco(
@@ -246,7 +246,7 @@ def _repaired_coco(
     relations: dict[str, list[dict]] = {}
     foreign = any(not each.name.endswith(str(data["images"][each.row].get("file_name"))) for each in pictures)
     for i, picture in enumerate(pictures, start=1):
-        name = {"file_name": examined.subject.title(picture.name)} if foreign else {}
+        name = {"file_name": examined.subject.display_name(picture.name)} if foreign else {}
         images.append({**data["images"][picture.row], "id": i, **name})
         repairs = _repairs(examined, part.name, picture, changes)
         new_ids: dict[int, int] = {}

@@ -76,7 +76,7 @@ class CheckedDataset:
     layout: Layout | None = None
     masks: MaskLayout | None = None
 
-    def title(self, name: str) -> str:
+    def display_name(self, name: str) -> str:
         """A file name for findings."""
         return relative_to(self.root, name)
 
@@ -189,7 +189,7 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
     if annotated and not any(picture.objects for each in annotated for picture in each.pictures):
         findings.add("objects none", layout.store.title)
     if split is None:
-        findings.extend("in no split", (subject.title(name) for name in layout.orphans()))
+        findings.extend("in no split", (subject.display_name(name) for name in layout.orphans()))
     return subject
 
 
@@ -212,7 +212,7 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
         return subject
     findings.extend("assumed", (note for part in subject.parts[:1] if part.masked for note in part.masked.notes))
     if split is None:
-        findings.extend("in no split", (subject.title(name) for name in layout.orphans()))
+        findings.extend("in no split", (subject.display_name(name) for name in layout.orphans()))
     return subject
 
 

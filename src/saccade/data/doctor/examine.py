@@ -65,7 +65,7 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     result = Examination(subject, report, seen)
     for name, each in seen.items():
         if each.error:
-            findings.add("picture unreadable", f"{subject.title(name)}: {each.error}")
+            findings.add("picture unreadable", f"{subject.display_name(name)}: {each.error}")
             result.unusable[name] = "picture unreadable"
     add_notes(seen, findings)
     files: dict[str, str] = {}
@@ -112,7 +112,7 @@ def _examine_annotations(result: Examination, part: CheckedSplit, files: dict[st
     findings.extend("class of crowds", (f"{name}: {count}" for name, count in crowds.items() if not others[name]))
     exif = ExifPolicy("auto", subject.store, [(picture.name, picture.size) for picture in annotations.pictures])
     for picture in annotations.pictures:
-        display = subject.title(picture.name)
+        display = subject.display_name(picture.name)
         if files.setdefault(picture.name, picture.where) != picture.where:  # the same place in two files counts twice
             display = f"{display} in {picture.where}"
         seen = result.seen[picture.name]
@@ -184,7 +184,7 @@ def _examine_copies(result: Examination, findings: Findings) -> None:
 
     for name in roles:
         if leaks(name):
-            findings.add("leak", f"{subject.title(name)} is in both lists")
+            findings.add("leak", f"{subject.display_name(name)} is in both lists")
             result.unusable.setdefault(name, "leak")
     for group in copies(result.seen):
         display = " = ".join(map(subject.title, group))
@@ -196,11 +196,13 @@ def _examine_copies(result: Examination, findings: Findings) -> None:
             trained = [name for name in group if "train" in roles[name]]
             result.unusable.update({name: "leak" for name in trained if name not in result.unusable})
         else:
-            findings.extend("picture repeated", (f"{subject.title(n)} = {subject.title(group[0])}" for n in group[1:]))
+            findings.extend(
+                "picture repeated", (f"{subject.display_name(n)} = {subject.display_name(group[0])}" for n in group[1:])
+            )
             result.unusable.update({name: "picture repeated" for name in group[1:] if name not in result.unusable})
     for one, other in similar(result.seen):
         kind = "similar leak" if leaks(one, other) else "picture similar"
-        findings.add(kind, f"{subject.title(one)} ~ {subject.title(other)}")
+        findings.add(kind, f"{subject.display_name(one)} ~ {subject.display_name(other)}")
 
 
 def _examine_classes(parts: list[CheckedSplit], splits: list[Split], findings: Findings) -> None:

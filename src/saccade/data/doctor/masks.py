@@ -117,10 +117,10 @@ def write_masks(
         masks.update(dict.fromkeys(name for each in kept for name in each.files))
         lines[part.name] = {each.line for each in kept}
     for name in masks:
-        write(out, subject.title(name), read_bytes(subject.store, name))
+        write(out, subject.display_name(name), read_bytes(subject.store, name))
     for listed in layout.class_lists:
-        write(out, subject.title(listed.file), read_bytes(subject.store, listed.file))
+        write(out, subject.display_name(listed.file), read_bytes(subject.store, listed.file))
     for split, files in layout.lists.items():
         for file in files if split in lines else ():
             left = dict.fromkeys(line for line in lines_of(subject.store, file) if line in lines[split])
-            write(out, subject.title(file), "".join(f"{line}\n" for line in left).encode())
+            write(out, subject.display_name(file), "".join(f"{line}\n" for line in left).encode())
