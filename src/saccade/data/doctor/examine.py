@@ -102,7 +102,7 @@ def _examine_annotations(result: Examination, part: CheckedSplit, files: dict[st
     assert annotations is not None
     for problem in annotations.problems:
         findings.add(problem.kind, problem.text)
-    findings.extend("picture unlabelled", map(subject.title, annotations.unlabelled))
+    findings.extend("picture unlabelled", map(subject.display_name, annotations.unlabelled))
     crowds, others = (
         Counter(
             annotations.classes[each.label] for p in annotations.pictures for each in p.objects if each.crowd == crowd
@@ -187,7 +187,7 @@ def _examine_copies(result: Examination, findings: Findings) -> None:
             findings.add("leak", f"{subject.display_name(name)} is in both lists")
             result.unusable.setdefault(name, "leak")
     for group in copies(result.seen):
-        display = " = ".join(map(subject.title, group))
+        display = " = ".join(map(subject.display_name, group))
         if len({label_of.get(name) for name in group}) > 1:
             findings.add("picture in two classes", display)
             result.unusable.update(dict.fromkeys(group, "picture in two classes"))
