@@ -7,7 +7,7 @@ import torch
 from saccade.layers.modulation import (
     MODULATION_CHUNKS,
     Modulation,
-    ScalarProjection,
+    ScalarEmbedding,
     SinusoidalEmbedding,
     TimestepEmbed,
     modulate,
@@ -32,7 +32,7 @@ def test_close_times_differ():
 
 
 def test_a_projection_starts_at_zero():
-    embed = ScalarProjection(5)
+    embed = ScalarEmbedding(5)
     assert not embed(torch.rand(3, 2)).any()
     embed(torch.rand(3, 2)).sum().backward()
     assert embed.project.weight.grad.any()

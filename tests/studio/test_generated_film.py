@@ -13,7 +13,7 @@ from PIL import Image
 from saccade.studio.views.generated_film import film_layout, generated_film_page_data, write_film_page
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_look import trace_generated_film
-from saccade.tasks.generate.image_to_image import Original
+from saccade.tasks.generate.image_to_image import SourceImage
 from saccade.tasks.generate.sample import Sampling
 
 from ..tasks.generate import generators
@@ -26,7 +26,7 @@ needs_chromium = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.
 
 
 def picture(seed):
-    return Original(Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 24, 3), np.uint8)))
+    return SourceImage(Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 24, 3), np.uint8)))
 
 
 KNOWN = {"none": None, "windows": None, "both": KnownFrames.of(picture(1), picture(2))}

@@ -78,8 +78,8 @@ def test_a_small_page_leaves_steps_out(task, tmp_path):
 
 def test_first_keeps_the_last_step(task):
     words = generation_page_data(trace_generation(task, settings(task, steps=7)), 3)
-    assert [words.first(n).steps for n in (1, 2, 3, 7)] == [[6], [3, 6], [1, 4, 6], list(range(7))]
-    assert words.first(2).layers[0].scores.shape == (2, 3, 6, 35)
+    assert [words.first_targets(n).steps for n in (1, 2, 3, 7)] == [[6], [3, 6], [1, 4, 6], list(range(7))]
+    assert words.first_targets(2).layers[0].scores.shape == (2, 3, 6, 35)
 
 
 def test_many_steps(task, monkeypatch):

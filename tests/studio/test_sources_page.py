@@ -12,7 +12,7 @@ from saccade.studio.views.generate import write_generation_page
 from saccade.studio.views.generated_picture import GenerationPageData, SourcedGenerationPageData
 from saccade.studio.views.generated_picture_trace import generation_page_data
 from saccade.studio.views.word_scores import PatchGrid, PlaceScores, WordScores
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 
@@ -27,7 +27,7 @@ def task():
 
 @pytest.fixture(scope="module")
 def originals():
-    return Originals(Original.read(random_picture(56, 40)), Original.read(random_picture(24, 40)))
+    return SourceImages(SourceImage.read(random_picture(56, 40)), SourceImage.read(random_picture(24, 40)))
 
 
 def settings(task, originals, prompt="a (red:1.5) star", negative="blue (sky:2) a", **scales):
@@ -108,11 +108,11 @@ def test_a_negative_prompt_has_the_guided_steps_alone(task, originals):
     assert isinstance(shown, SourcedGenerationPageData)
     assert shown.negative.steps == [1, 2]
     assert shown.negative.layers[0].scores.shape[0] == 2
-    two = shown.first(2)
+    two = shown.first_targets(2)
     assert (two.steps, two.negative.steps) == ([1, 3], [0])
     torch.testing.assert_close(two.negative.layers[0].scores[0], shown.negative.layers[0].scores[0])
     assert two.negative.layers[0].places.queries.shape[0] == 1
-    assert shown.first(1).negative is None
+    assert shown.first_targets(1).negative is None
 
 
 def test_a_prompt_may_be_absent(task, originals, tmp_path):

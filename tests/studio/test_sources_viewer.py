@@ -6,7 +6,7 @@ import re
 import pytest
 
 from saccade.studio.views.generate import write_generation_page
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 
@@ -39,7 +39,7 @@ FILLED = """[...document.querySelectorAll('.source .maps canvas')].every((canvas
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     task = generators.task(("picture", "masked", "style"))
-    originals = Originals(Original.read(random_picture(56, 40)), Original.read(random_picture(24, 40)))
+    originals = SourceImages(SourceImage.read(random_picture(56, 40)), SourceImage.read(random_picture(24, 40)))
     sampling = Sampling(3, 3.0, (0.3, 1.0))  # the first step is not guided
     settings = task.settings("a (red:1.5) star", "blue sky a b c", 5, sampling, originals=originals)
     page = tmp_path_factory.mktemp("page") / "look.html"

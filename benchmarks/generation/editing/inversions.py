@@ -10,7 +10,7 @@ from benchmarks.generation.figures import Table
 from benchmarks.generation.painter import Painter, Request, draw_sheet, picture_of
 from saccade.data.scenes import Description, EditedPair
 from saccade.data.scenes.captions import join_with_and, phrases
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.prompt_to_prompt import paint, replace_prompt
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.judge.judge import Judge
@@ -50,7 +50,7 @@ def _inverted(painter: Painter, pairs: list[EditedPair], keep_layout: bool) -> l
 def _change(painter: Painter, pair: EditedPair, keep_layout: bool) -> Image.Image:
     """As `saccade generate "…" --image before.png --invert "…"`."""
     task, about = painter.task, painter.settings
-    originals = Originals(Original.read(picture_of(pair.before.pixels)))
+    originals = SourceImages(SourceImage.read(picture_of(pair.before.pixels)))
     caption = named(pair.before.description)
     guidance = task.default_sampling.guidance if about.guidance is None else about.guidance
     sampling = Sampling(about.steps, guidance)

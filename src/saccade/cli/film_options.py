@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from saccade.cli.source_pictures import SourceImageOptions
     from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.film_settings import FilmSettings
-    from saccade.tasks.generate.image_to_image import Original, Originals
+    from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
@@ -72,7 +72,7 @@ class FilmOptions:
             raise UsageError("--last goes with --image, the first frame: give it too")
 
     def read_known_frames(
-        self, base: "Settings | None", task: "PaintsFilms", originals: "Originals", options: dict[str, Any]
+        self, base: "Settings | None", task: "PaintsFilms", originals: "SourceImages", options: dict[str, Any]
     ) -> "tuple[KnownFrames, dict[str, Any]]":
         """The known frames, and the options with the film's settings, and with its size where frames are known. Notes
         on the files are printed.
@@ -80,7 +80,7 @@ class FilmOptions:
         Raises DataError where a file cannot be read, UsageError where `base` needs another."""
         from saccade.tasks.generate.film import KnownFrames
         from saccade.tasks.generate.film_settings import exact_frame_rate
-        from saccade.tasks.generate.image_to_image import Original
+        from saccade.tasks.generate.image_to_image import SourceImage
 
         before = None if base is None else base.film
         fps = self.fps if self.fps is not None or before is None else before.fps
@@ -91,7 +91,7 @@ class FilmOptions:
         height, width = options["height"], options["width"]
         if base is not None:
             height, width = base.size[0] if height is None else height, base.size[1] if width is None else width
-        last = None if self.last is None else Original.read(self.last)
+        last = None if self.last is None else SourceImage.read(self.last)
         known = KnownFrames.of(originals.image, last)
         if self.film is not None:
             known, rate = read_frames_to_continue(
@@ -115,7 +115,7 @@ def read_frames_to_continue(
     from saccade.data.film_frames import open_film, resample_frames
     from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.film_settings import MAX_FRAMES, MAX_RATE
-    from saccade.tasks.generate.image_to_image import Original, resized
+    from saccade.tasks.generate.image_to_image import SourceImage, resized
 
     frames: list[Image.Image] = []
     size, before = None, None
@@ -125,7 +125,7 @@ def read_frames_to_continue(
             if len(frames) == MAX_FRAMES:
                 raise UsageError(f"{escape(file)} has more than {MAX_FRAMES} frames: cut it, or give a lower --fps")
             if size is None:
-                rows, columns = task.fit_size(KnownFrames.of(Original(picture.image)), height, width)
+                rows, columns = task.fit_size(KnownFrames.of(SourceImage(picture.image)), height, width)
                 assert rows is not None
                 assert columns is not None
                 size = (rows, columns)
@@ -142,7 +142,7 @@ def read_frames_to_continue(
     return KnownFrames(tuple(frames), printable(file.name), film=True), rate
 
 
-def _check_needed(before: Any, image: "Original | None", options: FilmOptions) -> None:
+def _check_needed(before: Any, image: "SourceImage | None", options: FilmOptions) -> None:
     """Raises UsageError where settings are of frames that are not given."""
     if before is None:
         return

@@ -23,7 +23,7 @@ from saccade.errors import UsageError
 if TYPE_CHECKING:
     from saccade.device import Device
     from saccade.tasks.generate.film import KnownFrames
-    from saccade.tasks.generate.image_to_image import Originals
+    from saccade.tasks.generate.image_to_image import SourceImages
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
@@ -209,7 +209,7 @@ def generate(
 
     from saccade.device import init_device
     from saccade.tasks.generate.base import repeat_with_seeds
-    from saccade.tasks.generate.image_to_image import Originals
+    from saccade.tasks.generate.image_to_image import SourceImages
     from saccade.tasks.generate.prompt_to_prompt import replace_prompt
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.settings import Settings
@@ -228,7 +228,7 @@ def generate(
     if moving.is_film:
         assert not isinstance(task, PublicGenerateTask)
         known, others = moving.read_known_frames(base, task, originals, others)
-        originals = Originals(style=originals.style)
+        originals = SourceImages(style=originals.style)
     if beginning.files:
         others = fit_size_to_source(task, originals, base, others) | beginning.settings_arguments(task, originals, base)
     settings = resolve_settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
@@ -256,7 +256,7 @@ def _painted(
     settings: "Sequence[Settings]",
     place: "Device",
     look: Path | None,
-    originals: "Originals",
+    originals: "SourceImages",
     known: "KnownFrames | None",
 ) -> "Iterator[GeneratedPicture | GeneratedFilm]":
     """The pictures, with a progress bar of the steps. look: page to write of the only one, after it was taken: if the

@@ -8,7 +8,7 @@ from saccade.cli.models import print_notes
 from saccade.errors import UsageError
 
 if TYPE_CHECKING:
-    from saccade.tasks.generate.image_to_image import Originals
+    from saccade.tasks.generate.image_to_image import SourceImages
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     AnyGenerateTask = GenerateTask | PublicGenerateTask | PublicFilmTask
 
 
-def load_generate_task(model: str, originals: "Originals") -> "AnyGenerateTask":
+def load_generate_task(model: str, originals: "SourceImages") -> "AnyGenerateTask":
     """The generator, for the pictures that it is to paint from; notes on it are printed. Raises SaccadeError as
     `load_generator` does, and for a public pipeline that takes no image."""
     from saccade.tasks.generate.public import PublicGenerateTask

@@ -11,7 +11,7 @@ from saccade.errors import UsageError, printable
 if TYPE_CHECKING:
     from PIL import Image
 
-    from saccade.tasks.generate.image_to_image import Original, Originals
+    from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings
@@ -74,20 +74,20 @@ class SourceImageOptions:
         if n > 1:
             raise UsageError(f"--invert starts at the picture's own noise, and --n {n} pictures would be equal: use 1")
 
-    def read_originals(self, base: "Settings | None") -> "Originals":
+    def read_originals(self, base: "Settings | None") -> "SourceImages":
         """The pictures; notes on the files are printed. base: settings to paint again, which may be of pictures.
 
         Raises DataError where a file cannot be read or the mask does not fit, UsageError where `base` needs another."""
-        from saccade.tasks.generate.image_to_image import Original, Originals
+        from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 
         self._check_base(base)
-        image = None if self.image is None else Original.read(self.image, self._mask())
-        style = None if self.style is None else Original.read(self.style)
+        image = None if self.image is None else SourceImage.read(self.image, self._mask())
+        style = None if self.style is None else SourceImage.read(self.style)
         for original in filter(None, (image, style)):
             console.print_stderr_notes(original.notes)
         if base is not None:
             _note_differences(base, image, style)
-        return Originals(image, style)
+        return SourceImages(image, style)
 
     def _mask(self) -> "Path | Image.Image | None":
         """The mask's file, or the mask of what --mask-of names. Raises CheckpointError for a segmenter that is none."""
@@ -124,7 +124,7 @@ class SourceImageOptions:
             raise UsageError("the settings take the layout of another prompt, from noise: leave pictures or them out")
 
     def settings_arguments(
-        self, task: "AnyGenerateTask", originals: "Originals", base: "Settings | None"
+        self, task: "AnyGenerateTask", originals: "SourceImages", base: "Settings | None"
     ) -> dict[str, Any]:
         """Arguments of `task.settings`: strengths, and a caption to invert under, that are not given are those of
         `base`. Raises UsageError where the model inverts no pictures."""
@@ -146,7 +146,7 @@ class SourceImageOptions:
 
 def fit_size_to_source(
     task: "AnyGenerateTask",
-    originals: "Originals",
+    originals: "SourceImages",
     base: "Settings | None",
     options: dict[str, Any],
 ) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def fit_size_to_source(
     return options | {"height": height, "width": width}
 
 
-def note_size(settings: "Settings", original: "Original") -> None:
+def note_size(settings: "Settings", original: "SourceImage") -> None:
     """Print at which size the image is painted if that is not its own."""
     height, width = settings.size
     if (width, height) != original.image.size:
@@ -188,7 +188,7 @@ def note_steps(task: "PublicGenerateTask", settings: "Settings") -> None:
         console.print_note(console.stderr(), f"{kind}: {spent}")
 
 
-def _note_differences(base: "Settings", image: "Original | None", style: "Original | None") -> None:
+def _note_differences(base: "Settings", image: "SourceImage | None", style: "SourceImage | None") -> None:
     stderr = console.stderr()
     for verb, before, original in (("start from", base.image, image), ("take the style of", base.style, style)):
         if before is not None and original is not None and before.digest != original.digest:

@@ -5,13 +5,13 @@ from pathlib import PurePosixPath
 from saccade.data.class_tables import ClassTables, Row
 from saccade.data.files import escape, has_control_characters, is_picture
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, parent_folder, read_text
+from saccade.data.store import FileStore, parent_folder, read_text
 from saccade.errors import DataError
 
 SUFFIX = ".cls"
 
 
-def find_class_files(store: Store) -> ClassTables | None:
+def find_class_files(store: FileStore) -> ClassTables | None:
     """The set of a store in which half of the pictures or more have a class beside them; None for others."""
     classes = {name.removesuffix(SUFFIX): name for name in store.files if name.endswith(SUFFIX)}
     pictures = [name for name in store.files if is_picture(name)] if classes else []
@@ -41,7 +41,7 @@ def find_class_files(store: Store) -> ClassTables | None:
     return result
 
 
-def _class(store: Store, file: str) -> str:
+def _class(store: FileStore, file: str) -> str:
     label = read_text(store, file).strip()
     if not label or has_control_characters(label):
         raise DataError(f"{escape(file)} holds {escape(label[:40]) or 'nothing'}; one class in a line expected")

@@ -14,7 +14,7 @@ from saccade.data.decoders import open_image
 from saccade.data.files import count_suffixes, escape, has_control_characters, is_picture, natural_key
 from saccade.data.images import pillow_warnings
 from saccade.data.split_names import folder_kind, sibling_roles
-from saccade.data.store import Store, join_path, relative_to
+from saccade.data.store import FileStore, join_path, relative_to
 from saccade.errors import DataError, shorten_list
 
 PICTURES = ("images", "imgs", "jpegimages", "jpg", "jpeg", "png")  # folders that are no classes
@@ -48,7 +48,7 @@ class ClassSplit:
 class FolderTree:
     """The folders of a store that hold pictures, directly or below."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: FileStore):
         self.store = store
         self.loose: dict[str, list[str]] = {}  # folder -> the pictures in it
         self.children: dict[str, set[str]] = {}  # folder -> the folders in it that hold pictures
@@ -84,7 +84,7 @@ class ClassFolders:
     """A set in class folders. folders: split -> its folder, or, with `inner`, the names of the folders of the split
     inside those of the classes; empty for a set without splits. tables: splits whose classes are in a table."""
 
-    store: Store
+    store: FileStore
     root: str
     folders: dict[str, list[str]]
     inner: bool = False
@@ -112,7 +112,7 @@ class ClassFolders:
         return part
 
 
-def find_class_folders(store: Store) -> ClassFolders:
+def find_class_folders(store: FileStore) -> ClassFolders:
     """The classes and splits of a set. Raises DataError if a folder may be a class or a split."""
     tree = FolderTree(store)
     root = tree.descend("")
@@ -133,7 +133,7 @@ def find_class_folders(store: Store) -> ClassFolders:
     return ClassFolders(store, root, inside, inner=bool(inside), notes=[] if inside else _alike(store, tree, root))
 
 
-def _alike(store: Store, tree: FolderTree, root: str) -> list[str]:
+def _alike(store: FileStore, tree: FolderTree, root: str) -> list[str]:
     """A note on class folders that all hold the same folders, which may be the classes. Raises DataError for those of
     one name with numbers (`fold1`, `fold2`): these are parts of a set."""
     names = tree.below(root)
@@ -152,7 +152,7 @@ def _alike(store: Store, tree: FolderTree, root: str) -> list[str]:
     return [f"{text}; the former were read as classes"]
 
 
-def _splits_inside(store: Store, tree: FolderTree, root: str) -> dict[str, list[str]]:
+def _splits_inside(store: FileStore, tree: FolderTree, root: str) -> dict[str, list[str]]:
     """Role -> the names of its folders, if every class has splits inside. Raises DataError if only some have."""
     found: dict[str, list[str]] = {}
     divided: list[str] = []
@@ -180,7 +180,7 @@ def _splits_inside(store: Store, tree: FolderTree, root: str) -> dict[str, list[
     return {role: found[role] for role in ("train", "val", "test") if role in found}
 
 
-def _read(store: Store, tree: FolderTree, root: str, inner: list[str] | None) -> ClassSplit:
+def _read(store: FileStore, tree: FolderTree, root: str, inner: list[str] | None) -> ClassSplit:
     """The class folders in `root`. inner: the only folders inside them to be read."""
     where, names = _display(store, root), subfolders(store, root)
     loose = tree.loose.get(root, [])
@@ -236,7 +236,7 @@ def _check_names(names: list[str], filled: list[str], where: str) -> None:
         raise DataError(f"{where} holds the folder '{escape(plain)}' of pictures beside {others}: these are no classes")
 
 
-def subfolders(store: Store, root: str) -> list[str]:
+def subfolders(store: FileStore, root: str) -> list[str]:
     """The folders directly in `root`."""
     start = f"{root}/" if root else ""
     return sorted(
@@ -244,7 +244,7 @@ def subfolders(store: Store, root: str) -> list[str]:
     )
 
 
-def _display(store: Store, root: str) -> str:
+def _display(store: FileStore, root: str) -> str:
     return escape(store.full_name(root)) if root else store.title
 
 
@@ -252,7 +252,7 @@ def _some(names: Iterable[str]) -> str:
     return shorten_list(map(escape, names))
 
 
-def check_classes(store: Store, part: ClassSplit) -> None:
+def check_classes(store: FileStore, part: ClassSplit) -> None:
     """Raises DataError if folders hold masks of pictures: side by side in each (`rural/images`, `rural/masks`), or one
     those of another, with the same names (without that of the folder) and sizes, in a few colours."""
     stems: dict[str, dict[str, str]] = {}
@@ -283,7 +283,7 @@ def check_classes(store: Store, part: ClassSplit) -> None:
                     )
 
 
-def _look(store: Store, name: str) -> tuple[tuple[int, int], int] | None:
+def _look(store: FileStore, name: str) -> tuple[tuple[int, int], int] | None:
     """Size and number of colours of a picture, counted up to `MANY`; None if it cannot be read."""
     source = store.read(name)
     try:

@@ -22,7 +22,7 @@ from saccade.data.class_columns import (
 from saccade.data.class_folders import ClassSplit
 from saccade.data.files import escape, has_control_characters, is_picture, natural_key
 from saccade.data.split_names import is_trainval, split_role
-from saccade.data.store import Store, parent_folder, relative_to
+from saccade.data.store import FileStore, parent_folder, relative_to
 from saccade.data.tabular import SUFFIXES, TEXT_SUFFIXES, PictureIndex, load_table
 from saccade.errors import DataError, shorten_list
 
@@ -42,7 +42,7 @@ class Row:
 class ClassTables:
     """A set whose classes are in tables. parts: split -> rows; "" without splits. problems: (place, text)."""
 
-    store: Store
+    store: FileStore
     root: str
     files: list[str]
     parts: dict[str, list[Row]]
@@ -74,7 +74,7 @@ class ClassTables:
         return ClassSplit(label, self.root, ordered, {}, self.problems, list(self.notes))
 
 
-def find_class_tables(store: Store, only: str | None = None) -> tuple[ClassTables | None, dict[str, DataError]]:
+def find_class_tables(store: FileStore, only: str | None = None) -> tuple[ClassTables | None, dict[str, DataError]]:
     """The set of the tables of a store, None if there are none, and what is wrong with each that is not used.
 
     only: the one table to read; then what is wrong with it is raised as DataError."""
@@ -105,7 +105,7 @@ def find_class_tables(store: Store, only: str | None = None) -> tuple[ClassTable
     return joined, faults | unknown
 
 
-def find_for_split(store: Store, folder: str, classes: Container[str]) -> ClassTables | None:
+def find_for_split(store: FileStore, folder: str, classes: Container[str]) -> ClassTables | None:
     """The classes of the pictures in the folder of a split, from a table that has a column of those classes; None
     without one."""
     index, found = PictureIndex(store), list[_Read]()
@@ -117,7 +117,7 @@ def find_for_split(store: Store, folder: str, classes: Container[str]) -> ClassT
     return _joined(store, found, f"{folder}/") if found else None
 
 
-def candidate_tables(store: Store) -> list[str]:
+def candidate_tables(store: FileStore) -> list[str]:
     """Files that may be tables, text files last, without those that are of one picture."""
     names = [n for n in store.files if n.lower().endswith(SUFFIXES) and not PurePosixPath(n).name.startswith(".")]
     stems = {splitext(name)[0] for name in store.files if is_picture(name)} if names else set()
@@ -127,7 +127,7 @@ def candidate_tables(store: Store) -> list[str]:
     ]
 
 
-def _joined(store: Store, found: list["_Read"], folder: str = "") -> ClassTables:
+def _joined(store: FileStore, found: list["_Read"], folder: str = "") -> ClassTables:
     """Tables as one set; one that names only pictures of those before is left out. folder: of the pictures, "" or with
     a slash.
 
@@ -179,7 +179,7 @@ class _Read:
 
 
 def _read(
-    store: Store,
+    store: FileStore,
     index: PictureIndex,
     name: str,
     certain: bool,

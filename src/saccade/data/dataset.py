@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from saccade.data.files import escape
 from saccade.data.images import Picture, read_image
 from saccade.data.pixels import PARTLY_USED
-from saccade.data.store import Store, parent_folder
+from saccade.data.store import FileStore, parent_folder
 from saccade.errors import DataError
 
 Item = TypeVar("Item")
@@ -96,7 +96,7 @@ class ParsedSet(Generic[Item]):
 
     title: str
     format: str
-    store: Store
+    store: FileStore
     root: str
     classes: list[str] = field(default_factory=list)
     pictures: list[Item] = field(default_factory=list)
@@ -105,7 +105,7 @@ class ParsedSet(Generic[Item]):
     notes: list[str] = field(default_factory=list)
 
 
-def unlisted_pictures(store: Store, names: Collection[str], taken: Collection[str] = ()) -> list[str]:
+def unlisted_pictures(store: FileStore, names: Collection[str], taken: Collection[str] = ()) -> list[str]:
     """Pictures in the folders of `names` that are neither one of these nor of `taken`."""
     folders, known = {parent_folder(name) for name in names}, {*names, *taken}
     return [n for n in store.files if parent_folder(n) in folders and n not in known and store.is_picture(n)]
@@ -139,7 +139,7 @@ class AnnotatedFiles:
         self.classes: list[str] = list(annotations.classes)
         self.notes, self.skipped = [*annotations.notes, *annotations.store.notes], dict[str, str]()
         self.names: list[str] = []
-        self._store: Store = annotations.store
+        self._store: FileStore = annotations.store
         self._root: str = annotations.root
         self._pictures: list[Any] = []
         self._owners: dict[str, str] = {}  # key of `skipped` -> name of the picture, for annotations of a picture

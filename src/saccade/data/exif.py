@@ -10,7 +10,7 @@ from threading import Lock
 from typing import NamedTuple, get_args
 
 from saccade.data.images import read_size
-from saccade.data.store import Store
+from saccade.data.store import FileStore
 from saccade.errors import DataError
 from saccade.options import ExifPixels
 
@@ -51,7 +51,7 @@ class ExifPolicy:
     Raises DataError for another value of `exif`.
     """
 
-    def __init__(self, exif: ExifPixels, store: Store, annotated: Sequence[tuple[str, Size | None]] = ()):
+    def __init__(self, exif: ExifPixels, store: FileStore, annotated: Sequence[tuple[str, Size | None]] = ()):
         if exif not in get_args(ExifPixels):
             raise DataError(f"exif={exif!r} was given; {', '.join(get_args(ExifPixels))} expected")
         self._store, self._annotated = store, annotated

@@ -21,7 +21,7 @@ from saccade.data.images import Picture, read_image
 from saccade.data.recognise_formats import describe_formats, missing_suffix_note, recognise_formats
 from saccade.data.split_names import splits_by_role
 from saccade.data.splitting import random_split, select_split, split_train_val
-from saccade.data.store import Store, join_path, open_store
+from saccade.data.store import FileStore, join_path, open_store
 from saccade.data.tabular import SUFFIXES
 from saccade.errors import DataError, shorten_list
 from saccade.options import OnError
@@ -57,7 +57,7 @@ class ImageFolder(torch.utils.data.Dataset):
 
     def __init__(
         self,
-        source: str | os.PathLike[str] | Store | ClassLayout,
+        source: str | os.PathLike[str] | FileStore | ClassLayout,
         classes: Sequence[str] | None = None,
         on_error: OnError = "fail",
         split: str | None = None,
@@ -147,7 +147,7 @@ def _hold_out(train: ImageFolder, val_fraction: float, seed: int) -> tuple[Image
     return random_split(train, val_fraction, seed, groups)
 
 
-def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
+def find_classes(source: str | os.PathLike[str] | FileStore) -> ClassLayout:
     """The classes of a set: of files beside its pictures, of its folders, or of its tables if its folders are not those
     of classes, or if it is the file of a table.
 
@@ -215,7 +215,7 @@ def _adds_split(table: ClassTables, layout: ClassFolders) -> bool:
     return False
 
 
-def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassSplit) -> None:
+def _classes_in_tables(store: FileStore, layout: ClassFolders, part: ClassSplit) -> None:
     """For splits without class folders, tables of the first split's classes (`val` of Tiny ImageNet)."""
     if layout.inner or not layout.folders:
         return
@@ -228,7 +228,7 @@ def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassSplit) -> 
             layout.tables[split] = table
 
 
-def _no_classes(problem: str, store: Store, faults: Mapping[str, DataError] | None = None) -> DataError:
+def _no_classes(problem: str, store: FileStore, faults: Mapping[str, DataError] | None = None) -> DataError:
     """The error for a set without classes, which names the annotations that it holds, or what is wrong with its
     tables. faults: name of a table -> what is wrong with it."""
     found, faults = recognise_formats(store), faults or {}

@@ -13,7 +13,7 @@ from posixpath import basename, splitext
 
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.formats import BINARY, CSV, FILES, FORMATS, JSON, PLAIN, TEXT, XML
-from saccade.data.store import Store, parent_folder, read_bytes_or_empty
+from saccade.data.store import FileStore, parent_folder, read_bytes_or_empty
 from saccade.errors import DataError
 
 SAMPLE = 4  # files of a folder and suffix that are looked at
@@ -59,7 +59,7 @@ class AnnotationFiles:
         return f"{what}, which {' and '.join(f'`saccade train {each}`' for each in self.tasks)} can read"
 
 
-def recognise_formats(store: Store) -> list[AnnotationFiles]:
+def recognise_formats(store: FileStore) -> list[AnnotationFiles]:
     """The annotation files of a set by format, those known by their names and those of most files first; empty if there
     are none.
 
@@ -93,7 +93,7 @@ def describe_formats(found: Sequence[AnnotationFiles], task: str | None = None) 
     return "; ".join(each.describe(task) for each in shown) + more
 
 
-def _by_name(store: Store) -> dict[str, list[str]]:
+def _by_name(store: FileStore) -> dict[str, list[str]]:
     """Format -> files, of `FILES`."""
     found: dict[str, list[str]] = {}
     for name in (*store.files, *(f"{folder}/" for folder in store.folders)):
@@ -105,7 +105,7 @@ def _by_name(store: Store) -> dict[str, list[str]]:
     return found
 
 
-def missing_suffix_note(store: Store) -> str:
+def missing_suffix_note(store: FileStore) -> str:
     """A text on pictures whose names have no suffix, by the first bytes of a few; "" if there are none."""
     names = [name for name in store.files if "." not in basename(name)]
     kinds = [
@@ -118,7 +118,7 @@ def missing_suffix_note(store: Store) -> str:
 
 
 def _formats(
-    store: Store, suffix: str, names: list[str], stems: set[str], pictures: Sequence[str]
+    store: FileStore, suffix: str, names: list[str], stems: set[str], pictures: Sequence[str]
 ) -> dict[str, list[str]]:
     """Format -> files, of the files of one folder and suffix. A few are looked at and stand for the rest."""
     if suffix in BINARY:
@@ -140,7 +140,7 @@ def _formats(
     return result
 
 
-def _format(store: Store, name: str, suffix: str, pictures: Sequence[str], beside: bool) -> str:
+def _format(store: FileStore, name: str, suffix: str, pictures: Sequence[str], beside: bool) -> str:
     """The format of one file, "" if it is no annotation file. pictures: some names, of which a file of an unknown kind
     has one. beside: whether it is named like a picture."""
     text = _ends(store, name)
@@ -155,7 +155,7 @@ def _format(store: Store, name: str, suffix: str, pictures: Sequence[str], besid
     return unknown if unknown and (beside or any(each in text for each in pictures)) else ""
 
 
-def _ends(store: Store, name: str) -> str | None:
+def _ends(store: FileStore, name: str) -> str | None:
     """The text at the start and the end of a file; None if it cannot be opened."""
     try:
         source = store.read(name)

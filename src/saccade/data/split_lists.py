@@ -8,12 +8,12 @@ from saccade.data.class_folders import ClassSplit
 from saccade.data.class_tables import ClassTables, Row, candidate_tables
 from saccade.data.files import escape, natural_key
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, join_path, parent_folder, read_text
+from saccade.data.store import FileStore, join_path, parent_folder, read_text
 from saccade.data.tabular import TEXT_SUFFIXES, PictureIndex
 from saccade.errors import DataError, shorten_list
 
 
-def find_split_lists(store: Store, part: ClassSplit) -> ClassTables | None:
+def find_split_lists(store: FileStore, part: ClassSplit) -> ClassTables | None:
     """The pictures of class folders by text files that are named like splits and list them (`train.txt`), or by
     CUB's two: `images.txt` numbers them, and `train_test_split.txt` says of each number whether it is for training."""
     names = [name for name in candidate_tables(store) if split_role(PurePosixPath(name).stem) is not None]
@@ -64,7 +64,7 @@ def _first_division(parts: dict[str, list[Row]]) -> tuple[dict[str, list[Row]], 
     ]
 
 
-def _numbered(store: Store, name: str, index: PictureIndex, class_of: Mapping[str, str]) -> list[tuple[str, Row]]:
+def _numbered(store: FileStore, name: str, index: PictureIndex, class_of: Mapping[str, str]) -> list[tuple[str, Row]]:
     """The split of each picture of a `train_test_split.txt`; none if it, or the `images.txt` beside it, is something
     else. Raises DataError for a number that is in one of them only, or twice."""
     numbered = join_path(parent_folder(name), "images.txt")
@@ -92,7 +92,7 @@ def _numbered(store: Store, name: str, index: PictureIndex, class_of: Mapping[st
     ]
 
 
-def _listed(store: Store, name: str, index: PictureIndex, known: Container[str]) -> list[tuple[int, str, str]]:
+def _listed(store: FileStore, name: str, index: PictureIndex, known: Container[str]) -> list[tuple[int, str, str]]:
     """Number and text of each line of a file, and the picture that it names, "" for none."""
     try:
         lines = read_text(store, name).splitlines()

@@ -12,7 +12,7 @@ from saccade.data.files import count_suffixes, escape
 from saccade.data.formats import VIDEOS
 from saccade.data.recognise_formats import describe_formats, recognise_formats
 from saccade.data.split_names import find_split, is_trainval, splits_by_role
-from saccade.data.store import Store, open_store
+from saccade.data.store import FileStore, open_store
 from saccade.errors import DataError, pluralize, shorten_list
 
 
@@ -20,7 +20,7 @@ class Layout(Protocol):
     """Where the files of a set are, and its splits if it has any."""
 
     @property
-    def store(self) -> Store: ...
+    def store(self) -> FileStore: ...
 
     @property
     def splits(self) -> list[str]: ...
@@ -31,7 +31,7 @@ class LayoutAdapter:
 
     def __init__(self, layout: Any):
         self.layout = layout
-        self.store: Store = layout.store
+        self.store: FileStore = layout.store
         self.root: str = layout.root
 
     @property

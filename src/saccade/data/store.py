@@ -39,7 +39,7 @@ MAX_COMPRESSED_BYTES = 4 << 30  # bytes of a compressed tar, which allows no ran
 MAX_FILE_BYTES = 1 << 31  # bytes of one annotation file
 
 
-class Store(Protocol):
+class FileStore(Protocol):
     """Files under one root.
 
     Attributes:
@@ -64,7 +64,7 @@ class Store(Protocol):
         """Whether a file is what the set is of: a picture, or a film."""
 
 
-def open_store(source: str | os.PathLike[str] | Store) -> Store:
+def open_store(source: str | os.PathLike[str] | FileStore) -> FileStore:
     """A folder, `.tar`, `.tar.gz`, `.tar.bz2`, `.tar.xz` or `.zip` as a Store.
 
     Raises:
@@ -241,7 +241,7 @@ class TarStore:
         return self._names.add(member.name, kind)
 
 
-def read_bytes(store: Store, name: str) -> bytes:
+def read_bytes(store: FileStore, name: str) -> bytes:
     """Contents of a file. Raises DataError if it cannot be opened."""
     source = store.read(name)
     data = source if not isinstance(source, Path) else _read_file(source)
@@ -250,7 +250,7 @@ def read_bytes(store: Store, name: str) -> bytes:
     return data
 
 
-def read_bytes_or_empty(store: Store, name: str) -> bytes:
+def read_bytes_or_empty(store: FileStore, name: str) -> bytes:
     """Contents of a file to tell what it is; nothing for one that cannot be opened, which is reported when it is
     read."""
     try:
@@ -268,7 +268,7 @@ def _read_file(source: Path) -> bytes:
         raise DataError(f"{escape(source)} cannot be opened ({error.strerror})") from error
 
 
-def read_text(store: Store, name: str) -> str:
+def read_text(store: FileStore, name: str) -> str:
     """Contents of a UTF-8 file, without a byte order mark. Raises DataError for other encodings."""
     try:
         return read_bytes(store, name).decode("utf-8-sig")
@@ -282,7 +282,7 @@ def join_path(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def without_suffix(store: Store, name: str) -> str:
+def without_suffix(store: FileStore, name: str) -> str:
     """A picture's name without its suffix; that of a film that is a folder has none (`clip_0.5s`)."""
     return name if name in store.folders else str(PurePosixPath(name).with_suffix(""))
 
@@ -296,7 +296,7 @@ def parent_folder(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def pictures_in(store: Store, folder: str) -> list[str]:
+def pictures_in(store: FileStore, folder: str) -> list[str]:
     """All pictures in a folder and its subfolders, in natural order."""
     inside = (n for n in store.files if (not folder or n.startswith(f"{folder}/")) and is_picture(n))
     return sorted(inside, key=natural_key)

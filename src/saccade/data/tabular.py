@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from saccade.data.files import escape, is_picture, parse_json
 from saccade.data.split_names import folder_kind, split_role
-from saccade.data.store import Store, join_path, read_bytes, read_text
+from saccade.data.store import FileStore, join_path, read_bytes, read_text
 from saccade.errors import DataError, in_one_line, shorten_list
 
 NOT_THERE = "which is not there; add or remove it"
@@ -31,7 +31,7 @@ class Table:
 class PictureIndex:
     """Pictures by the end of their path, with or without suffix."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: FileStore):
         self.files = set(store.files)
         self.by_tail: dict[str, list[str]] = {}
         for name in filter(is_picture, store.files):
@@ -79,7 +79,7 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
-def load_table(store: Store, name: str, index: PictureIndex | None = None) -> Table:
+def load_table(store: FileStore, name: str, index: PictureIndex | None = None) -> Table:
     """The rows of a file, with headings if it has some. index: tells which words of a line name a picture.
 
     Raises DataError for a file that cannot be read as a table."""
@@ -122,7 +122,7 @@ def _words(name: str, lines: list[tuple[int, str]], index: PictureIndex | None) 
     return Table(name, ["", ""], last)
 
 
-def _json_lines(store: Store, name: str) -> Table:
+def _json_lines(store: FileStore, name: str) -> Table:
     display = escape(store.full_name(name))
     columns: dict[str, None] = {}
     found = []
@@ -170,7 +170,7 @@ def _labels_of_fiftyone(found: dict, name: str) -> Table | None:
     return Table(name, ["file_name", "label"], list(enumerate(rows, start=1)))
 
 
-def _json(store: Store, name: str) -> Table:
+def _json(store: FileStore, name: str) -> Table:
     """A list of objects, or an object of files and values. Raises DataError for anything else."""
     data, display = read_bytes(store, name), escape(store.full_name(name))
     found = parse_json(data, display) if len(data) <= MAX_JSON_BYTES else None

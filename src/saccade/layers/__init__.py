@@ -9,7 +9,7 @@ from saccade.layers.embed import LearnedPositions, PatchEmbed, RotaryPositions, 
 from saccade.layers.frames import FrameEmbed, FrameOutput
 from saccade.layers.hashed import HashEmbedding
 from saccade.layers.mlp import MLP, SwiGLU
-from saccade.layers.modulation import Modulation, ScalarProjection, TimestepEmbed
+from saccade.layers.modulation import Modulation, ScalarEmbedding, TimestepEmbed
 from saccade.layers.norm import NORMS, RMSNorm
 from saccade.layers.pixels import PixelDecoder
 from saccade.layers.pool import AttentionPool, BytePool
@@ -39,7 +39,7 @@ __all__ = [
     "PixelRefiner",
     "RMSNorm",
     "RotaryPositions",
-    "ScalarProjection",
+    "ScalarEmbedding",
     "SinCosPositions",
     "SwiGLU",
     "TimestepEmbed",

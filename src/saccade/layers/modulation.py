@@ -39,7 +39,7 @@ class TimestepEmbed(nn.Module):
         return self.down(nn.functional.silu(self.up(self.waves(number).to(self.up.weight.dtype))))
 
 
-class ScalarProjection(nn.Module):
+class ScalarEmbedding(nn.Module):
     """A number from 0 to about 1 as a vector to add to another: sines and cosines, then a linear map that starts at 0,
     where it changes nothing."""
 

@@ -27,7 +27,7 @@ from saccade.layers import (
     KeysValues,
     Modulation,
     PixelRefiner,
-    ScalarProjection,
+    ScalarEmbedding,
     TimestepEmbed,
 )
 from saccade.layers.modulation import modulate, repeat_over_tokens
@@ -144,8 +144,8 @@ class Generator(nn.Module):
         )
         self.embed = FrameEmbed(pixels, config.patch, width, config.bottleneck, config.films)
         self.time = TimestepEmbed(width)
-        self.interval = ScalarProjection(width)
-        self.guidance = ScalarProjection(width)
+        self.interval = ScalarEmbedding(width)
+        self.guidance = ScalarEmbedding(width)
         self.modulation = Modulation(width)
         self.blocks = nn.ModuleList(DiTBlock(block, source_width) for _ in range(config.depth))
         self.final_norm = norm(width, eps=block.eps)

@@ -184,7 +184,7 @@ def test_outlines_on_the_page_are_those_of_the_masks(tmp_path):
         assert all(np.abs(SIDE * np.array(ring) - (SIDE * np.array(ring)).round()).max() < 0.02 for ring in rings)
         inside = sum(signed_area(np.array(ring) * SIDE) for ring in rings)
         assert round(inside) == area(mask)
-    assert len(found.targets.first(1).details()["outlines"]) == 1
+    assert len(found.targets.first_targets(1).details()["outlines"]) == 1
 
 
 def test_objects_without_outlines_cannot_be_learned():

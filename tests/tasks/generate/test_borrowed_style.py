@@ -9,7 +9,7 @@ from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Site
 from saccade.ops import attend
 from saccade.tasks.generate.borrowed_style import _StyleKeys
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.settings import Settings
 
@@ -65,7 +65,7 @@ def test_settings_say_so_and_paint_it_again(task):
     assert read == first.settings
     assert read.style is not None
     assert (read.style.use, read.style.strength) == ("borrow", 2)
-    originals = Originals(style=Original.read(STYLE))
+    originals = SourceImages(style=SourceImage.read(STYLE))
     [again] = task.generate_all([read], originals=originals)
     assert again.to_png() == first.to_png()
     with pytest.raises(SaccadeError, match="the page shows no borrowed style"):

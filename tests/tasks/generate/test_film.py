@@ -8,7 +8,7 @@ from PIL import Image
 from saccade.errors import DataError, SaccadeError
 from saccade.tasks.generate.film import FilmNoise, KnownFrames, frame_windows
 from saccade.tasks.generate.film_settings import FilmSettings, FrameReference
-from saccade.tasks.generate.image_to_image import Original
+from saccade.tasks.generate.image_to_image import SourceImage
 from saccade.tasks.generate.settings import Settings
 from tests.tasks.generate.generators import film_task
 
@@ -137,8 +137,8 @@ def test_frames_of_any_mode_are_gone_on_from(task):
 
 
 def test_frames_of_other_settings_are_refused():
-    known = KnownFrames.of(Original(picture(1), name="a.png"))
-    settings = KnownFrames.of(Original(picture(2), name="b.png")).settings(4, 8)
+    known = KnownFrames.of(SourceImage(picture(1), name="a.png"))
+    settings = KnownFrames.of(SourceImage(picture(2), name="b.png")).settings(4, 8)
     with pytest.raises(SaccadeError, match=r"first frame b\.png .* and a\.png .* is given"):
         known.check(settings)
     with pytest.raises(SaccadeError, match="none is given"):

@@ -13,7 +13,7 @@ from saccade.tasks.generate import look
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_look import film_windows, split_into_groups, trace_generated_film
 from saccade.tasks.generate.generate_films import generate_films
-from saccade.tasks.generate.image_to_image import Original
+from saccade.tasks.generate.image_to_image import SourceImage
 from saccade.tasks.generate.sample import Sampling
 
 from . import generators
@@ -38,8 +38,8 @@ def settings(task, known=None, frames=8, steps=3, **options):
 
 KNOWN = {
     "none": None,
-    "first": KnownFrames.of(Original(picture(1))),
-    "both": KnownFrames.of(Original(picture(1)), Original(picture(2))),
+    "first": KnownFrames.of(SourceImage(picture(1))),
+    "both": KnownFrames.of(SourceImage(picture(1)), SourceImage(picture(2))),
     "film": KnownFrames(tuple(picture(i) for i in range(6)), "film", film=True),
 }
 
@@ -107,7 +107,7 @@ def test_known_frames_come_first_among_the_sources(task):
     """Another last frame changes the keys of its patches alone in the first layer, behind the first frame's."""
     keys = []
     for last in (2, 3):
-        known = KnownFrames.of(Original(picture(1)), Original(picture(last)))
+        known = KnownFrames.of(SourceImage(picture(1)), SourceImage(picture(last)))
         trace = trace_generated_film(task, settings(task, known, 7), known, steps=[0])
         keys.append(trace.call(0, 0, "self").k[0])
     moved = (keys[0] - keys[1]).abs().amax(dim=(0, 2)) > 1e-4

@@ -11,7 +11,7 @@ from PIL import Image
 from saccade.errors import DataError, SaccadeError
 from saccade.ops.flow_matching import noised
 from saccade.tasks.generate.base import repeat_with_seeds
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling, sample
 from saccade.tasks.generate.sampling_start import InpaintingStart, PictureStart
@@ -204,39 +204,39 @@ def test_a_picture_depends_on_its_seed_alone(task, photo):
 
 
 def test_settings_paint_it_again_with_the_picture_alone(task, photo):
-    original = Original.read(photo, hole(56, 40, (9, 9, 30, 30)))
+    original = SourceImage.read(photo, hole(56, 40, (9, 9, 30, 30)))
     [first] = task.generate(RED, image=photo, mask_image=original.mask, seed=1, num_inference_steps=2)
     read = Settings.parse(str(first.settings))
     assert read == first.settings
-    [again] = task.generate_all([read], originals=Originals(original))
+    [again] = task.generate_all([read], originals=SourceImages(original))
     assert again.to_png() == first.to_png()
     for other, message in (
         (None, "the settings are of the picture picture"),
-        (Original.read(photo), "the mask has the digest \\(none\\)"),
-        (Original.read(random_picture(40, 56)), "the picture picture has the digest"),
+        (SourceImage.read(photo), "the mask has the digest \\(none\\)"),
+        (SourceImage.read(random_picture(40, 56)), "the picture picture has the digest"),
     ):
         with pytest.raises(SaccadeError, match=message):
-            list(task.generate_all([read], originals=Originals(other)))
+            list(task.generate_all([read], originals=SourceImages(other)))
 
 
 def test_pictures_from_noise_and_from_a_picture_in_one_call(task, photo):
-    original = Original.read(photo)
+    original = SourceImage.read(photo)
     plain = task.settings(RED, seed=1, sampling=Sampling(2))
     settings = [plain, *(replace(plain, image=original.image_settings(strength)) for strength in (0.3, 0.7))]
-    for each, picture in zip(settings, task.generate_all(settings, originals=Originals(original)), strict=True):
-        [alone] = task.generate_all([each], originals=Originals(original))
+    for each, picture in zip(settings, task.generate_all(settings, originals=SourceImages(original)), strict=True):
+        [alone] = task.generate_all([each], originals=SourceImages(original))
         assert np.abs(pixels(alone.image) - pixels(picture.image)).max() <= 1
 
 
 def test_attention_of_an_edit(task, photo):
-    original = Original.read(photo)
+    original = SourceImage.read(photo)
     settings = replace(task.settings(RED, seed=1, sampling=Sampling(2)), image=original.image_settings(0.5))
-    generation = trace_generation(task, settings, originals=Originals(original))
+    generation = trace_generation(task, settings, originals=SourceImages(original))
     assert [each.t for each in generation.steps] == [0.5, 0.75]
-    [picture] = task.generate_all([settings], originals=Originals(original))
+    [picture] = task.generate_all([settings], originals=SourceImages(original))
     assert picture.to_png() == generation.picture.to_png()
     with pytest.raises(SaccadeError, match="paints nothing"):
-        trace_generation(task, replace(settings, image=original.image_settings(0)), originals=Originals(original))
+        trace_generation(task, replace(settings, image=original.image_settings(0)), originals=SourceImages(original))
 
 
 # Sizes, masks and files.
@@ -256,32 +256,32 @@ def test_attention_of_an_edit(task, photo):
     ],
 )
 def test_the_aspect_is_kept(size, options, expected):
-    assert Original.read(Image.new("RGB", size)).fit_size((40, 56), 8, **options) == expected
+    assert SourceImage.read(Image.new("RGB", size)).fit_size((40, 56), 8, **options) == expected
 
 
 def test_masks_are_cut_at_half():
     grey = np.tile(np.array([0, 1, 127, 128, 254, 255], dtype=np.uint8), (2, 1))
-    read = Original.read(Image.new("RGB", (6, 2)), Image.fromarray(grey))
+    read = SourceImage.read(Image.new("RGB", (6, 2)), Image.fromarray(grey))
     assert np.asarray(read.mask).tolist() == [[False, False, False, True, True, True]] * 2
     assert "greys from 50 % on are white" in read.notes[0]
-    assert Original.read(Image.new("RGB", (6, 2)), hole(6, 2, (0, 0, 1, 1))).notes == ()
+    assert SourceImage.read(Image.new("RGB", (6, 2)), hole(6, 2, (0, 0, 1, 1))).notes == ()
 
 
 def test_a_turned_photo_and_its_mask_fit(tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 6
     Image.new("RGB", (7, 5)).save(tmp_path / "turned.jpg", exif=turned)
-    read = Original.read(tmp_path / "turned.jpg", hole(5, 7, (0, 0, 2, 2)))
+    read = SourceImage.read(tmp_path / "turned.jpg", hole(5, 7, (0, 0, 2, 2)))
     assert read.image.size == read.mask.size == (5, 7)
     assert "turned upright" in read.notes[0]
 
 
 def test_digests_are_of_pixels_and_sizes():
     one, other = Image.new("RGB", (4, 6)), Image.new("RGB", (6, 4))
-    assert Original.read(one).digest != Original.read(other).digest
-    assert Original.read(one).digest == Original.read(np.zeros((6, 4, 3), dtype=np.uint8)).digest
-    assert len(Original.read(one).digest) == 10
-    assert Original.read(one).mask_digest == ""
+    assert SourceImage.read(one).digest != SourceImage.read(other).digest
+    assert SourceImage.read(one).digest == SourceImage.read(np.zeros((6, 4, 3), dtype=np.uint8)).digest
+    assert len(SourceImage.read(one).digest) == 10
+    assert SourceImage.read(one).mask_digest == ""
 
 
 @pytest.mark.parametrize(
@@ -308,13 +308,13 @@ def test_what_is_refused(task, photo, options, message):
 
 def test_errors_of_data_are_of_their_class(photo):
     with pytest.raises(DataError):
-        Original.read(photo, Image.new("L", (5, 5), 255))
+        SourceImage.read(photo, Image.new("L", (5, 5), 255))
     with pytest.raises(DataError):
-        Original.read(photo, Image.new("L", photo.size))
+        SourceImage.read(photo, Image.new("L", photo.size))
 
 
 def test_several_keep_the_picture(task, photo):
-    settings = replace(task.settings(RED, seed=1), image=Original.read(photo).image_settings())
+    settings = replace(task.settings(RED, seed=1), image=SourceImage.read(photo).image_settings())
     assert settings.image.strength == 0.6
     assert {each.image for each in repeat_with_seeds(settings, 3)} == {settings.image}
-    assert Original.read(photo, Image.new("L", photo.size, 255)).image_settings().strength == 1
+    assert SourceImage.read(photo, Image.new("L", photo.size, 255)).image_settings().strength == 1

@@ -10,7 +10,7 @@ from PIL import Image
 
 from saccade.errors import SaccadeError
 from saccade.models.generator import SourceKeysValues
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.inversion import invert
 from saccade.tasks.generate.prompt_to_prompt import paint, paint_with_layout, replace_prompt
 from saccade.tasks.generate.sample import Sampling, sample
@@ -39,7 +39,7 @@ def task():
 @pytest.fixture(scope="module")
 def photo():
     pixels = np.random.default_rng(5).integers(0, 256, (40, 56, 3), np.uint8)
-    return Originals(Original.read(Image.fromarray(pixels)))
+    return SourceImages(SourceImage.read(Image.fromarray(pixels)))
 
 
 def errors(steps, time=0.0):
@@ -108,7 +108,7 @@ def test_in_one_call(task, photo):
     assert steps == [(i + 1, 10) for i in range(10)]
     assert picture.settings.negative == CAPTION
     assert picture.settings.layout == Layout(CAPTION)
-    [again] = paint(task, [picture.settings], originals=Originals(Original.read(photo.image.image)))
+    [again] = paint(task, [picture.settings], originals=SourceImages(SourceImage.read(photo.image.image)))
     assert again.to_png() == picture.to_png()
     assert picture.settings.image == ImageSettings(1.0, "picture", photo.image.digest, "", "inversion", CAPTION)
     assert picture.to_dict()["source_prompt"] == CAPTION

@@ -6,7 +6,7 @@ import torch
 
 import saccade
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 
@@ -24,7 +24,7 @@ def task():
 
 @pytest.fixture(scope="module")
 def originals():
-    return Originals(Original.read(random_picture(56, 40)), Original.read(random_picture(24, 40)))
+    return SourceImages(SourceImage.read(random_picture(56, 40)), SourceImage.read(random_picture(24, 40)))
 
 
 def traced(task, originals, negative="blue (sky:2)", **scales):

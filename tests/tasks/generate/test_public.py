@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from saccade.errors import CheckpointError, DataError, SaccadeError
-from saccade.tasks.generate.image_to_image import Originals
+from saccade.tasks.generate.image_to_image import SourceImages
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings
@@ -197,7 +197,7 @@ def test_bad_requests(tasks, given, error, message):
 
 def test_plain_brackets_reach_the_pipeline(tasks):
     settings = tasks("unet").settings(r"a \(red\) star", **SIZE)
-    assert tasks("unet")._options([settings], Originals())["prompt"] == ["a (red) star"]
+    assert tasks("unet")._options([settings], SourceImages())["prompt"] == ["a (red) star"]
 
 
 def test_sizes_lie_in_patches(tasks):

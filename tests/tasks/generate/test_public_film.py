@@ -18,7 +18,7 @@ from saccade.checkpoints.pipelines import load_pipeline
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_settings import FilmSettings
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_film import PublicFilmTask, load_film_pipeline
 from saccade.tasks.generate.sample import Sampling
@@ -67,7 +67,7 @@ def known_of(name, image=None, last=None):
     """The picture that a film begins with, where the pipeline needs one."""
     if name not in IMAGE_FILMS and image is None:
         return KnownFrames()
-    return KnownFrames.of(Original.read(image or picture()), None if last is None else Original.read(last))
+    return KnownFrames.of(SourceImage.read(image or picture()), None if last is None else SourceImage.read(last))
 
 
 def settings(task, known=None, frames=FRAMES, fps=None, prompt=PROMPT, negative="", seed=6, sampling=FAST, **size):
@@ -278,7 +278,7 @@ def test_sizes_are_multiples(tasks, name, size, multiple):
         ({"prompt": "abc " * 6}, DataError, "the prompt has .. tokens; cogvideox takes 16"),
         ({"seed": -1}, SaccadeError, "the seed -1 is out of range"),
         ({"sampling": Sampling(sampler="heun")}, SaccadeError, "sampled by its own CogVideoXDDIMScheduler"),
-        ({"known": KnownFrames.of(Original.read(picture()))}, SaccadeError, "whose networks begin with no picture"),
+        ({"known": KnownFrames.of(SourceImage.read(picture()))}, SaccadeError, "whose networks begin with no picture"),
         ({"known": KnownFrames((picture(),), film=True)}, SaccadeError, "which goes on from no film"),
     ],
 )
@@ -298,7 +298,7 @@ def test_known_frames_that_are_refused(tasks):
     for name in ("wan_image", "ltx_image", "cogvideox_image", "ltx", "masked"):
         with pytest.raises(SaccadeError, match="which takes no last frame: leave it out"):
             settings(tasks(name), last)
-    for originals in (Originals(Original.read(picture())), Originals(style=Original.read(picture()))):
+    for originals in (SourceImages(SourceImage.read(picture())), SourceImages(style=SourceImage.read(picture()))):
         with pytest.raises(SaccadeError, match="takes no strength and no style: an image is the first frame of a film"):
             tasks("ltx_image").settings(PROMPT, originals=originals)
     given = settings(tasks("ltx_image"), known)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import saccade
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.public_look import prompt_tokens, trace_pipeline
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.public_loading import load_generator
@@ -109,7 +109,7 @@ def test_word_maps_are_those_of_an_explicit_softmax(tasks, name, guidance, monke
 def test_words_beside_a_style(tmp_path, monkeypatch):
     """An IP adapter attends to the tokens of the style in calls of its own, which are no words."""
     FAMILIES["unet"]().save_pretrained(tmp_path / "unet")
-    task, originals = load_generator(tmp_path / "unet"), Originals(style=Original.read(random_picture(9, 9)))
+    task, originals = load_generator(tmp_path / "unet"), SourceImages(style=SourceImage.read(random_picture(9, 9)))
     add_adapter(task.model)
     given = settings(task, originals=originals)
     everything, plain = explicit_softmaxes(task, given, monkeypatch, originals)
@@ -128,7 +128,7 @@ def test_pipelines_that_lack_a_text_encoder(tmp_path):
     trace = trace_pipeline(task := load_generator(tmp_path / "sd3"), settings(task))
     assert (trace.tokens, trace.word_maps(1, 1).shape) == (CLIP, (4, 3, 8, 12))
     stable_diffusion_xl_refiner().save_pretrained(tmp_path / "refiner")
-    task, originals = load_generator(tmp_path / "refiner"), Originals(Original.read(random_picture()))
+    task, originals = load_generator(tmp_path / "refiner"), SourceImages(SourceImage.read(random_picture()))
     given = task.settings(PROMPT, "", 5, Sampling(2, 4.0), 16, 24, originals, 0.5)
     trace = trace_pipeline(task, given, originals=originals)
     assert (trace.tokens, len(trace.layers)) == (CLIP, 8)

@@ -12,7 +12,7 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 
 from saccade.checkpoints.pipeline_classes import IMAGE_TO_IMAGE, INPAINTING, PICTURE_INPUTS, PIPELINES
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_look import trace_pipeline
 from saccade.tasks.generate.public_pictures import picture_pipeline
@@ -133,7 +133,7 @@ def test_a_mask_is_painted_by_the_inpainting_pipeline(tasks, name):
 
 def test_settings_paint_it_again_and_pictures_do_not_depend_on_one_another(tasks):
     task = tasks("unet")
-    photo = Original.read(random_picture(61, 23), hole((7, 5, 40, 18), (61, 23)))
+    photo = SourceImage.read(random_picture(61, 23), hole((7, 5, 40, 18), (61, 23)))
     options = {"image": photo.image, "mask_image": photo.mask, "num_inference_steps": 2}
     found = task.generate(PROMPT, seed=4, n=3, **options)
     assert found[2].image.size == (61, 23)
@@ -141,21 +141,25 @@ def test_settings_paint_it_again_and_pictures_do_not_depend_on_one_another(tasks
     read = Settings.parse(str(found[2].settings))
     assert read == found[2].settings
     assert (read.digest, read.image.strength) == (task.digest, 1.0)
-    originals = Originals(photo)
+    originals = SourceImages(photo)
     (again,) = task.generate_all([read], originals=originals)
     assert again.to_png() == found[2].to_png()
     together = task.generate_all([each.settings for each in found], batch=3, originals=originals)
     assert max(np.abs(pixels(a) - pixels(b)).max() for a, b in zip(found, together, strict=True)) <= 1
-    for other in (Originals(), Originals(Original.read(photo.image)), Originals(Original.read(random_picture()))):
+    for other in (
+        SourceImages(),
+        SourceImages(SourceImage.read(photo.image)),
+        SourceImages(SourceImage.read(random_picture())),
+    ):
         with pytest.raises(SaccadeError, match="the settings are of"):
             list(task.generate_all([read], originals=other))
 
 
 def test_one_set_of_networks_serves_text_and_pictures(tasks):
     task = tasks("unet")
-    photo = Originals(Original.read(random_picture()))
+    photo = SourceImages(SourceImage.read(random_picture()))
     other = task.image_to_image_task(photo)
-    assert task.image_to_image_task(Originals()) is task
+    assert task.image_to_image_task(SourceImages()) is task
     assert task.image_to_image_task(photo) is other
     assert other.image_to_image_task(photo) is other
     assert type(other.model).__name__ == "StableDiffusionImg2ImgPipeline"
@@ -230,7 +234,7 @@ def test_what_is_refused(tasks, name, options, message):
 
 
 def test_settings_of_another_kind_of_model_are_refused(tasks):
-    photo = Originals(Original.read(random_picture()))
+    photo = SourceImages(SourceImage.read(random_picture()))
     (found,) = tasks("controlnet").generate(PROMPT, image=random_picture(), seed=1, num_inference_steps=1)
     with pytest.raises(SaccadeError, match="which starts at the picture; the settings are of another kind of model"):
         list(tasks("unet").generate_all([found.settings], originals=photo))
@@ -242,7 +246,7 @@ def test_defaults_are_those_of_the_pipeline(tasks):
     assert tasks("pix2pix").default_sampling.image_guidance == 1.5
     assert tasks("pix2pix").notes[0].startswith("guidance of StableDiffusionInstructPix2PixPipeline: no image + i")
     assert tasks("img2img").default_size == (16, 16)
-    photo = Originals(Original.read(random_picture()))
+    photo = SourceImages(SourceImage.read(random_picture()))
     for name, strength in (("unet", 0.8), ("sdxl", 0.3), ("sd3", 0.6)):
         assert tasks(name).settings(PROMPT, originals=photo, **SIDES).image.strength == strength
     assert tasks("unet").fit_size(photo.image, width=40) == (24, 40)
@@ -250,9 +254,9 @@ def test_defaults_are_those_of_the_pipeline(tasks):
 
 @pytest.mark.parametrize("name", ["unet", "sd3", "flux", "controlnet"])
 def test_words_of_a_picture_that_is_painted_from_another(tasks, name):
-    task, original = tasks(name), Original.read(random_picture())
+    task, original = tasks(name), SourceImage.read(random_picture())
     strength = None if name == "controlnet" else STRENGTH
-    originals = Originals(original)
+    originals = SourceImages(original)
     task = task.image_to_image_task(originals)
     sampling = replace(task.default_sampling, steps=3)
     settings = task.settings(PROMPT, seed=6, sampling=sampling, originals=originals, strength=strength, **SIDES)
@@ -264,7 +268,7 @@ def test_words_of_a_picture_that_is_painted_from_another(tasks, name):
 
 
 def test_no_maps_where_the_prompt_is_elsewhere_in_the_batch(tasks):
-    task, originals = tasks("pix2pix"), Originals(Original.read(random_picture()))
+    task, originals = tasks("pix2pix"), SourceImages(SourceImage.read(random_picture()))
     settings = task.settings(PROMPT, originals=originals, **SIDES)
     with pytest.raises(SaccadeError, match="how its text is laid out is not known here"):
         trace_pipeline(task, settings, originals=originals)
@@ -284,7 +288,7 @@ def test_a_style_by_an_ip_adapter(tmp_path):
     assert (pixels(weak) != pixels(found)).any()
     read = Settings.parse(str(found.settings))
     assert (read, read.style.strength) == (found.settings, 0.8)
-    (again,) = task.generate_all([read], originals=Originals(style=Original.read(style)))
+    (again,) = task.generate_all([read], originals=SourceImages(style=SourceImage.read(style)))
     assert again.to_png() == found.to_png()
     (both,) = task.generate(PROMPT, style_image=style, image=random_picture(), **options)
     assert (pixels(both) != pixels(found)).any()

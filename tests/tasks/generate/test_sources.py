@@ -11,7 +11,7 @@ from saccade.errors import DataError, SaccadeError
 from saccade.models.source_encoders import PICTURE_SOURCES, PictureInput, masked_pixels
 from saccade.ops.flow_matching import euler_step
 from saccade.studio.views.generated_picture_trace import generation_page_data
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import GuidanceTerm, Sampling
 from saccade.tasks.generate.settings import Settings
@@ -57,7 +57,7 @@ def photo():
 )
 def test_what_is_evaluated_in_a_guided_step(sampling, pictures, expected):
     guidance, *more = sampling
-    terms = Sampling(2, guidance, (0.0, 1.0), "euler", *more).terms(pictures)
+    terms = Sampling(2, guidance, (0.0, 1.0), "euler", *more).guidance_terms(pictures)
     assert terms == [GuidanceTerm(*each) for each in expected]
     assert sum(term.factor for term in terms) == pytest.approx(1)
 
@@ -65,7 +65,7 @@ def test_what_is_evaluated_in_a_guided_step(sampling, pictures, expected):
 def test_a_guided_step_is_the_sum_of_its_terms(task, photo):
     """One step, against evaluations of one term at a time, written out."""
     model, sampling = task.model, Sampling(1, 4.0, (0.0, 1.0), "euler", 2.5, 1.5)
-    originals = Originals(Original.read(photo), Original.read(STYLE))
+    originals = SourceImages(SourceImage.read(photo), SourceImage.read(STYLE))
     settings = task.settings(RED, "blue", 5, sampling, originals=originals)
     pictures = task.pictures(settings, originals)
     assert list(pictures) == ["picture", "style"]
@@ -128,7 +128,7 @@ def test_a_mask_keeps_what_is_known_and_its_hole_does_not_matter(task, photo):
 
 
 def test_the_strength_of_a_style_scales_the_attention_to_it(task, photo):
-    originals = Originals(style=Original.read(STYLE))
+    originals = SourceImages(style=SourceImage.read(STYLE))
     shares = []
     for strength in (1.0, 3.0):
         settings = task.settings(RED, seed=1, sampling=Sampling(1, 1.0), originals=originals, style_strength=strength)
@@ -142,7 +142,7 @@ def test_the_strength_of_a_style_scales_the_attention_to_it(task, photo):
 
 
 def test_a_page_has_the_other_sources_beside_the_words(task, photo):
-    originals = Originals(Original.read(photo), Original.read(STYLE))
+    originals = SourceImages(SourceImage.read(photo), SourceImage.read(STYLE))
     settings = task.settings("a (red:1.5) star", "blue sky", 1, Sampling(2, 2.0), originals=originals, style_strength=2)
     generation = trace_generation(task, settings, originals=originals)
     shown = generation_page_data(generation, 0)
@@ -164,19 +164,21 @@ def test_settings_with_pictures_are_read_back_and_paint_again(task, photo):
     assert read == first.settings
     assert read.image is not None
     assert read.image.use == "source"
-    originals = Originals(Original.read(photo), Original.read(STYLE))
+    originals = SourceImages(SourceImage.read(photo), SourceImage.read(STYLE))
     [again] = task.generate_all([read], originals=originals)
     assert again.to_png() == first.to_png()
     with pytest.raises(SaccadeError, match="the settings are of the style picture"):
-        list(task.generate_all([read], originals=Originals(originals.image)))
+        list(task.generate_all([read], originals=SourceImages(originals.image)))
     with pytest.raises(SaccadeError, match="the style picture has the digest"):
-        list(task.generate_all([read], originals=Originals(originals.image, originals.image)))
+        list(task.generate_all([read], originals=SourceImages(originals.image, originals.image)))
 
 
 def test_a_strength_starts_at_the_picture_also_where_it_could_be_a_source(task, photo):
-    settings = [task.settings(RED, originals=Originals(Original.read(photo)), strength=s).image for s in (None, 0.4)]
+    settings = [
+        task.settings(RED, originals=SourceImages(SourceImage.read(photo)), strength=s).image for s in (None, 0.4)
+    ]
     assert [(each.use, each.strength) for each in settings] == [("source", 1.0), ("start", 0.4)]
-    plain = generators.task().settings(RED, originals=Originals(Original.read(photo))).image
+    plain = generators.task().settings(RED, originals=originals).image
     assert plain is not None
     assert (plain.use, plain.strength) == ("start", 0.6)
 
@@ -204,7 +206,7 @@ def test_mistakes(task, photo):
 
 
 def test_a_batch_paints_what_each_settings_paint_alone(task, photo):
-    originals = Originals(Original.read(photo), Original.read(STYLE))
+    originals = SourceImages(SourceImage.read(photo), SourceImage.read(STYLE))
     plain = task.settings(RED, seed=1, sampling=Sampling(2))
     with_both = task.settings(RED, seed=1, sampling=Sampling(2), originals=originals)
     settings = [plain, with_both, replace(with_both, seed=2), replace(with_both, style=None)]

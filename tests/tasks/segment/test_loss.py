@@ -6,7 +6,7 @@ import torch
 from saccade.data.segments import IGNORE_INDEX
 from saccade.models.segmenter import SegmenterOutput
 from saccade.tasks.segment.loss import DICE, PATCHES, PIXELS, segmentation_loss
-from saccade.tasks.segment.sampling import PixelSample, boundary_band
+from saccade.tasks.segment.sampling import SampledPixels, boundary_band
 
 CLASSES, BORDER = 5, 2.0
 
@@ -24,7 +24,7 @@ def example(seed=0):
 def loss_of_all_pixels(predicted, truth):
     known = (truth != IGNORE_INDEX).float().flatten(1)
     weight = known * (1 + BORDER * boundary_band(truth, 1).float().flatten(1))
-    sample = PixelSample(torch.arange(known.shape[1]).expand(len(truth), -1), known, weight)
+    sample = SampledPixels(torch.arange(known.shape[1]).expand(len(truth), -1), known, weight)
     return segmentation_loss(predicted._replace(logits=predicted.logits.flatten(2)), truth, sample)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from saccade.data.dataset import ParsedSet, Problem, unlisted_pictures
 from saccade.data.files import escape, natural_key
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, join_path, parent_folder, relative_to
+from saccade.data.store import FileStore, join_path, parent_folder, relative_to
 from saccade.errors import DataError
 from saccade.ops.words import text_error
 
@@ -57,7 +57,7 @@ class Captions(ParsedSet[CaptionedPicture]):
     by_stem: bool = False
 
 
-def collect(document: Document, store: Store, root: str, format: str, split: str = "") -> Captions:
+def collect(document: Document, store: FileStore, root: str, format: str, split: str = "") -> Captions:
     """The pictures of a document, in the order in which it first names them, with their captions."""
     result = Captions(store.title + (f", {split}" if split else ""), format, store, root)
     result.problems, result.notes = list(document.problems), list(document.notes)
@@ -88,7 +88,7 @@ def safe_relative_path(file: object) -> str | None:
     return None if outside else "/".join(parts)
 
 
-def picture_folder(store: Store, document: Document) -> str:
+def picture_folder(store: FileStore, document: Document) -> str:
     """The folder that the file names of a document are relative to: its own if any of the first names exist there, else
     the one where most do; of several the one named like the document's split, then the outermost."""
     there, own = set(store.files), parent_folder(document.name)
@@ -103,7 +103,7 @@ def picture_folder(store: Store, document: Document) -> str:
     return own if any(join_path(own, name) in there for name in few) or not fits(best)[0] else best
 
 
-def uncaptioned_files(store: Store, parts: Iterable[Captions]) -> list[str]:
+def uncaptioned_files(store: FileStore, parts: Iterable[Captions]) -> list[str]:
     """Pictures in the folders of captioned ones that no document names."""
     named = {name for part in parts for name in (*(each.name for each in part.pictures), *part.unlabelled)}
     return sorted(unlisted_pictures(store, named), key=natural_key)

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from saccade.data.captions.annotations import Document, Row
 from saccade.data.dataset import Problem
 from saccade.data.files import escape, parse_json
-from saccade.data.store import Store, read_bytes, relative_to
+from saccade.data.store import FileStore, read_bytes, relative_to
 from saccade.errors import DataError
 
 
@@ -14,7 +14,7 @@ def is_coco_captions(data: bytes) -> bool:
     return all(key in data for key in (b'"images"', b'"annotations"', b'"caption"')) and b'"bbox"' not in data
 
 
-def read_coco(store: Store, root: str, name: str) -> Document:
+def read_coco(store: FileStore, root: str, name: str) -> Document:
     """Parse a file. Raises DataError if it is not a COCO file."""
     display, document = escape(relative_to(root, name)), Document(name)
     data = _load(store, name)
@@ -44,7 +44,7 @@ def read_coco(store: Store, root: str, name: str) -> Document:
     return document
 
 
-def _load(store: Store, name: str) -> dict:
+def _load(store: FileStore, name: str) -> dict:
     display = escape(store.full_name(name))
     data = parse_json(read_bytes(store, name), display)
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):

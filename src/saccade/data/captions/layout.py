@@ -11,7 +11,7 @@ from saccade.data.captions.annotations import Captions, Document, collect, split
 from saccade.data.files import count_suffixes, escape, natural_key
 from saccade.data.recognise_formats import describe_formats, recognise_formats
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, open_store, parent_folder, read_bytes
+from saccade.data.store import FileStore, open_store, parent_folder, read_bytes
 from saccade.errors import DataError
 
 EXPECTED = (
@@ -24,7 +24,7 @@ EXPECTED = (
 class CaptionLayout:
     """A set with captions. parts: split -> its pictures; "" for a set without splits."""
 
-    store: Store
+    store: FileStore
     root: str
     format: str
     parts: dict[str, Captions]
@@ -39,7 +39,7 @@ class CaptionLayout:
 
 
 def find_captions(
-    source: str | os.PathLike[str], open_files: Callable[[str | os.PathLike[str]], Store] = open_store
+    source: str | os.PathLike[str], open_files: Callable[[str | os.PathLike[str]], FileStore] = open_store
 ) -> CaptionLayout | None:
     """Detect and parse the captions in a folder or tar, or of one .csv, .tsv, .jsonl or .json; None if there are none.
     open_files: opens the files, which need not be pictures.
@@ -63,7 +63,7 @@ def find_captions(
     return _from_texts(store, files) if files else None
 
 
-def no_captions_error(source: str | os.PathLike[str] | Store) -> DataError:
+def no_captions_error(source: str | os.PathLike[str] | FileStore) -> DataError:
     """The error for a source without captions, which names the columns of its tables."""
     store = open_store(source)
     faults, found = list(table_faults(store).values()), recognise_formats(store)
@@ -76,7 +76,7 @@ def no_captions_error(source: str | os.PathLike[str] | Store) -> DataError:
     return DataError(f"{label} (found: {count_suffixes(store.files)}); {EXPECTED}")
 
 
-def table_faults(store: Store) -> dict[str, str]:
+def table_faults(store: FileStore) -> dict[str, str]:
     """Name of each table that holds no captions -> why."""
     faults = {}
     for name in filter(tables.is_table, store.files):
@@ -87,7 +87,7 @@ def table_faults(store: Store) -> dict[str, str]:
     return faults
 
 
-def _from_documents(store: Store, names: list[str], notes: list[str]) -> CaptionLayout:
+def _from_documents(store: FileStore, names: list[str], notes: list[str]) -> CaptionLayout:
     root = _root(names)
     format = PurePosixPath(names[0]).suffix.lower()
     format = {".tsv": "captions in TSV", ".jsonl": "captions in JSON lines"}.get(format, "captions in CSV")
@@ -101,19 +101,21 @@ def _from_documents(store: Store, names: list[str], notes: list[str]) -> Caption
     return _layout(store, root, format, parts, notes)
 
 
-def _from_coco(store: Store, names: list[str]) -> CaptionLayout:
+def _from_coco(store: FileStore, names: list[str]) -> CaptionLayout:
     root = _root(names)
     files = {"": names[0]} if len(names) == 1 else _titles(store, names)
     return _layout(store, root, "COCO captions", {s: coco.read_coco(store, root, n) for s, n in files.items()}, [])
 
 
-def _from_texts(store: Store, files: list[str]) -> CaptionLayout:
+def _from_texts(store: FileStore, files: list[str]) -> CaptionLayout:
     root = _root(files)
     parts = split_rows(sidecar_files.read_texts(store, root, files), store.title)
     return _layout(store, root, "captions in text files", parts, [])
 
 
-def _layout(store: Store, root: str, format: str, documents: dict[str, Document], notes: list[str]) -> CaptionLayout:
+def _layout(
+    store: FileStore, root: str, format: str, documents: dict[str, Document], notes: list[str]
+) -> CaptionLayout:
     parts = {split: collect(each, store, root, format, split) for split, each in documents.items()}
     left = uncaptioned_files(store, parts.values())
     for part in parts.values():
@@ -123,7 +125,7 @@ def _layout(store: Store, root: str, format: str, documents: dict[str, Document]
     return CaptionLayout(store, root, format, parts)
 
 
-def _titles(store: Store, names: list[str]) -> dict[str, str]:
+def _titles(store: FileStore, names: list[str]) -> dict[str, str]:
     """Split -> file, by the names of the files or of their folders."""
     titles = {}
     for name in names:

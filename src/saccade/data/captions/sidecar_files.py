@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from saccade.data.captions.annotations import Document, Row
 from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture, natural_key, parse_json
-from saccade.data.store import Store, join_path, parent_folder, read_text, relative_to, without_suffix
+from saccade.data.store import FileStore, join_path, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError
 
 SUFFIXES = (".txt", ".caption")
@@ -31,7 +31,7 @@ def kind_of_line(line: str) -> str:
     return "" if all(numbers) else "words"
 
 
-def find_texts(store: Store) -> list[str]:
+def find_texts(store: FileStore) -> list[str]:
     """Text files beside pictures, if they hold captions; none if they hold labels. Files that are not UTF-8 do not
     count."""
     stems = {without_suffix(store, name) for name in store.files if store.is_picture(name)}
@@ -50,7 +50,7 @@ def find_texts(store: Store) -> list[str]:
     return sorted(objects, key=natural_key) if 2 * sum(bool(_json_caption(store, n)) for n in some) > len(some) else []
 
 
-def read_texts(store: Store, root: str, texts: list[str]) -> Document:
+def read_texts(store: FileStore, root: str, texts: list[str]) -> Document:
     """Parse the text files beside pictures, and list those without a picture in the same folders."""
     document = Document(join_path(root, "*.txt"))
     pictures: dict[str, list[str]] = {}
@@ -69,7 +69,7 @@ def read_texts(store: Store, root: str, texts: list[str]) -> Document:
     return document
 
 
-def _read(store: Store, root: str, name: str, pictures: list[str], document: Document) -> bool:
+def _read(store: FileStore, root: str, name: str, pictures: list[str], document: Document) -> bool:
     """Add the captions of a file; whether they are several."""
     where = escape(relative_to(root, name))
     if len(pictures) > 1:
@@ -98,7 +98,7 @@ def _read(store: Store, root: str, name: str, pictures: list[str], document: Doc
     return len(found) > 1
 
 
-def _json_caption(store: Store, name: str) -> str:
+def _json_caption(store: FileStore, name: str) -> str:
     """The caption in a JSON object; "" for a file without one."""
     try:
         found = parse_json(read_text(store, name), escape(name))

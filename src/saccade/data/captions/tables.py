@@ -22,7 +22,7 @@ from typing import NamedTuple
 from saccade.data.captions.annotations import Document, Row
 from saccade.data.dataset import Problem
 from saccade.data.files import escape, natural_key
-from saccade.data.store import Store, parent_folder, read_text, relative_to, without_suffix
+from saccade.data.store import FileStore, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError, in_one_line
 
 FILE_COLUMNS = ("file_name", "image", "filename", "path", "filepath")
@@ -53,7 +53,7 @@ def is_table(name: str) -> bool:
     return not base.startswith(".") and (base.endswith(SUFFIXES) or base == "captions.txt")
 
 
-def is_for_captions(store: Store, name: str) -> bool:
+def is_for_captions(store: FileStore, name: str) -> bool:
     """Whether a table is meant to hold captions, also if it cannot be read: by its name, or by a column of captions."""
     if PurePosixPath(name).stem.lower() in CAPTION_TABLES:
         return True
@@ -63,7 +63,7 @@ def is_for_captions(store: Store, name: str) -> bool:
         return False
 
 
-def columns(store: Store, name: str) -> list[str]:
+def columns(store: FileStore, name: str) -> list[str]:
     """The names in the header of a CSV or TSV, the keys of the first line of JSON lines.
 
     Raises DataError for a file that is no such table."""
@@ -107,7 +107,7 @@ def _only_column(names: Sequence[str], known: Sequence[str], display: str) -> in
     return places[0] if places else None
 
 
-def read_table(store: Store, root: str, name: str) -> Document:
+def read_table(store: FileStore, root: str, name: str) -> Document:
     """Parse a table. Raises DataError for one that is not text in UTF-8, lacks a column, or has unbalanced quotes."""
     names, display = columns(store, name), escape(relative_to(root, name))
     found = caption_columns(names, escape(store.full_name(name)))
@@ -125,7 +125,7 @@ def read_table(store: Store, root: str, name: str) -> Document:
     return document
 
 
-def _read_rows(store: Store, document: Document, display: str, width: int, columns: Columns) -> None:
+def _read_rows(store: FileStore, document: Document, display: str, width: int, columns: Columns) -> None:
     rows, notes = delimited_rows(store, document.name)
     document.notes += notes
     for line, row in rows[1:]:
@@ -139,7 +139,7 @@ def _read_rows(store: Store, document: Document, display: str, width: int, colum
         document.problems.append(Problem("caption broken", where, problem))
 
 
-def _read_json(store: Store, document: Document, display: str, names: Sequence[str], columns: Columns) -> None:
+def _read_json(store: FileStore, document: Document, display: str, names: Sequence[str], columns: Columns) -> None:
     file, text = names[columns.file], names[columns.text]
     for line, found in _json_lines(store, document.name):
         where = f"{display}, line {line}"
@@ -155,7 +155,7 @@ def _read_json(store: Store, document: Document, display: str, names: Sequence[s
             document.rows.append(Row(where, found.get(file), captions, split))
 
 
-def _by_stem(store: Store, document: Document, column: str, display: str) -> Iterator[Row]:
+def _by_stem(store: FileStore, document: Document, column: str, display: str) -> Iterator[Row]:
     """The rows again for each picture with the name of the row, in the folder of the table and those below it."""
     folder = parent_folder(document.name)
     pictures: dict[str, list[str]] = {}
@@ -173,7 +173,7 @@ def _by_stem(store: Store, document: Document, column: str, display: str) -> Ite
         yield from (row._replace(file=name) for name in found)
 
 
-def _json_lines(store: Store, name: str) -> Iterator[tuple[int, object]]:
+def _json_lines(store: FileStore, name: str) -> Iterator[tuple[int, object]]:
     """Number and value of each line that is not blank; text that says what is wrong where it cannot be parsed."""
     for number, line in enumerate(read_text(store, name).split("\n"), start=1):
         if not line.strip():
@@ -193,7 +193,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def choose_tables(store: Store, names: Sequence[str]) -> tuple[list[str], list[str]]:
+def choose_tables(store: FileStore, names: Sequence[str]) -> tuple[list[str], list[str]]:
     """The tables with captions of several, and notes on the others. Beside a metadata table only that one is read."""
     usable, notes = [], []
     for name in names:
@@ -213,7 +213,7 @@ def _is_metadata(name: str) -> bool:
     return PurePosixPath(name).stem.lower() == "metadata"
 
 
-def delimited_header(store: Store, name: str) -> list[str]:
+def delimited_header(store: FileStore, name: str) -> list[str]:
     """The fields of the first row that is not empty, none for an empty file. Raises DataError as `delimited_rows`."""
     text, display = read_text(store, name), escape(store.full_name(name))
     if _is_tsv(name):
@@ -222,7 +222,7 @@ def delimited_header(store: Store, name: str) -> list[str]:
     return next(_separated(text, display), (0, list[str]()))[1]
 
 
-def delimited_rows(store: Store, name: str) -> tuple[Rows, list[str]]:
+def delimited_rows(store: FileStore, name: str) -> tuple[Rows, list[str]]:
     """The rows that are not empty, the header first, and notes on how they were read.
 
     CSV is read with quotes (RFC 4180). TSV has two dialects, and both are read: spreadsheets and csv modules write the

@@ -30,7 +30,7 @@ from saccade.data.segments.files import MaskedSet, SegmentFiles
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.split_names import split_role
 from saccade.data.splitting import splits_to_read
-from saccade.data.store import Store, join_path, open_store, parent_folder, read_bytes, relative_to
+from saccade.data.store import FileStore, join_path, open_store, parent_folder, read_bytes, relative_to
 from saccade.data.tabular import NOT_THERE
 from saccade.errors import DataError
 
@@ -68,7 +68,7 @@ class CheckedDataset:
     """kind: "boxes", "masks", "captions", "films" or "classes". layout: of a set with boxes. masks: of a set with
     masks."""
 
-    store: Store
+    store: FileStore
     root: str
     kind: str
     format: str

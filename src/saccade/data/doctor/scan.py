@@ -14,7 +14,7 @@ from saccade.data.doctor.findings import Findings
 from saccade.data.doctor.near_copies import SIDE, near_copies
 from saccade.data.film_frames import open_film
 from saccade.data.images import read_image, read_size
-from saccade.data.store import Store
+from saccade.data.store import FileStore
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
 
@@ -32,12 +32,12 @@ class ScannedImage:
     notes: tuple[str, ...] = ()
 
 
-def scan_images(store: Store, names: Sequence[str]) -> dict[str, ScannedImage]:
+def scan_images(store: FileStore, names: Sequence[str]) -> dict[str, ScannedImage]:
     """Decode all pictures, in threads, with a progress bar."""
     return dict(zip(names, map_threads(lambda name: _scan_image(store, name), names, "pictures"), strict=True))
 
 
-def _scan_image(store: Store, name: str) -> ScannedImage:
+def _scan_image(store: FileStore, name: str) -> ScannedImage:
     display = os.path.basename(name)
     try:
         source = store.read(name)
@@ -81,7 +81,7 @@ class ScannedFilm(ScannedImage):
     seconds: Fraction = Fraction(0)
 
 
-def scan_films(store: Store, names: Sequence[str]) -> dict[str, ScannedFilm]:
+def scan_films(store: FileStore, names: Sequence[str]) -> dict[str, ScannedFilm]:
     """Decode all films, in threads, with a progress bar."""
     return dict(zip(names, map_threads(lambda name: _scan_film(store, name), names, "films"), strict=True))
 
@@ -97,7 +97,7 @@ def add_notes(seen: Mapping[str, ScannedImage], findings: Findings) -> None:
                 findings.add("film still", name)
 
 
-def _scan_film(store: Store, name: str) -> ScannedFilm:
+def _scan_film(store: FileStore, name: str) -> ScannedFilm:
     path = store.read(name)
     assert isinstance(path, Path)  # a FilmStore is a folder
     try:

@@ -20,7 +20,7 @@ from saccade.data.film_frames import open_film, resample_frames
 from saccade.data.films.store import FilmStore
 from saccade.data.images import Picture
 from saccade.data.preprocess import Preprocess
-from saccade.data.store import Store, relative_to
+from saccade.data.store import FileStore, relative_to
 from saccade.data.video import FilmReader
 from saccade.errors import DataError, shorten_list
 
@@ -147,7 +147,7 @@ def find_films(source: str | os.PathLike[str]) -> CaptionLayout:
     )
 
 
-def _open_store(source: str | os.PathLike[str]) -> Store:
+def _open_store(source: str | os.PathLike[str]) -> FileStore:
     path = Path(source)
     if path.is_dir():
         return FilmStore(path)

@@ -21,7 +21,7 @@ from saccade.data.objects.shape_annotations import (
     size_of,
 )
 from saccade.data.recognise_formats import recognise_formats
-from saccade.data.store import Store, parent_folder
+from saccade.data.store import FileStore, parent_folder
 from saccade.data.tabular import PictureIndex, Table, load_table
 from saccade.errors import DataError, shorten_list
 
@@ -33,7 +33,7 @@ NO_CLASS = -1  # the place of the class in a table of one class
 BOX_CLASS = "object"  # that class
 
 
-def find_dataset(store: Store) -> ShapeDataset | None:
+def find_dataset(store: FileStore) -> ShapeDataset | None:
     """Detect the set in a store; None if there is none."""
     found = [(each.format, each.files) for each in recognise_formats(store) if each.format in FORMATS]
     if not found:
@@ -42,7 +42,7 @@ def find_dataset(store: Store) -> ShapeDataset | None:
     return ShapeDataset(store, parent_folder(files[0]) if len(files) == 1 else "", format, files, load)
 
 
-def load(store: Store, files: list[str]) -> ParsedShapes:
+def load(store: FileStore, files: list[str]) -> ParsedShapes:
     """Parse the files of a set. Raises DataError for one that is no table, or that does not have each column once."""
     result, index = ParsedShapes(), PictureIndex(store)
     for file in files:

@@ -11,7 +11,7 @@ from saccade.data.files import escape, natural_key, parse_json
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.coco_reader import read_coco
 from saccade.data.split_names import folder_kind, split_role
-from saccade.data.store import Store, read_bytes
+from saccade.data.store import FileStore, read_bytes
 from saccade.errors import DataError
 
 # Files next to instances_*.json in COCO's annotations/ that have no boxes with classes.
@@ -22,7 +22,7 @@ OTHER_FILES = ("captions_", "person_keypoints_", "panoptic_", "stuff_", "image_i
 class COCO:
     """A COCO data set. files: split -> JSON file; "" for a set without splits."""
 
-    store: Store
+    store: FileStore
     root: str
     files: dict[str, str]
     format: str = "COCO"
@@ -49,7 +49,7 @@ class COCO:
         return []
 
 
-def find_dataset(store: Store, only: str | None = None) -> COCO | None:
+def find_dataset(store: FileStore, only: str | None = None) -> COCO | None:
     """Detect the set in a store; None if there is none. only: its JSON file, if the store has several."""
     if only:
         return COCO(store, _root(only), {"": only})
@@ -68,7 +68,7 @@ def find_dataset(store: Store, only: str | None = None) -> COCO | None:
     return COCO(store, _root(found[0]), files)
 
 
-def load(store: Store, name: str) -> dict:
+def load(store: FileStore, name: str) -> dict:
     """Parse a COCO file. Raises DataError for other files, and for COCO's other kinds of annotations."""
     display = escape(store.full_name(name))
     data = parse_json(read_bytes(store, name), display)

@@ -24,13 +24,13 @@ from saccade.data.objects.annotations import (
 )
 from saccade.data.objects.outlines import outline_box, parse_outline
 from saccade.data.objects.picture_names import PictureFinder
-from saccade.data.store import Store, relative_to
+from saccade.data.store import FileStore, relative_to
 from saccade.errors import DataError, shorten_list
 
 XYXY_ABS = 0  # a `bbox_mode` of detectron2: left, top, right, bottom
 
 
-def read_coco(store: Store, root: str, name: str, label: str, data: dict, classes: list[str] | None) -> Annotations:
+def read_coco(store: FileStore, root: str, name: str, label: str, data: dict, classes: list[str] | None) -> Annotations:
     """Parse the document `data` of the file `name`. label: of the split. classes: names in label order, of which the
     file may use a subset.
 
@@ -39,7 +39,7 @@ def read_coco(store: Store, root: str, name: str, label: str, data: dict, classe
 
 
 class _Reader:
-    def __init__(self, store: Store, root: str, name: str, label: str, data: dict, classes: list[str] | None):
+    def __init__(self, store: FileStore, root: str, name: str, label: str, data: dict, classes: list[str] | None):
         self.display = escape(relative_to(root, name))
         rows = _dicts(data, "annotations", self.display)
         notes: list[str] = []

@@ -25,14 +25,14 @@ from saccade.data.objects.shape_annotations import (
 )
 from saccade.data.objects.voc_xml import parse_xml
 from saccade.data.recognise_formats import recognise_formats
-from saccade.data.store import Store, parent_folder, read_bytes
+from saccade.data.store import FileStore, parent_folder, read_bytes
 from saccade.errors import DataError
 
 FORMAT = "CVAT XML (images)"
 MAX_PIXELS = 1 << 25  # of the box around a mask whose outline is read
 
 
-def find_dataset(store: Store, only: str | None = None) -> ShapeDataset | None:
+def find_dataset(store: FileStore, only: str | None = None) -> ShapeDataset | None:
     """Detect the set in a store; None if there is none. only: the file to read."""
     files = next((each.files for each in recognise_formats(store) if each.format == FORMAT), [])
     files = [name for name in files if only in (None, name)]
@@ -41,7 +41,7 @@ def find_dataset(store: Store, only: str | None = None) -> ShapeDataset | None:
     return ShapeDataset(store, parent_folder(files[0]) if len(files) == 1 else "", "CVAT XML", files, load)
 
 
-def load(store: Store, files: list[str]) -> ParsedShapes:
+def load(store: FileStore, files: list[str]) -> ParsedShapes:
     """Parse the files of a set. Raises DataError for a file that cannot be read."""
     result, names = ParsedShapes(), dict[str, None]()
     for file in files:

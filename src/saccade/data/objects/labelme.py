@@ -22,14 +22,14 @@ from saccade.data.objects.shape_annotations import (
 )
 from saccade.data.recognise_formats import UNKNOWN, recognise_formats
 from saccade.data.split_names import sibling_roles
-from saccade.data.store import Store, parent_folder, read_bytes
+from saccade.data.store import FileStore, parent_folder, read_bytes
 from saccade.errors import DataError, in_one_line
 
 FORMAT = "LabelMe JSON"
 LINES = ("line", "linestrip", "point", "points")  # shapes without an area
 
 
-def find_dataset(store: Store) -> ShapeDataset | None:
+def find_dataset(store: FileStore) -> ShapeDataset | None:
     """Detect the set in a store; None if there is none."""
     found = {each.format: each.files for each in recognise_formats(store)}
     folders = set(map(parent_folder, found.get(FORMAT, ())))
@@ -37,7 +37,7 @@ def find_dataset(store: Store) -> ShapeDataset | None:
     return ShapeDataset(store, "", FORMAT, [*found[FORMAT], *broken], load) if folders else None
 
 
-def load(store: Store, files: list[str]) -> ParsedShapes:
+def load(store: FileStore, files: list[str]) -> ParsedShapes:
     """Parse the files of a set. A picture is the one of the same name in the same folder, else its `imagePath`."""
     result, folders = ParsedShapes(), dict[str, dict[str, dict]]()
     for file in files:

@@ -21,7 +21,7 @@ from saccade.data.segments.layout import MaskLayout, find_mask_layout
 from saccade.data.segments.mask_statistics import WHOLE, count_mask_values
 from saccade.data.segments.object_masks import read_object_mask
 from saccade.data.splitting import LayoutAdapter
-from saccade.data.store import Store, relative_to
+from saccade.data.store import FileStore, relative_to
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
 
@@ -87,7 +87,7 @@ class ObjectMaskFiles(LayoutAdapter):
         return _numbered(values)
 
 
-def find_dataset(store: Store) -> ObjectMaskFiles | None:
+def find_dataset(store: FileStore) -> ObjectMaskFiles | None:
     """Detect the set in a store; None if no picture has masks, and if they are of classes, or may be.
 
     Raises DataError for masks whose values cannot be told."""

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from saccade.data.files import is_picture
 from saccade.data.split_names import folder_kind, split_role
-from saccade.data.store import Store, join_path, parent_folder
+from saccade.data.store import FileStore, join_path, parent_folder
 
 SEVERAL = ""  # marks an end of a path that several pictures have
 
@@ -32,7 +32,7 @@ class PictureFinder:
     several the one named after the same split, then the one closest to the document. A relative name means exactly that
     file where half of the names do; letters' case and the form of accents, which systems change, are ignored."""
 
-    def __init__(self, store: Store, document: str, names: Sequence[str]):
+    def __init__(self, store: FileStore, document: str, names: Sequence[str]):
         self._store, self._document = store, document
         self._there, self._by_scope = set(store.files), dict[Scope, Ends]()
         self._role = path_split_role(document)

@@ -16,7 +16,7 @@ from saccade.data.objects.annotations import (
     to_float,
 )
 from saccade.data.objects.outlines import Outline
-from saccade.data.store import Store, relative_to
+from saccade.data.store import FileStore, relative_to
 from saccade.errors import DataError
 
 CIRCLE = 36  # corners of the polygon for a circle or an ellipse
@@ -73,11 +73,11 @@ class ParsedShapes:
 class ShapeDataset:
     """A set of shapes. files: its annotation files, which `load` parses."""
 
-    store: Store
+    store: FileStore
     root: str
     format: str
     files: list[str]
-    load: Callable[[Store, list[str]], ParsedShapes]
+    load: Callable[[FileStore, list[str]], ParsedShapes]
 
     @cached_property
     def drawn(self) -> ParsedShapes:

@@ -15,7 +15,7 @@ from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, 
 from saccade.data.objects.voc_xml import CoordinateOrigin, ParsedXml, find_origin, parse_annotation
 from saccade.data.recognise_formats import recognise_formats
 from saccade.data.split_names import folder_kind, sibling_roles, split_role
-from saccade.data.store import Store, join_path, parent_folder, read_bytes, read_text, relative_to
+from saccade.data.store import FileStore, join_path, parent_folder, read_bytes, read_text, relative_to
 from saccade.errors import DataError
 
 FLAGS = ("-1", "0", "1")  # of the lists for one class: absent, difficult, present
@@ -27,7 +27,7 @@ class VOC:
     """A Pascal VOC data set. folders: split -> folder of XML files; a single one, or one for each split. lists: split
     -> file in ImageSets/Main that lists its pictures."""
 
-    store: Store
+    store: FileStore
     root: str
     folders: dict[str, str]
     lists: dict[str, str]
@@ -174,7 +174,7 @@ class VOC:
             result.pictures.append(AnnotatedPicture(found[0], display, objects, parsed.size))
 
 
-def find_dataset(store: Store) -> VOC | None:
+def find_dataset(store: FileStore) -> VOC | None:
     """Detect the set in a store; None if there is none. Raises DataError for several sets that are not splits of
     one."""
     folders = sorted({_annotation_root(folder) for folder in _xml_folders(store)}, key=natural_key)
@@ -192,7 +192,7 @@ def find_dataset(store: Store) -> VOC | None:
     return VOC(store, root, dict(zip(names, folders, strict=True)), {})
 
 
-def _with_one_folder(store: Store, folder: str) -> VOC:
+def _with_one_folder(store: FileStore, folder: str) -> VOC:
     """Splits from lists, or from folders of splits inside the folder."""
     root = _around(folder)
     lists = _lists(store, root)
@@ -203,7 +203,7 @@ def _with_one_folder(store: Store, folder: str) -> VOC:
     return VOC(store, root, {"": folder}, lists)
 
 
-def _xml_folders(store: Store) -> Iterable[str]:
+def _xml_folders(store: FileStore) -> Iterable[str]:
     """Folders of VOC's XML files, and of XML files that cannot be recognised, in a folder named annotations."""
     if not any(map(_is_xml, store.files)):
         return ()
@@ -232,7 +232,7 @@ def _around(folder: str) -> str:
     return folder
 
 
-def _lists(store: Store, root: str) -> dict[str, str]:
+def _lists(store: FileStore, root: str) -> dict[str, str]:
     """Split -> the file that lists its pictures."""
     for place in ("imagesets/main", "imagesets", ""):
         folder = join_path(root, place).lower()
@@ -248,7 +248,7 @@ def _lists(store: Store, root: str) -> dict[str, str]:
     return {}
 
 
-def _is_of_one_class(store: Store, name: str) -> bool:
+def _is_of_one_class(store: FileStore, name: str) -> bool:
     """Whether a list is of the pictures with one class (cat_train.txt): those of train.txt, with a flag."""
     if "_" not in PurePosixPath(name).stem:
         return False

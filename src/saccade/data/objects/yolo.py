@@ -17,7 +17,7 @@ from saccade.data.objects.yolo_files import ListedPictures, drop_duplicates, is_
 from saccade.data.objects.yolo_labels import YoloColumns, find_columns, looks_like_labels, parse_line
 from saccade.data.objects.yolo_yaml import DataYaml, class_file, find_data_yamls
 from saccade.data.split_names import folder_kind, sibling_roles, split_role
-from saccade.data.store import Store, open_store, parent_folder, read_bytes_or_empty, read_text, relative_to
+from saccade.data.store import FileStore, open_store, parent_folder, read_bytes_or_empty, read_text, relative_to
 from saccade.errors import DataError
 
 SAMPLE = 64  # label files that are looked at to tell them from other texts
@@ -29,7 +29,7 @@ class YOLO:
     """A YOLO data set. sheet: data.yaml or what stands for it. pictures: split -> pictures. labels: picture -> label
     file. problems: split -> pictures that its lists repeat or that are missing."""
 
-    store: Store
+    store: FileStore
     root: str
     sheet: DataYaml
     pictures: dict[str, list[str]]
@@ -136,7 +136,7 @@ class YOLO:
         return {i: str(i) for i in range(most + 1)}
 
 
-def find_dataset(store: Store, only: str | None = None) -> YOLO | None:
+def find_dataset(store: FileStore, only: str | None = None) -> YOLO | None:
     """Detect the set in a store; None if there is none. only: its data.yaml, if the store has several."""
     sheets = find_data_yamls(store, only)
     sheet, labels = sheets[0] if sheets else None, pair_labels(store)
@@ -168,7 +168,7 @@ def find_from_yaml(path: Path) -> YOLO | None:
     return _from_sheet(store, replace(sheet, file="", base=""), pair_labels(store))
 
 
-def _from_sheet(store: Store, sheet: DataYaml, labels: dict[str, str]) -> YOLO:
+def _from_sheet(store: FileStore, sheet: DataYaml, labels: dict[str, str]) -> YOLO:
     """A set whose data.yaml names its splits."""
     where, folder = sheet.where, parent_folder(sheet.file)
     if sheet.names is None:
@@ -196,7 +196,7 @@ def _from_sheet(store: Store, sheet: DataYaml, labels: dict[str, str]) -> YOLO:
     return replace(result, root=folder if around else "")
 
 
-def _by_lists(store: Store, root: str, sheet: DataYaml, labels: dict[str, str], pictures: set[str]) -> YOLO | None:
+def _by_lists(store: FileStore, root: str, sheet: DataYaml, labels: dict[str, str], pictures: set[str]) -> YOLO | None:
     """Splits from lists of pictures (train.txt, valid.txt), as darknet has them; None if there are none."""
     paired = set(labels.values())
     result = YOLO(store, root, sheet, {}, labels)
@@ -213,7 +213,7 @@ def _by_lists(store: Store, root: str, sheet: DataYaml, labels: dict[str, str], 
     return result if any(set(each) & pictures for each in result.pictures.values()) else None
 
 
-def _by_folders(store: Store, root: str, sheet: DataYaml, labels: dict[str, str], pictures: list[str]) -> YOLO:
+def _by_folders(store: FileStore, root: str, sheet: DataYaml, labels: dict[str, str], pictures: list[str]) -> YOLO:
     """Splits from the names of folders; none if the names say nothing."""
     parts = {name: PurePosixPath(relative_to(root, name)).parts[:-1] for name in pictures}
     roles = sibling_roles({part for each in parts.values() for part in each})
@@ -223,7 +223,7 @@ def _by_folders(store: Store, root: str, sheet: DataYaml, labels: dict[str, str]
     return YOLO(store, root, sheet, splits, labels)
 
 
-def _are_labels(store: Store, files: list[str], declared: bool) -> bool:
+def _are_labels(store: FileStore, files: list[str], declared: bool) -> bool:
     """Whether text files hold labels rather than captions or another format. declared: a data.yaml says so, which
     counts if all files are empty."""
     step = max(1, len(files) // SAMPLE)

@@ -12,7 +12,7 @@ from saccade.data.dataset import Problem
 from saccade.data.files import escape, is_picture
 from saccade.data.objects.yolo_yaml import CLASS_FILES, path_parts
 from saccade.data.split_names import folder_kind, split_role
-from saccade.data.store import Store, join_path, parent_folder, pictures_in, read_text, relative_to
+from saccade.data.store import FileStore, join_path, parent_folder, pictures_in, read_text, relative_to
 from saccade.errors import DataError
 
 
@@ -38,7 +38,7 @@ def is_label(name: str) -> bool:
     return base.endswith(".txt") and base not in CLASS_FILES and not base.startswith(".")
 
 
-def pair_labels(store: Store) -> dict[str, str]:
+def pair_labels(store: FileStore) -> dict[str, str]:
     """Picture -> its label file, for the pictures of a store that have one.
 
     If no picture has one beside it or in a folder of labels, those of the same name are paired, where a name is that of
@@ -93,7 +93,7 @@ class ListedPictures:
 
     folder: of data.yaml, which places are relative to, or to `base` below it."""
 
-    def __init__(self, store: Store, folder: str, base: str):
+    def __init__(self, store: FileStore, folder: str, base: str):
         self.store, self.folder, self.base = store, folder, base
         self._files, self._folders = CaseInsensitiveNames(store.files), CaseInsensitiveNames(store.folders)
 

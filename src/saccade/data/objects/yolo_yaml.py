@@ -10,7 +10,7 @@ import yaml
 from saccade.data.files import escape, natural_key
 from saccade.data.objects.annotations import check_names
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, join_path, parent_folder, read_bytes, read_text
+from saccade.data.store import FileStore, join_path, parent_folder, read_bytes, read_text
 from saccade.errors import DataError, in_one_line
 
 MAX_YAML_BYTES = 1 << 20
@@ -37,7 +37,7 @@ class DataYaml:
     notes: list[str] = field(default_factory=list)
 
 
-def find_data_yamls(store: Store, only: str | None = None) -> list[DataYaml]:
+def find_data_yamls(store: FileStore, only: str | None = None) -> list[DataYaml]:
     """The data.yaml and obj.data files of a set, those that name splits first. only: the one to read."""
     names = [only] if only else sorted(store.files, key=lambda name: (name.count("/"), natural_key(name)))
     sheets = []
@@ -51,7 +51,7 @@ def find_data_yamls(store: Store, only: str | None = None) -> list[DataYaml]:
     return sorted(sheets, key=lambda sheet: not sheet.splits)
 
 
-def class_file(store: Store, folders: Iterable[str]) -> dict[int, str] | None:
+def class_file(store: FileStore, folders: Iterable[str]) -> dict[int, str] | None:
     """The classes of the class files (classes.txt, *.names) in some folders; None if there is none.
 
     Raises DataError for two files of different classes."""
@@ -67,7 +67,7 @@ def class_file(store: Store, folders: Iterable[str]) -> dict[int, str] | None:
     return next(iter(found.values()), None)
 
 
-def _names_in(store: Store, name: str) -> dict[int, str]:
+def _names_in(store: FileStore, name: str) -> dict[int, str]:
     """The classes of a file with one a line."""
     lines = [line.strip() for line in read_text(store, name).splitlines()]
     while lines and not lines[-1]:
@@ -82,7 +82,7 @@ def _checked(names: dict[int, str], where: str) -> dict[int, str]:
     return names
 
 
-def _read_yaml(store: Store, name: str) -> dict | None:
+def _read_yaml(store: FileStore, name: str) -> dict | None:
     """Contents of a .yaml file if it describes a data set."""
     data = read_bytes(store, name)
     if b"names" not in data and b"train" not in data:
@@ -111,7 +111,7 @@ def _read_yaml(store: Store, name: str) -> dict | None:
     return found if is_set and ("names" in found or "nc" in found or "/" in str(found.get("train"))) else None
 
 
-def _from_yaml(store: Store, file: str, data: dict) -> DataYaml:
+def _from_yaml(store: FileStore, file: str, data: dict) -> DataYaml:
     where, notes = escape(store.full_name(file)), list[str]()
     names = _names(store, file, data, where)
     count = data.get("nc")
@@ -134,7 +134,7 @@ def _from_yaml(store: Store, file: str, data: dict) -> DataYaml:
     return DataYaml(file, where, names, splits, base if isinstance(base, str) else "", keypoints, str(task), notes)
 
 
-def _names(store: Store, file: str, data: dict, where: str) -> dict[int, str] | None:
+def _names(store: FileStore, file: str, data: dict, where: str) -> dict[int, str] | None:
     names = data.get("names")
     if names is None or names in ("", "~", "null"):
         return None
@@ -166,7 +166,7 @@ def _keypoints(shape: object, where: str) -> tuple[int, int] | None:
     return int(shape[0]), int(shape[1])
 
 
-def _from_data(store: Store, file: str) -> list[DataYaml]:
+def _from_data(store: FileStore, file: str) -> list[DataYaml]:
     """darknet's `key = value` lines."""
     try:
         pairs = [line.split("=", 1) for line in read_text(store, file).splitlines()[:1000] if "=" in line]

@@ -22,7 +22,7 @@ from saccade.data.pairs.splits import (
     split_by_stem,
     unmatched,
 )
-from saccade.data.store import Store, open_store
+from saccade.data.store import FileStore, open_store
 from saccade.errors import DataError
 
 Direction = Literal["AtoB", "BtoA"]
@@ -148,7 +148,7 @@ def same_aspect(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return all(abs(large[i] * scale - small[i]) <= 1 for i in (0, 1))
 
 
-def _read(store: Store, name: str) -> Picture:
+def _read(store: FileStore, name: str) -> Picture:
     return read_image(store.read(name), name=store.full_name(name))
 
 

@@ -12,7 +12,7 @@ from saccade.data.files import count_suffixes, escape, natural_key
 from saccade.data.pairs.captions import FoundCaptions
 from saccade.data.split_names import split_role
 from saccade.data.splitting import held_out_names
-from saccade.data.store import Store, join_path, pictures_in, relative_to
+from saccade.data.store import FileStore, join_path, pictures_in, relative_to
 from saccade.errors import DataError, shorten_list
 
 
@@ -111,7 +111,7 @@ def split_held_out(dataset: Dataset, held_out: set[str]) -> tuple[Dataset, Datas
     return train, val
 
 
-def pictures_by_stem(store: Store, folder: str = "") -> dict[str, str]:
+def pictures_by_stem(store: FileStore, folder: str = "") -> dict[str, str]:
     """Stem -> picture, for all pictures of a folder of the store and its subfolders, in natural order. A stem is the
     path below the folder without the suffix, in Unicode normal form C.
 

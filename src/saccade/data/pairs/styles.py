@@ -16,7 +16,7 @@ from saccade.data.pairs.captions import FoundCaptions, Read, captions_in
 from saccade.data.pairs.splits import HoldOut, StemSet, pictures_by_stem, split_by_file, split_held_out
 from saccade.data.split_names import split_role
 from saccade.data.splitting import held_out_names
-from saccade.data.store import Store, open_store
+from saccade.data.store import FileStore, open_store
 from saccade.errors import DataError
 
 LEAST = 4  # stems in several styles: two to train on and two to validate on, each with another one for its style
@@ -43,7 +43,7 @@ class StyleSet(StemSet):
 
     def __init__(self, source: Path, read: Read, on_error: str = "skip"):
         check_on_error(on_error)
-        self._store: Store = open_store(source)
+        self._store: FileStore = open_store(source)
         styles = _style_folders(self._store)
         found = _captions(source, styles, read, on_error)
         pictures = [
@@ -112,7 +112,7 @@ def style_splits(source: Path, hold_out: HoldOut, read: Read, on_error: str = "s
     return train, val
 
 
-def _style_folders(store: Store) -> list[str]:
+def _style_folders(store: FileStore) -> list[str]:
     found = sorted({name.split("/")[0] for name in store.files if "/" in name and is_picture(name)}, key=natural_key)
     if not found:
         raise DataError(

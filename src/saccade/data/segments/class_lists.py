@@ -13,7 +13,7 @@ from saccade.data.objects.annotations import check_names
 from saccade.data.scenes.colours import palette_picture
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.known_sets import COCO_STUFF, Colour
-from saccade.data.store import Store, parent_folder, read_text, relative_to
+from saccade.data.store import FileStore, parent_folder, read_text, relative_to
 from saccade.errors import DataError
 
 # File names of class lists, in order of preference.
@@ -72,7 +72,7 @@ class ClassList:
         return all(each.colour is not None for each in self.entries)
 
 
-def find_class_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
+def find_class_lists(store: FileStore, root: str, folders: set[str]) -> list[ClassList]:
     """The lists in `root`, or if it has none in `folders`, best match first. Raises DataError for an invalid one."""
     found: dict[str, list[tuple[int, tuple, str]]] = {}
     for name in store.files:
@@ -126,7 +126,7 @@ def _with_others(chosen: ClassList, others: list[ClassList]) -> ClassList:
     return replace(chosen, entries=tuple(entries[value] for value in sorted(entries)))
 
 
-def read_list(store: Store, name: str, root: str) -> ClassList | None:
+def read_list(store: FileStore, name: str, root: str) -> ClassList | None:
     """Parse a list of classes; None for a .json with other contents. Raises DataError for an invalid list."""
     display = escape(relative_to(root, name))
     text = read_text(store, name)

@@ -12,7 +12,7 @@ from saccade.data.decoders import check_size, decode_error, open_image
 from saccade.data.files import check_file, escape
 from saccade.data.images import exif_orientation, pillow_warnings, read_size
 from saccade.data.pixels import raw_mode
-from saccade.data.store import Store, relative_to
+from saccade.data.store import FileStore, relative_to
 from saccade.errors import DataError
 
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF")
@@ -86,7 +86,7 @@ def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> Deco
 
 
 def read_mask_for_picture(
-    store: Store, mask: str, picture: str, size: tuple[int, int], root: str = "", two_levels: bool = False
+    store: FileStore, mask: str, picture: str, size: tuple[int, int], root: str = "", two_levels: bool = False
 ) -> DecodedMask:
     """Decode the mask of a picture of (height, width), upright or as stored. root: folder that names in messages are
     relative to.

@@ -29,7 +29,7 @@ from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
 from saccade.data.segments.mask_statistics import count_mask_values
 from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
 from saccade.data.segments.values import fit_class_list, interpret_values
-from saccade.data.store import Store
+from saccade.data.store import FileStore
 from saccade.errors import DataError, shorten_list
 
 PEEKED = 5  # masks decoded to detect their type
@@ -125,7 +125,7 @@ class _Peek:
         return bool(palettes) and all((p[:21] == known[: len(p[:21])]).all() for p in palettes)
 
 
-def find_label_map(store: Store, known: MaskFiles, lists: list[ClassList]) -> LabelMapChoice:
+def find_label_map(store: FileStore, known: MaskFiles, lists: list[ClassList]) -> LabelMapChoice:
     """Find the label map of a set. lists: of its classes, best match first; a list takes precedence over other
     evidence.
 
@@ -140,7 +140,7 @@ def find_label_map(store: Store, known: MaskFiles, lists: list[ClassList]) -> La
     return _by_list(store, known, peek, chosen)
 
 
-def object_label_map(store: Store, objects: ObjectMasks, lists: list[ClassList]) -> LabelMapChoice:
+def object_label_map(store: FileStore, objects: ObjectMasks, lists: list[ClassList]) -> LabelMapChoice:
     """The label map of pictures with several masks: background, then the classes of the objects.
 
     Raises DataError if masks of a picture cover each other."""
@@ -160,7 +160,7 @@ def object_label_map(store: Store, objects: ObjectMasks, lists: list[ClassList])
     return LabelMapChoice(label_map, tuple(notes), where=listed.where if listed else "")
 
 
-def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> LabelMapChoice:
+def _by_list(store: FileStore, known: MaskFiles, peek: _Peek, chosen: ClassList) -> LabelMapChoice:
     entries, notes = list(chosen.entries), []
     if peek.coloured and not chosen.coloured:
         if known.kind != "segmentationclass" or max(each.value for each in entries) > 255:
@@ -218,7 +218,7 @@ def _coded(entries: Iterable[ClassEntry], before: LabelMap, void: Sequence[Class
     return LabelMap(names, values, colours)
 
 
-def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice:
+def _without_list(store: FileStore, known: MaskFiles, peek: _Peek) -> LabelMapChoice:
     if known.kind == "gtfine":
         return _cityscapes(known)
     if known.kind == "segmentationclass" and (peek.coloured or peek.voc_palette):
@@ -264,7 +264,7 @@ def _cityscapes(known: MaskFiles) -> LabelMapChoice:
     return _unlisted(LabelMap(names, values), "Cityscapes' 19 were taken, its other numbers are ignored")
 
 
-def _is_camvid(store: Store, known: MaskFiles) -> bool:
+def _is_camvid(store: FileStore, known: MaskFiles) -> bool:
     """By CamVid's names of frames, or SegNet's folders and size."""
     named = sum(CAMVID_NAME.match(PurePosixPath(name).stem) is not None for name in known.pictures)
     if 2 * named >= len(known.pictures):
@@ -288,12 +288,12 @@ def _unlisted(label_map: LabelMap, how: str, coloured: bool = False) -> LabelMap
     return LabelMapChoice(label_map, (f"no file names the classes; {how}",), coloured, listed=False)
 
 
-def _read(store: Store, picture: str, mask: str) -> DecodedMask:
+def _read(store: FileStore, picture: str, mask: str) -> DecodedMask:
     size, _ = read_size(store.read(picture), picture)
     return read_mask_for_picture(store, mask, picture, size, two_levels=True)
 
 
-def _why(store: Store, pairs: Sequence[tuple[str, str]]) -> str:
+def _why(store: FileStore, pairs: Sequence[tuple[str, str]]) -> str:
     for pair in pairs:
         try:
             _read(store, *pair)

@@ -18,7 +18,7 @@ from saccade.data.segments.object_masks import merge_masks, read_object_mask
 from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
 from saccade.data.segments.public_class_lists import check_vistas_versions, find_public_class_lists, refuse_full_ade20k
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, parent_folder, read_text, relative_to
+from saccade.data.store import FileStore, parent_folder, read_text, relative_to
 from saccade.errors import DataError
 
 VOC_LISTS = "imagesets/segmentation"
@@ -29,7 +29,7 @@ TRIED = 50  # lines parsed to detect a list
 class MaskLayout:
     """lists: split -> text files that list its pictures. folders: split -> its pictures, by the names of folders."""
 
-    store: Store
+    store: FileStore
     root: str
     paired: Pairs
     lists: dict[str, list[str]]
@@ -150,7 +150,7 @@ class MaskLayout:
         return Mask(indices, pixels.orientation, note)
 
 
-def find_mask_layout(store: Store) -> MaskLayout | None:
+def find_mask_layout(store: FileStore) -> MaskLayout | None:
     """Detect the set in a store; None if no picture has a mask. Raises DataError for masks of several versions."""
     check_vistas_versions(store)
     paired = pair(store)
@@ -231,7 +231,7 @@ class FileFinder:
         return self._by_folder.get(folder, [])
 
 
-def find_split_lists(store: Store, root: str, find: FileFinder) -> dict[str, list[str]]:
+def find_split_lists(store: FileStore, root: str, find: FileFinder) -> dict[str, list[str]]:
     """Split -> the files that list it: those in VOC's ImageSets/Segmentation, else those named like a split that list
     pictures."""
     inside = [n for n in store.files if not root or n.startswith(f"{root}/")]
@@ -245,7 +245,7 @@ def find_split_lists(store: Store, root: str, find: FileFinder) -> dict[str, lis
     return {split: _without_parts(store, names, find) for split, names in found.items()}
 
 
-def _without_parts(store: Store, names: list[str], find: FileFinder) -> list[str]:
+def _without_parts(store: FileStore, names: list[str], find: FileFinder) -> list[str]:
     """Lists of one split without those whose pictures are all in another: ImageSets/2016 beside 2017."""
     if len(names) < 2:
         return names
@@ -257,7 +257,7 @@ def _without_parts(store: Store, names: list[str], find: FileFinder) -> list[str
     return [name for name in names if name in kept]
 
 
-def lines_of(store: Store, name: str) -> list[str]:
+def lines_of(store: FileStore, name: str) -> list[str]:
     return [line.strip() for line in read_text(store, name).splitlines()]
 
 
@@ -277,7 +277,7 @@ def resolve_line(line: str, pictures: FileFinder, masks: FileFinder, near: str) 
 
 
 def read_split_lists(
-    store: Store, root: str, split: str, files: list[str], pictures: FileFinder, masks: FileFinder
+    store: FileStore, root: str, split: str, files: list[str], pictures: FileFinder, masks: FileFinder
 ) -> tuple[list[MaskedPicture], list[Problem]]:
     """The pictures in the lists of a split, without repeats, and problems in the lists."""
     found: dict[str, MaskedPicture] = {}

@@ -11,7 +11,7 @@ from jaxtyping import Bool, UInt
 from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.segments.decode_mask import DecodedMask, apply_palette, grey_values, read_mask_for_picture
-from saccade.data.store import Store
+from saccade.data.store import FileStore
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
 
@@ -119,7 +119,7 @@ class _Scan:
     palette: dict[int, int]
 
 
-def count_mask_values(store: Store, pairs: Sequence[tuple[str, str]], by_colour: bool = False) -> MaskStatistics:
+def count_mask_values(store: FileStore, pairs: Sequence[tuple[str, str]], by_colour: bool = False) -> MaskStatistics:
     """Decode masks, in threads; unreadable ones and those of another size than their picture are left out.
 
     pairs: (picture, mask). by_colour: whether masks with palettes are read by colour.
@@ -144,7 +144,7 @@ def count_mask_values(store: Store, pairs: Sequence[tuple[str, str]], by_colour:
     return found
 
 
-def _scan(store: Store, picture: str, name: str, by_colour: bool, regions: bool) -> _Scan | None:
+def _scan(store: FileStore, picture: str, name: str, by_colour: bool, regions: bool) -> _Scan | None:
     try:
         size, _ = read_size(store.read(picture), picture)
         pixels = read_mask_for_picture(store, name, picture, size, two_levels=True)

@@ -19,7 +19,7 @@ from saccade.data.files import escape
 from saccade.data.segments.decode_mask import DecodedMask, grey_values, read_mask, read_mask_for_picture
 from saccade.data.segments.file_names import Key, NamedFile, mask_stems, picture_stems
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, relative_to
+from saccade.data.store import FileStore, relative_to
 from saccade.errors import DataError, shorten_list
 
 OBJECT = "object"
@@ -153,7 +153,7 @@ class MaskMatcher:
 
 
 def read_object_mask(
-    store: Store, file: str, of: tuple[str, tuple[int, int], str] | None = None
+    store: FileStore, file: str, of: tuple[str, tuple[int, int], str] | None = None
 ) -> Bool[np.ndarray, "y x"]:
     """Where the object of a mask file is. of: name of its picture, (height, width) that are expected, and the folder
     that names in messages are relative to.
@@ -205,7 +205,7 @@ def merge_masks(masks: Sequence[tuple[int, Bool[np.ndarray, "y x"]]]) -> UInt8[n
     return canvas
 
 
-def check_overlap(store: Store, objects: ObjectMasks, label: str) -> None:
+def check_overlap(store: FileStore, objects: ObjectMasks, label: str) -> None:
     """Raises DataError if the masks of most pictures cover each other: they are inverted, or copies of one another.
 
     A sample of the pictures is read."""

@@ -19,7 +19,7 @@ from saccade.data.segments.file_names import (
 )
 from saccade.data.segments.object_masks import MaskMatcher, ObjectMasks, group_masks
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, parent_folder, relative_to
+from saccade.data.store import FileStore, parent_folder, relative_to
 from saccade.errors import DataError, shorten_list
 
 NUMBERED = re.compile(r"^(.+?)[-_. ]?\(?\d+\)?$")  # a_mask_1
@@ -44,7 +44,7 @@ class Pairs:
     conflict: str = ""
 
 
-def pair(store: Store) -> Pairs | None:
+def pair(store: FileStore) -> Pairs | None:
     """Match pictures and masks of a store; None if there are no masks."""
     found = sorted((name for name in store.files if is_picture(name)), key=natural_key)
     left = [name for name in found if file_names.is_companion(name)]
@@ -180,7 +180,7 @@ def _index(masks: list[NamedFile]) -> tuple[dict[Key, str], dict[str, set[str]]]
     return by_key, by_stem
 
 
-def _drop_companions(store: Store, best: Pairs, pictures: list[NamedFile]) -> list[str]:
+def _drop_companions(store: FileStore, best: Pairs, pictures: list[NamedFile]) -> list[str]:
     """Remove all but one of the pictures that have the same mask, and the folders that they are in.
 
     Where neither names nor colours say which of them is the picture, that is the conflict of the pairs."""
@@ -213,7 +213,7 @@ def _drop_companions(store: Store, best: Pairs, pictures: list[NamedFile]) -> li
     return left
 
 
-def unmatched_note(store: Store) -> str:
+def unmatched_note(store: FileStore) -> str:
     """What is found where no picture has a mask, and the names of folders say that there are both; "" elsewhere."""
     files = [parse_file_name(name) for name in sorted(filter(is_picture, store.files), key=natural_key)]
     picture = next((each.name for each in files if each.worded), "")
@@ -226,7 +226,7 @@ def unmatched_note(store: Store) -> str:
     )
 
 
-def few_colours(store: Store, name: str) -> bool:
+def few_colours(store: FileStore, name: str) -> bool:
     """Whether a picture file has as few colours as a drawing of a mask."""
     try:
         image = read_image(store.read(name), name=name).image

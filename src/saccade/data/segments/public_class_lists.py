@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from saccade.data.files import escape, parse_json
 from saccade.data.segments.class_lists import LARGEST, ClassEntry, ClassList, check_entries
-from saccade.data.store import Store, parent_folder, read_text, relative_to
+from saccade.data.store import FileStore, parent_folder, read_text, relative_to
 from saccade.errors import DataError, shorten_list
 
 ADE = re.compile(r"objectinfo150\.(txt|csv)", re.IGNORECASE)
@@ -20,7 +20,7 @@ ADE_FULL = re.compile(r"ADE_[a-z]+_\d+_(seg|parts_\d+)\.png", re.IGNORECASE)
 OTHER = "unlabelled"  # what 0 is in ADE20K's masks, and is not scored
 
 
-def find_public_class_lists(store: Store, root: str, masks: set[str]) -> list[ClassList]:
+def find_public_class_lists(store: FileStore, root: str, masks: set[str]) -> list[ClassList]:
     """The list in `root`, or in the closest folder above it; empty without one. masks: folders of the masks.
 
     Raises DataError for one that cannot be read."""
@@ -38,7 +38,7 @@ def find_public_class_lists(store: Store, root: str, masks: set[str]) -> list[Cl
     return [each for _, each in sorted(found, key=lambda pair: pair[0])][:1]
 
 
-def check_vistas_versions(store: Store) -> None:
+def check_vistas_versions(store: FileStore) -> None:
     """Raises DataError for Mapillary Vistas with the masks of two versions, which number other classes."""
     folders: dict[str, list[str]] = {}
     for folder in sorted(store.folders):
@@ -55,7 +55,7 @@ def check_vistas_versions(store: Store) -> None:
         )
 
 
-def refuse_full_ade20k(store: Store) -> None:
+def refuse_full_ade20k(store: FileStore) -> None:
     """Raises DataError for ADE20K's full set, whose masks hold two numbers a pixel and may look grey."""
     if any(ADE_FULL.fullmatch(PurePosixPath(name).name) for name in store.files):
         raise DataError(
@@ -65,7 +65,7 @@ def refuse_full_ade20k(store: Store) -> None:
         )
 
 
-def _entries(store: Store, name: str, versions: set[str]) -> list[ClassEntry]:
+def _entries(store: FileStore, name: str, versions: set[str]) -> list[ClassEntry]:
     """The classes that a file lists; none for any other file."""
     base = PurePosixPath(name).name
     if ADE.fullmatch(base):
@@ -78,7 +78,7 @@ def _entries(store: Store, name: str, versions: set[str]) -> list[ClassEntry]:
     return []
 
 
-def _text(store: Store, name: str) -> str:
+def _text(store: FileStore, name: str) -> str:
     text = read_text(store, name)
     if len(text) > LARGEST:
         display = escape(store.full_name(name))

@@ -75,7 +75,7 @@ class FilmPageData(Targets):
     def packing_result(self) -> PackingResult | None:
         return self.packed
 
-    def first(self, n: int) -> "FilmPageData":
+    def first_targets(self, n: int) -> "FilmPageData":
         return self  # nothing is left out of a film but whole layers, by `fitting`
 
     def truncation_note(self, n: int) -> str:

@@ -50,7 +50,7 @@ class Targets(ABC):
         return None
 
     @abstractmethod
-    def first(self, n: int) -> Self:
+    def first_targets(self, n: int) -> Self:
         """The first n of them."""
 
     @abstractmethod
@@ -69,7 +69,7 @@ class Targets(ABC):
         """As many as fit in `budget` bytes of a page, in order, and at least one."""
         fewer = self
         while (size := fewer.packed_size() * 4 / 3) > budget and len(fewer) > 1:
-            fewer = self.first(max(1, min(len(fewer) - 1, int(len(fewer) * budget / size))))
+            fewer = self.first_targets(max(1, min(len(fewer) - 1, int(len(fewer) * budget / size))))
         if fewer is self:
             return self
         return replace(fewer, notes=[*self.notes, self.truncation_note(len(fewer))])

@@ -34,7 +34,7 @@ class PlacesPageData(Targets):
     def names(self) -> list[str]:
         return [layer.name for layer in self.layers]
 
-    def first(self, n: int) -> "PlacesPageData":
+    def first_targets(self, n: int) -> "PlacesPageData":
         return replace(self, layers=self.layers[:n])
 
     def truncation_note(self, n: int) -> str:

@@ -52,7 +52,7 @@ class AnswerWords(Targets):
     def names(self) -> list[str]:
         return [word.text for word in self.answer.words]
 
-    def first(self, n: int) -> "AnswerWords":
+    def first_targets(self, n: int) -> "AnswerWords":
         return replace(
             self, layers=[layer.first_tokens(n) for layer in self.layers], answer=self.answer.first_tokens(n)
         )

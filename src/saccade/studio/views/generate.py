@@ -6,7 +6,7 @@ from pathlib import Path
 from saccade.studio.page.page import BUDGET, PageInput, PageReport, write_page
 from saccade.studio.views.generated_picture_trace import generation_page_data
 from saccade.studio.views.pipeline_picture import pipeline_page_data
-from saccade.tasks.generate.image_to_image import Originals
+from saccade.tasks.generate.image_to_image import SourceImages
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_look import trace_pipeline
@@ -22,7 +22,7 @@ def write_generation_page(
     path: Path,
     callback: Callback | None = None,
     budget: int = BUDGET,
-    originals: Originals | None = None,
+    originals: SourceImages | None = None,
 ) -> tuple[GeneratedPicture, PageReport]:
     """Paint a picture and write a page that shows where each word acts on it, at every step, layer and head; with
     sources beside the words, also which of their places each patch attends to; and the same of a negative prompt.
@@ -40,7 +40,7 @@ def generation_page(
     task: GenerateTask | PublicGenerateTask,
     settings: Settings,
     callback: Callback | None = None,
-    originals: Originals | None = None,
+    originals: SourceImages | None = None,
 ) -> tuple[GeneratedPicture, PageInput]:
     """The picture, and the page that `write_generation_page` writes of it."""
     if isinstance(task, GenerateTask):

@@ -18,7 +18,7 @@ from saccade.studio.views.generated_picture_trace import painting_notes, text_ma
 from saccade.studio.views.public_film import FilmWords, film_words
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_look import GeneratedFilmTrace, trace_generated_film
-from saccade.tasks.generate.image_to_image import Originals, to_images
+from saccade.tasks.generate.image_to_image import SourceImages, to_images
 from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.public_film_look import trace_film
 from saccade.tasks.generate.result import GeneratedFilm
@@ -36,7 +36,7 @@ def write_film_page(
     known: KnownFrames | None = None,
     callback: Callback | None = None,
     budget: int = BUDGET,
-    originals: Originals | None = None,
+    originals: SourceImages | None = None,
     window: int = -1,
 ) -> tuple[GeneratedFilm, PageReport]:
     """Paint a film, the same as `task.generate_films`, and write a page that shows, at its first, middle and last step,
@@ -57,7 +57,7 @@ def film_page(
     settings: Settings,
     known: KnownFrames | None = None,
     callback: Callback | None = None,
-    originals: Originals | None = None,
+    originals: SourceImages | None = None,
     window: int = -1,
 ) -> tuple[GeneratedFilm, PageInput]:
     """The film, and the page that `write_film_page` writes of it."""

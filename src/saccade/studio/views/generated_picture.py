@@ -149,7 +149,7 @@ class GenerationPageData(Targets):
         """The prompt."""
         return TextMaps(self.words, self.bias, self.layers, list(range(len(self))), self.other, self.given)
 
-    def first(self, n: int) -> "GenerationPageData":
+    def first_targets(self, n: int) -> "GenerationPageData":
         """n steps, evenly spread, the last one included."""
         kept = [round((i + 1) * len(self) / n) - 1 for i in range(n)]
         negative = None if self.negative is None else self.negative.select_steps(kept)

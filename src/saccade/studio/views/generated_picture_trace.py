@@ -45,7 +45,7 @@ def generation_page_data(generation: GenerationTrace, self_step: int) -> Generat
     )
     if len(steps) <= MOST_STEPS:
         return words
-    return replace(words.first(MOST_STEPS), notes=[*words.notes, words.truncation_note(MOST_STEPS)])
+    return replace(words.first_targets(MOST_STEPS), notes=[*words.notes, words.truncation_note(MOST_STEPS)])
 
 
 def _has_negative(generation: PaintingTrace) -> bool:

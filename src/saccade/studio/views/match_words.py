@@ -72,7 +72,7 @@ class MatchedWords(Targets):
         """The words as they are written; the same word may occur more than once."""
         return [word for text in self.texts for word in text.words]
 
-    def first(self, n: int) -> "MatchedWords":
+    def first_targets(self, n: int) -> "MatchedWords":
         texts, left = list[MatchedText](), n
         for text in self.texts:
             if left > 0:

@@ -55,7 +55,7 @@ class DetectedObjects(Queries):
     def region_coverage(self) -> Float[Tensor, "n m"]:
         return coverage(self.boxes, self.grid)
 
-    def first(self, n: int) -> "DetectedObjects":
+    def first_targets(self, n: int) -> "DetectedObjects":
         """The n of highest score."""
         return replace(
             self,
@@ -134,5 +134,5 @@ def detections_with_attention(
         threshold=threshold,
         outlines=outlines,
         notes=notes,
-    ).first(MOST)
+    ).first_targets(MOST)
     return replace(objects, layers=seen.layers)

@@ -42,8 +42,8 @@ class FilmWords(Targets):
     def names(self) -> list[str]:
         return [frame_range_label(group) for group in self.groups]
 
-    def first(self, n: int) -> "FilmWords":
-        words = self.words.first(n)
+    def first_targets(self, n: int) -> "FilmWords":
+        words = self.words.first_targets(n)
         return replace(self, words=words, layers=words.layers)
 
     def truncation_note(self, n: int) -> str:

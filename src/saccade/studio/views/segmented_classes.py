@@ -60,7 +60,7 @@ class SegmentedClasses(Queries):
     def region_coverage(self) -> Float[Tensor, "n m"]:
         return self.coverage[: self.count]
 
-    def first(self, n: int) -> "SegmentedClasses":
+    def first_targets(self, n: int) -> "SegmentedClasses":
         n = min(n, self.count)
         return replace(self, layers=self._layers_of(n), count=n)
 

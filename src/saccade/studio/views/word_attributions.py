@@ -69,7 +69,7 @@ class WordAttributions(Targets):
         """Whether the last of them stands for the special tokens of the text."""
         return self.words[-1] == SPECIAL
 
-    def first(self, n: int) -> "WordAttributions":
+    def first_targets(self, n: int) -> "WordAttributions":
         cut = [replace(one, attributions=one.attributions[:n], elsewhere=one.elsewhere[:n]) for one in self.layers]
         return replace(self, words=self.words[:n], layers=cut)
 

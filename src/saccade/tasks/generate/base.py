@@ -15,7 +15,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, SourceKeysValues
 from saccade.ops import WordBatch
-from saccade.tasks.generate.image_to_image import Originals
+from saccade.tasks.generate.image_to_image import SourceImages
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Observer
 from saccade.tasks.generate.sampling_start import SamplingStart
@@ -45,7 +45,7 @@ class PaintsPictures(Protocol):
         callback: Callback | None = None,
         batch: int = 16,
         observe: Observer | None = None,
-        originals: Originals | None = None,
+        originals: SourceImages | None = None,
         inverted: SamplingStart | None = None,
     ) -> Iterator[GeneratedPicture]: ...
 

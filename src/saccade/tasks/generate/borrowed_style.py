@@ -19,7 +19,7 @@ from saccade.lens.editing.edits import Edit, Site
 from saccade.models.generator import Generator, SourceKeysValues
 from saccade.ops.flow_matching import noised
 from saccade.tasks.generate.base import PaintsPictures
-from saccade.tasks.generate.image_to_image import Originals
+from saccade.tasks.generate.image_to_image import SourceImages
 from saccade.tasks.generate.sample import Callback, Sampling, sample
 from saccade.tasks.generate.sampling_start import SamplingStart
 from saccade.tasks.generate.settings import Settings
@@ -29,7 +29,7 @@ def paint_in_style(
     task: PaintsPictures,
     noise: Float[Tensor, "b f c y x"],
     chunk: Sequence[Settings],
-    originals: Originals,
+    originals: SourceImages,
     callback: Callback | None = None,
 ) -> Float[Tensor, "b f c y x"]:
     """Pictures of settings that are painted together, in the style of `originals`.

@@ -23,7 +23,7 @@ def encode_conditions(
     """Keys and values, for each block, of what each of the terms of the sampling attends to. settings: of pictures
     that are painted together. pictures: the other sources."""
     pictures, n = pictures or {}, len(settings)
-    terms = settings[0].sampling.terms(tuple(pictures))
+    terms = settings[0].sampling.guidance_terms(tuple(pictures))
     texts = [each.prompt if term.prompt else each.negative for term in terms for each in settings]
     words, present, weights = _words(model, texts)
     given = {

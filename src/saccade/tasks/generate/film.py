@@ -16,7 +16,7 @@ from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import FilmClip, Generator, SourceKeysValues
 from saccade.ops.frames import TUBE
 from saccade.tasks.generate.film_settings import FilmSettings, FrameReference
-from saccade.tasks.generate.image_to_image import Original, digest_of, pixels_of
+from saccade.tasks.generate.image_to_image import SourceImage, digest_of, pixels_of
 from saccade.tasks.generate.sample import Callback, GuidanceTerm, Observer, Sampling, offset_callback, sample
 
 WINDOW = 17  # frames that are painted or known at once, unless the generator's card says otherwise
@@ -37,10 +37,10 @@ class KnownFrames:
     before: tuple[Image.Image, ...] = ()
     name: str = ""
     film: bool = False
-    last: Original | None = None
+    last: SourceImage | None = None
 
     @classmethod
-    def of(cls, image: Original | None, last: Original | None = None) -> "KnownFrames":
+    def of(cls, image: SourceImage | None, last: SourceImage | None = None) -> "KnownFrames":
         """The first and the last frame. Raises SaccadeError for a last frame alone."""
         if last is not None and image is None:
             raise SaccadeError("a last frame goes with a first one: give an image too")
@@ -67,11 +67,11 @@ class KnownFrames:
     def fit_size(
         self, trained: tuple[int, int], patch: int, height: int | None = None, width: int | None = None
     ) -> tuple[int | None, int | None]:
-        """(height, width) at which a film with these frames is painted, as `Original.fit_size` gives it; as given
+        """(height, width) at which a film with these frames is painted, as `SourceImage.fit_size` gives it; as given
         without any."""
         if not self.before:
             return height, width
-        return Original(self.before[-1]).fit_size(trained, patch, height, width)
+        return SourceImage(self.before[-1]).fit_size(trained, patch, height, width)
 
     @cached_property
     def digest(self) -> str:
@@ -87,7 +87,7 @@ class KnownFrames:
 
 
 def known_frames(
-    image: Original | None, last: Original | None, video: Sequence[Source] | None, edited: bool
+    image: SourceImage | None, last: SourceImage | None, video: Sequence[Source] | None, edited: bool
 ) -> KnownFrames:
     """The frames that a film begins or ends with. edited: whether there is a mask or a strength.
 

@@ -16,7 +16,7 @@ from saccade.models.generator import Generator
 from saccade.ops.frames import count_frame_groups, group_frames
 from saccade.tasks.generate.film import KnownFrames, plan_windows
 from saccade.tasks.generate.generate_films import frames_per_window, generate_films
-from saccade.tasks.generate.image_to_image import Originals
+from saccade.tasks.generate.image_to_image import SourceImages
 from saccade.tasks.generate.look import GeneratorPass, PaintingTrace, check_trace_size, split_prompts
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback
@@ -93,7 +93,7 @@ def trace_generated_film(
     window: int = -1,
     steps: Sequence[int] | None = None,
     callback: Callback | None = None,
-    originals: Originals | None = None,
+    originals: SourceImages | None = None,
 ) -> GeneratedFilmTrace:
     """Paint a film, the same as `task.generate_films`, and keep queries and keys of some steps of one of its windows.
 
@@ -102,7 +102,7 @@ def trace_generated_film(
 
     Raises SaccadeError for windows and steps that there are not, where these take more than 2 GB, and as
     `task.generate_films` does."""
-    known, originals, count = known or KnownFrames(), originals or Originals(), settings.sampling.steps
+    known, originals, count = known or KnownFrames(), originals or SourceImages(), settings.sampling.steps
     windows = film_windows(task, settings, known)
     if not -len(windows) <= window < len(windows):
         raise SaccadeError(f"window {window}: the film is painted in {len(windows)}, 0 to {len(windows) - 1}")
@@ -122,7 +122,7 @@ def trace_generated_film(
     with recorder.stack:
         recorder.prepare()
         [film] = generate_films(task, [settings], known, originals, callback, recorder.observe, sources)
-    texts, terms = split_prompts(task, settings), settings.sampling.terms(tuple(given))
+    texts, terms = split_prompts(task, settings), settings.sampling.guidance_terms(tuple(given))
     of = settings, *texts, terms, sources.spans, given, patch, grid, depth
     return GeneratedFilmTrace(*of, recorder.found, film, chosen)
 

@@ -13,7 +13,7 @@ from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, SourceKeysValues
 from saccade.tasks.generate.base import chunk_settings
 from saccade.tasks.generate.film import WINDOW, FilmNoise, KnownFrames, count_windows, paint_film
-from saccade.tasks.generate.image_to_image import Originals, to_images
+from saccade.tasks.generate.image_to_image import SourceImages, to_images
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback, Observer, check_finite, offset_callback
 from saccade.tasks.generate.settings import Settings, require_film_settings
@@ -28,7 +28,7 @@ class PaintsFilms(Protocol):
     name: str
     card: dict[str, Any]
 
-    def pictures(self, settings: Settings, originals: Originals | None) -> dict[str, Float[Tensor, "1 c y x"]]: ...
+    def pictures(self, settings: Settings, originals: SourceImages | None) -> dict[str, Float[Tensor, "1 c y x"]]: ...
 
     def encode(
         self, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
@@ -56,7 +56,7 @@ def generate_films(
     task: PaintsFilms,
     settings: Sequence[Settings],
     known: KnownFrames | None = None,
-    originals: Originals | None = None,
+    originals: SourceImages | None = None,
     callback: Callback | None = None,
     observe: Observer | None = None,
     sources: SourceKeysValues | None = None,
@@ -76,7 +76,7 @@ def generate_films(
         first, device = run[0], model.device
         film = require_film_settings(first)
         known.check(film)
-        pictures = task.pictures(first, (originals or Originals()).select_for(first))
+        pictures = task.pictures(first, (originals or SourceImages()).select_for(first))
         noise = FilmNoise([each.seed for each in run], (model.config.channels, *first.size), device)
         report = offset_callback(callback, sum(counts[:i]), sum(counts))
         frames = paint_film(
@@ -86,7 +86,7 @@ def generate_films(
             first.sampling,
             film,
             tensors(first.size),
-            first.sampling.terms(tuple(pictures)),
+            first.sampling.guidance_terms(tuple(pictures)),
             report,
             observe,
             most,

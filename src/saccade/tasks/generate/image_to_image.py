@@ -26,8 +26,8 @@ HALF = 128  # grey value of a mask from which on a pixel is painted
 
 
 @dataclass(frozen=True, eq=False)
-class Original:
-    """A picture to paint from; `Original.read` makes it.
+class SourceImage:
+    """A picture to paint from; `SourceImage.read` makes it.
 
     Attributes:
         image: upright RGB.
@@ -42,7 +42,7 @@ class Original:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, image: Source, mask_image: Source | None = None) -> "Original":
+    def read(cls, image: Source, mask_image: Source | None = None) -> "SourceImage":
         """mask_image: of the same size; pixels of at least 50 % grey are painted, the others are kept.
 
         Raises DataError as `read_image` does, and for a mask of another size or with nothing to paint."""
@@ -152,13 +152,13 @@ def _read_mask(source: Source, picture: Picture) -> tuple[Image.Image, list[str]
 
 
 @dataclass(frozen=True, eq=False)
-class Originals:
+class SourceImages:
     """The pictures that another is painted from: the image and the style of its settings."""
 
-    image: Original | None = None
-    style: Original | None = None
+    image: SourceImage | None = None
+    style: SourceImage | None = None
 
-    def select_for(self, settings: Settings) -> "Originals":
+    def select_for(self, settings: Settings) -> "SourceImages":
         """Those of the settings. Raises SaccadeError unless they are the ones, with the mask, that they were made
         for."""
         image = style = None
@@ -167,7 +167,7 @@ class Originals:
             _check_digest("mask", settings.image.mask_digest, image.mask_digest)
         if settings.style is not None:
             style = _checked("style", settings.style, self.style)
-        return Originals(image, style)
+        return SourceImages(image, style)
 
     def sampling_start(self, settings: Settings, device: torch.device) -> SamplingStart | None:
         """For `sample`."""
@@ -186,7 +186,7 @@ class Originals:
         return found
 
 
-def _checked(what: str, expected: ImageSettings | StyleSettings, original: Original | None) -> Original:
+def _checked(what: str, expected: ImageSettings | StyleSettings, original: SourceImage | None) -> SourceImage:
     if original is None:
         raise SaccadeError(
             f"the settings are of the {what} {expected.name} ({expected.digest}), which they do not contain: give it "

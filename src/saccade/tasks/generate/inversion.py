@@ -17,7 +17,7 @@ from saccade.models.generator import Generator, SourceKeysValues
 from saccade.ops.flow_matching import euler_step
 from saccade.ops.frames import count_frame_groups
 from saccade.tasks.generate.base import PaintsPictures
-from saccade.tasks.generate.image_to_image import Originals, pixels_of
+from saccade.tasks.generate.image_to_image import SourceImages, pixels_of
 from saccade.tasks.generate.sample import Callback, Sampling, step_times
 from saccade.tasks.generate.sampling_start import InvertedStart
 from saccade.tasks.generate.settings import Settings
@@ -62,12 +62,12 @@ def check_inversion(settings: Settings) -> None:
 
 
 def inverted_start(
-    task: PaintsPictures, settings: Settings, originals: Originals | None, callback: Callback | None = None
+    task: PaintsPictures, settings: Settings, originals: SourceImages | None, callback: Callback | None = None
 ) -> InvertedStart:
     """Where sampling starts for settings with an inverted image, which is that of the originals.
 
     Raises SaccadeError where it is another."""
-    image, original = settings.image, (originals or Originals()).select_for(settings).image
+    image, original = settings.image, (originals or SourceImages()).select_for(settings).image
     assert image is not None
     assert original is not None
     plain = Sampling(settings.sampling.steps, guidance=1.0)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
-from saccade.tasks.generate.image_to_image import Originals
+from saccade.tasks.generate.image_to_image import SourceImages
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, GuidanceTerm
 from saccade.tasks.generate.settings import Settings
@@ -182,7 +182,7 @@ def trace_generation(
     settings: Settings,
     values: bool = False,
     callback: Callback | None = None,
-    originals: Originals | None = None,
+    originals: SourceImages | None = None,
 ) -> GenerationTrace:
     """Paint a picture, the same as `task.generate_all`, and keep queries and keys of all steps. values: keep v too.
 
@@ -213,7 +213,7 @@ def trace_generation(
 
         [picture] = task.generate_all([settings], callback, observe=observe, originals=originals, sources=sources)
     texts = split_prompts(task, settings)
-    terms = settings.sampling.terms(tuple(given))
+    terms = settings.sampling.guidance_terms(tuple(given))
     return GenerationTrace(settings, *texts, terms, sources.spans, given, patch, grid, depth, evaluations, picture)
 
 

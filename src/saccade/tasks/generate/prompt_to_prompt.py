@@ -25,7 +25,7 @@ from saccade.lens.editing.edits import Edit, Site
 from saccade.lens.editing.swaps import swapped_columns
 from saccade.models.generator import Generator
 from saccade.tasks.generate.base import PaintsPictures
-from saccade.tasks.generate.image_to_image import Originals
+from saccade.tasks.generate.image_to_image import SourceImages
 from saccade.tasks.generate.inversion import inverted_start
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, offset_callback
@@ -35,7 +35,7 @@ SELF, CROSS = "blocks.*.self_attention", "blocks.*.cross_attention"
 
 
 def paint_with_layout(
-    task: PaintsPictures, settings: Settings, callback: Callback | None = None, originals: Originals | None = None
+    task: PaintsPictures, settings: Settings, callback: Callback | None = None, originals: SourceImages | None = None
 ) -> tuple[GeneratedPicture, GeneratedPicture]:
     """The picture of the layout's prompt, as it is without edits, and that of the prompt with attention maps of it.
     originals: as `task.generate_all` takes them.
@@ -71,7 +71,7 @@ def paint(
     task: PaintsPictures,
     settings: Sequence[Settings],
     callback: Callback | None = None,
-    originals: Originals | None = None,
+    originals: SourceImages | None = None,
 ) -> Iterator[GeneratedPicture]:
     """A picture for each of the settings, in order, as `task.generate_all`, those with a layout too."""
     if not any(each.layout for each in settings):

@@ -14,7 +14,7 @@ from saccade.checkpoints.pipelines import PublicPipeline, guidance
 from saccade.data.images import Source
 from saccade.errors import CheckpointError, SaccadeError
 from saccade.tasks.generate.base import NoPredictMixin, chunk_settings, first_seed, repeat_with_seeds
-from saccade.tasks.generate.image_to_image import Original, Originals
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
 from saccade.tasks.generate.public_model import PublicModel
 from saccade.tasks.generate.public_pictures import (
@@ -95,9 +95,9 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
         """
         if image is None and mask_image is not None:
             raise SaccadeError("a mask_image goes with an image: give it too")
-        originals = Originals(
-            None if image is None else Original.read(image, mask_image),
-            None if style_image is None else Original.read(style_image),
+        originals = SourceImages(
+            None if image is None else SourceImage.read(image, mask_image),
+            None if style_image is None else SourceImage.read(style_image),
         )
         task = self.image_to_image_task(originals)
         given = {"steps": num_inference_steps, "guidance": guidance_scale, "image_guidance": image_guidance_scale}
@@ -110,7 +110,7 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
         )
         return list(task.generate_all(repeat_with_seeds(settings, n), callback, originals=originals))
 
-    def image_to_image_task(self, originals: Originals) -> "PublicGenerateTask":
+    def image_to_image_task(self, originals: SourceImages) -> "PublicGenerateTask":
         """The task whose pipeline takes the pictures: this one, or of a text-to-image pipeline and an image the one of
         the image-to-image or inpainting pipeline of the same networks. Raises SaccadeError where there is none."""
         return self if originals.image is None else self._painting(originals.image.mask is not None)
@@ -134,12 +134,12 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
         sampling: Sampling | None = None,
         height: int | None = None,
         width: int | None = None,
-        originals: Originals | None = None,
+        originals: SourceImages | None = None,
         strength: float | None = None,
         style_strength: float = 1.0,
     ) -> Settings:
         """The settings of one picture, checked. Raises as `generate` does."""
-        given = originals or Originals()
+        given = originals or SourceImages()
         task = self.image_to_image_task(given)
         if task is not self:
             return task.settings(prompt, negative, seed, sampling, height, width, given, strength, style_strength)
@@ -163,7 +163,7 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
         settings: Sequence[Settings],
         callback: Callback | None = None,
         batch: int = 1,
-        originals: Originals | None = None,
+        originals: SourceImages | None = None,
     ) -> Iterator[GeneratedPicture]:
         """A picture for each of the settings, in order. With a batch of 1 a picture is the same, bit for bit, whatever
         is painted beside it; in larger ones the last digits of its pixels may differ. originals: the pictures of
@@ -181,7 +181,7 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
         tasks = [self._task_of(run[0]) for run in runs]
         spent = [spent_steps(task.model, run[0]) for task, run in zip(tasks, runs, strict=True)]
         for i, (task, chunk) in enumerate(zip(tasks, runs, strict=True)):
-            own = (originals or Originals()).select_for(chunk[0])
+            own = (originals or SourceImages()).select_for(chunk[0])
             pixels = task._run(chunk, own, PipelineProgress(callback, sum(spent[:i]), sum(spent), spent[i]))
             for each, picture in zip(chunk, pixels, strict=True):
                 image = Image.fromarray((picture.clip(0, 1) * 255).round().astype(np.uint8))
@@ -200,7 +200,7 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
         check_style(task.model, self.name, settings.style is not None)
         return task
 
-    def fit_size(self, image: Original, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+    def fit_size(self, image: SourceImage, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """(height, width) at which an image is painted: about the area of the default size in its aspect, or the given
         sides, of which one gives the other."""
         multiple = math.lcm(self.pixels_per_token, 8) if hasattr(self.model, "unet") else self.pixels_per_token
@@ -224,7 +224,7 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
             )
 
     def _run(
-        self, chunk: list[Settings], originals: Originals, progress: PipelineProgress
+        self, chunk: list[Settings], originals: SourceImages, progress: PipelineProgress
     ) -> Float[np.ndarray, "b y x 3"]:
         """Pixels, 0 to 1."""
         found = self.call(self._options(chunk, originals), progress)
@@ -235,7 +235,7 @@ class PublicGenerateTask(NoPredictMixin, PublicModel):
         self.check_finite(found.images, chunk[0])
         return found.images
 
-    def _options(self, chunk: list[Settings], originals: Originals) -> dict[str, Any]:
+    def _options(self, chunk: list[Settings], originals: SourceImages) -> dict[str, Any]:
         """Arguments of the pipeline's call."""
         first, b = chunk[0], len(chunk)
         options = self.shared_call_arguments(chunk) | picture_options(self.model, first, originals, b)

@@ -18,7 +18,7 @@ from saccade.errors import SaccadeError
 from saccade.tasks.generate.base import NoPredictMixin, first_seed, repeat_with_seeds
 from saccade.tasks.generate.film import KnownFrames, known_frames
 from saccade.tasks.generate.film_settings import FilmSettings
-from saccade.tasks.generate.image_to_image import Original, Originals, resized
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages, resized
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
 from saccade.tasks.generate.public_film_model import PublicFilmModel
 from saccade.tasks.generate.public_pictures import convert_pipeline, picture_input
@@ -75,8 +75,8 @@ class PublicFilmTask(NoPredictMixin, PublicFilmModel):
             DataError: a prompt that is empty, too long, or with weights.
             SaccadeError: values out of range, or that the pipeline does not take.
         """
-        first = None if image is None else Original.read(image)
-        known = known_frames(first, None if last_image is None else Original.read(last_image), None, False)
+        first = None if image is None else SourceImage.read(image)
+        known = known_frames(first, None if last_image is None else SourceImage.read(last_image), None, False)
         film = self.film_settings(num_frames, fps, known)
         given = {"steps": num_inference_steps, "guidance": guidance_scale}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -109,14 +109,14 @@ class PublicFilmTask(NoPredictMixin, PublicFilmModel):
         sampling: Sampling | None = None,
         height: int | None = None,
         width: int | None = None,
-        originals: Originals | None = None,
+        originals: SourceImages | None = None,
         strength: float | None = None,
         style_strength: float = 1.0,
         film: FilmSettings | None = None,
     ) -> Settings:
         """The settings of one film, checked. film: default: `film_settings()`. Raises as `generate` does, and for
         pictures other than the frames of `film`."""
-        given = originals or Originals()
+        given = originals or SourceImages()
         if strength is not None or given.image is not None or given.style is not None:
             raise SaccadeError(f"{self.name} takes no strength and no style: an image is the first frame of a film")
         sampling, usual = sampling or self.default_sampling, self.default_size
@@ -133,7 +133,7 @@ class PublicFilmTask(NoPredictMixin, PublicFilmModel):
         self,
         settings: Sequence[Settings],
         known: KnownFrames | None = None,
-        originals: Originals | None = None,
+        originals: SourceImages | None = None,
         callback: Callback | None = None,
     ) -> Iterator[GeneratedFilm]:
         """A film for each of the settings, in order, one at a time: the same, bit for bit, whatever is made beside it,

@@ -18,7 +18,7 @@ from saccade.checkpoints.pipelines import denoiser, quiet_diffusers
 from saccade.errors import SaccadeError
 from saccade.lens import Call, watch
 from saccade.ops import split_words
-from saccade.tasks.generate.image_to_image import Originals
+from saccade.tasks.generate.image_to_image import SourceImages
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_model import PublicModel
@@ -99,7 +99,7 @@ def trace_pipeline(
     settings: Settings,
     layers: str = "*",
     callback: Callback | None = None,
-    originals: Originals | None = None,
+    originals: SourceImages | None = None,
 ) -> PipelineTrace:
     """Paint a picture, the same as `task.generate_all`, and keep queries and keys of the layers that read the text.
 

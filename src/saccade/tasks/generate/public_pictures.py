@@ -12,7 +12,7 @@ from PIL import Image
 from saccade.checkpoints.pipeline_classes import IMAGE_TO_IMAGE, INPAINTING, PICTURE_INPUTS, PictureInput
 from saccade.checkpoints.pipelines import denoiser, quiet_diffusers
 from saccade.errors import SaccadeError
-from saccade.tasks.generate.image_to_image import Original, Originals, resize_mask, resized
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages, resize_mask, resized
 from saccade.tasks.generate.settings import ImageSettings, Settings
 
 
@@ -48,7 +48,7 @@ def convert_pipeline(pipeline: Any, kind: str, name: str) -> Any:
 
 
 def image_settings(
-    pipeline: Any, name: str, image: Original | None, strength: float | None, steps: int
+    pipeline: Any, name: str, image: SourceImage | None, strength: float | None, steps: int
 ) -> ImageSettings | None:
     """For `Settings.image`. strength: default: the pipeline's own. name: for messages.
 
@@ -120,7 +120,7 @@ def spent_steps(pipeline: Any, settings: Settings) -> int:
     return takes.spent(steps, settings.image.strength)
 
 
-def picture_options(pipeline: Any, settings: Settings, originals: Originals, b: int) -> dict[str, Any]:
+def picture_options(pipeline: Any, settings: Settings, originals: SourceImages, b: int) -> dict[str, Any]:
     """Arguments of the call of a pipeline that take the pictures, for b pictures that are painted at once."""
     takes, options = picture_input(pipeline), dict[str, Any]()
     if takes is not None and originals.image is not None and settings.image is not None:
@@ -137,7 +137,7 @@ def picture_options(pipeline: Any, settings: Settings, originals: Originals, b: 
     return options
 
 
-def _mask(original: Original, size: tuple[int, int], block: int) -> Image.Image:
+def _mask(original: SourceImage, size: tuple[int, int], block: int) -> Image.Image:
     """White blocks where any pixel is to be painted: pipelines look at one pixel of each block that is a latent pixel,
     and would miss finer parts."""
     assert original.mask is not None

@@ -65,7 +65,7 @@ class Sampling:
         scales = (self.guidance, self.image_guidance, self.style_guidance)
         return any(scale != 1 for scale in scales) and self.interval[0] <= t <= self.interval[1]
 
-    def terms(self, pictures: Sequence[str] = ()) -> list["GuidanceTerm"]:
+    def guidance_terms(self, pictures: Sequence[str] = ()) -> list["GuidanceTerm"]:
         """What is evaluated in a guided step, the prompt with all pictures first. pictures: names of the sources that
         are given beside the prompt."""
         image = tuple(name for name in pictures if name != "style")
@@ -141,7 +141,7 @@ def sample(
     observe(time, prediction), of guided steps with the guided prediction. start: at noise by default; all steps lie
     between its time and 1, and at time 1 there is nothing left to evaluate.
     """
-    start, terms = start or SamplingStart(), sampling.terms() if terms is None else terms
+    start, terms = start or SamplingStart(), sampling.guidance_terms() if terms is None else terms
     prompts = sources.part(slice(0, len(noise)))
 
     def observed(z: Tensor, t: float, until: float) -> Tensor:

@@ -21,7 +21,7 @@ from saccade.tasks.generate.conditioning import encode_conditions, tokenize_prom
 from saccade.tasks.generate.film import KnownFrames, known_frames
 from saccade.tasks.generate.film_settings import RATE, FilmSettings
 from saccade.tasks.generate.generate_films import check_film, frames_per_window, generate_films
-from saccade.tasks.generate.image_to_image import Original, Originals, to_images
+from saccade.tasks.generate.image_to_image import SourceImage, SourceImages, to_images
 from saccade.tasks.generate.inversion import check_inversion, inverted_start
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
@@ -120,17 +120,17 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         sampling = Sampling(num_inference_steps, scale, guidance_interval, sampler, *guidance)
         if image is None and not (mask_image is strength is source_prompt is None):
             raise SaccadeError("a mask_image, a strength or a source_prompt goes with an image: give it too")
-        originals = Originals(
-            None if image is None else Original.read(image, mask_image),
-            None if style_image is None else Original.read(style_image),
+        originals = SourceImages(
+            None if image is None else SourceImage.read(image, mask_image),
+            None if style_image is None else SourceImage.read(style_image),
         )
         film, known = None, KnownFrames()
         if num_frames != 1 or last_image is not None or video is not None:
-            last = None if last_image is None else Original.read(last_image)
+            last = None if last_image is None else SourceImage.read(last_image)
             known = known_frames(originals.image, last, video, not (mask_image is strength is source_prompt is None))
             film = self.film_settings(num_frames, fps, known)
             height, width = self.fit_size(known, height, width)
-            originals = Originals(style=originals.style)
+            originals = SourceImages(style=originals.style)
         if originals.image is not None:
             height, width = originals.image.fit_size(self.preprocess.size, self.model.config.patch, height, width)
         settings = self.settings(
@@ -174,7 +174,7 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         self,
         settings: Sequence[Settings],
         known: KnownFrames | None = None,
-        originals: Originals | None = None,
+        originals: SourceImages | None = None,
         callback: Callback | None = None,
     ) -> Iterator[GeneratedFilm]:
         """`saccade.tasks.generate.generate_films.generate_films` with this model."""
@@ -188,14 +188,14 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         sampling: Sampling | None = None,
         height: int | None = None,
         width: int | None = None,
-        originals: Originals | None = None,
+        originals: SourceImages | None = None,
         strength: float | None = None,
         style_strength: float = 1.0,
         film: FilmSettings | None = None,
         source_prompt: str | None = None,
     ) -> Settings:
         """The settings of one picture or film, checked. Raises as `generate` does."""
-        given, known = originals or Originals(), self.model.config.pictures
+        given, known = originals or SourceImages(), self.model.config.pictures
         seed = first_seed(seed)
         usual = self.preprocess.size
         size = (usual[0] if height is None else height, usual[1] if width is None else width)
@@ -220,7 +220,7 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         callback: Callback | None = None,
         batch: int = BATCH,
         observe: Observer | None = None,
-        originals: Originals | None = None,
+        originals: SourceImages | None = None,
         inverted: SamplingStart | None = None,
         sources: SourceKeysValues | None = None,
     ) -> Iterator[GeneratedPicture]:
@@ -235,9 +235,12 @@ class GenerateTask(NoPredictMixin, TrainedTask):
         for chunk in runs:
             channels, device = model.config.channels, model.device
             noise = torch.stack([seeded_noise(each.seed, channels, each.size) for each in chunk]).to(device)
-            first, own = chunk[0], (originals or Originals()).select_for(chunk[0])
+            first, own = chunk[0], (originals or SourceImages()).select_for(chunk[0])
             given = self.pictures(first, own)
-            terms, start = first.sampling.terms(tuple(given)), inverted or own.sampling_start(first, noise.device)
+            terms, start = (
+                first.sampling.guidance_terms(tuple(given)),
+                inverted or own.sampling_start(first, noise.device),
+            )
             if own.image is not None and first.inverted and inverted is None:
                 start = inverted_start(self, first, own, offset_callback(callback, done, total))
                 done += first.sampling.steps
@@ -254,10 +257,10 @@ class GenerateTask(NoPredictMixin, TrainedTask):
             for each, picture in zip(chunk, to_images(pixels[:, 0]), strict=True):
                 yield GeneratedPicture(picture if own.image is None else own.image.finish(picture), each)
 
-    def pictures(self, settings: Settings, originals: Originals | None) -> dict[str, Float[Tensor, "1 c y x"]]:
+    def pictures(self, settings: Settings, originals: SourceImages | None) -> dict[str, Float[Tensor, "1 c y x"]]:
         """What the generator attends to beside the prompt, by the names of its sources. originals: as `generate_all`
         takes them."""
-        own = (originals or Originals()).select_for(settings)
+        own = (originals or SourceImages()).select_for(settings)
         return own.pixels(settings, self.model.config.patch, self.preprocess.size, self.model.device)
 
     def encode(

@@ -11,7 +11,7 @@ from saccade.data.segments import IGNORE_INDEX, SegmentSet
 from saccade.data.segments.arrays import to_segment_arrays
 from saccade.data.segments.augment import SegmentAugment
 from saccade.tasks.segment.recipe import SegmentRecipe
-from saccade.tasks.segment.sampling import PixelSample
+from saccade.tasks.segment.sampling import SampledPixels
 from saccade.tasks.training import SceneSource
 
 
@@ -20,7 +20,7 @@ class Batch(NamedTuple):
 
     pictures: Float[Tensor, "b c y x"]
     masks: UInt8[Tensor, "b y x"]
-    sample: PixelSample
+    sample: SampledPixels
 
 
 class SegmentSource:

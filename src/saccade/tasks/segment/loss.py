@@ -6,12 +6,14 @@ from torch import Tensor
 
 from saccade.data.segments import IGNORE_INDEX
 from saccade.models.segmenter import SegmenterOutput
-from saccade.tasks.segment.sampling import PixelSample
+from saccade.tasks.segment.sampling import SampledPixels
 
 PIXELS, DICE, PATCHES = 1.0, 1.0, 0.5  # weights of the terms
 
 
-def segmentation_loss(output: SegmenterOutput, truth: UInt8[Tensor, "b y x"], sample: PixelSample) -> dict[str, Tensor]:
+def segmentation_loss(
+    output: SegmenterOutput, truth: UInt8[Tensor, "b y x"], sample: SampledPixels
+) -> dict[str, Tensor]:
     """The terms of the loss: "pixels" (weighted cross-entropy), "dice" (1 - Dice of the classes that occur), "patches"
     (cross-entropy of each patch with the class frequencies of its pixels).
 

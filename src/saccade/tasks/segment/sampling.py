@@ -14,7 +14,7 @@ SHARE = 0.25  # of a picture's pixels
 REACH = 1  # distance in pixels from a boundary that has more weight
 
 
-class PixelSample(NamedTuple):
+class SampledPixels(NamedTuple):
     """Pixels of each picture, in raster order; a pixel may occur more than once.
 
     pixels: y * width + x. area: number of labelled pixels that each stands for. weight: the area times the weight of
@@ -26,7 +26,7 @@ class PixelSample(NamedTuple):
     weight: Float[Tensor, "b p"]
 
 
-def sample_pixels(truth: UInt8[Tensor, "b y x"], boundary_weight: float, generator: Generator) -> PixelSample:
+def sample_pixels(truth: UInt8[Tensor, "b y x"], boundary_weight: float, generator: Generator) -> SampledPixels:
     """A quarter of the pixels of each picture, with odds in proportion to their weight: 1, and `boundary_weight` more
     next to boundaries, 0 without a label.
 
@@ -41,7 +41,7 @@ def sample_pixels(truth: UInt8[Tensor, "b y x"], boundary_weight: float, generat
     index = torch.searchsorted(cumulative, at * total, right=True).clamp(max=weight.shape[1] - 1)
     drawn = weight.gather(1, index)
     each = torch.where(drawn > 0, total / count, 0)
-    return PixelSample(index, (each / drawn.clamp(min=1)).float(), each.float())
+    return SampledPixels(index, (each / drawn.clamp(min=1)).float(), each.float())
 
 
 def boundary_band(truth: UInt8[Tensor, "b y x"], reach: int) -> Bool[Tensor, "b y x"]:

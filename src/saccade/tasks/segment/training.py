@@ -17,7 +17,7 @@ from saccade.tasks.saved import no_pictures_error
 from saccade.tasks.segment.batches import Batch, SceneMaskSource, SegmentSource
 from saccade.tasks.segment.loss import segmentation_loss
 from saccade.tasks.segment.recipe import SegmentRecipe
-from saccade.tasks.segment.sampling import PixelSample, sample_pixels
+from saccade.tasks.segment.sampling import SampledPixels, sample_pixels
 from saccade.tasks.segment.scores import SegmentScores
 from saccade.tasks.segment.task import SegmentTask
 from saccade.tasks.training import AnySizeTraining, check_scene_size, picture_sizes, split_microbatches
@@ -77,7 +77,7 @@ class SegmentTraining(AnySizeTraining):
         # batch by batch: Dice over all of them would depend on the number of processes
         sizes, losses = [len(batch.masks) for batch in batches], []
         for batch, *logits in zip(batches, *(part.split(sizes) for part in output), strict=True):
-            sample = PixelSample(*(part.to(device) for part in batch.sample))
+            sample = SampledPixels(*(part.to(device) for part in batch.sample))
             losses.append(segmentation_loss(SegmenterOutput(*logits), batch.masks.to(device), sample))
         return torch.stack([sum(terms.values(), torch.zeros((), device=device)) for terms in losses]).mean()
 
