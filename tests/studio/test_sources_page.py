@@ -17,7 +17,7 @@ from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 
 from ..tasks.generate import generators
-from ..tasks.generate.test_image import random_picture
+from ..tasks.generate.test_image_to_image import random_picture
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 
 from ..tasks.generate import generators
-from ..tasks.generate.test_image import random_picture
+from ..tasks.generate.test_image_to_image import random_picture
 from . import webdriver
 from .phone import check_on_phone
 

@@ -14,7 +14,7 @@ from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.settings import Settings
 
 from . import generators
-from .test_image import pixels, random_picture
+from .test_image_to_image import pixels, random_picture
 
 RED, STYLE = "a red star", random_picture(24, 40)
 FAST = {"seed": 3, "num_inference_steps": 3}

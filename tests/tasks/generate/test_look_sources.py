@@ -11,7 +11,7 @@ from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
 
 from . import generators
-from .test_image import random_picture
+from .test_image_to_image import random_picture
 
 GRID = (1, 5, 7)  # of the result and of the picture, which has its size
 STYLE_GRID = (8, 5)

@@ -17,7 +17,7 @@ from saccade.tasks.generate.sample import GuidanceTerm, Sampling
 from saccade.tasks.generate.settings import Settings
 
 from . import generators
-from .test_image import hole, pixels, random_picture
+from .test_image_to_image import hole, pixels, random_picture
 
 RED = "a red star"
 STYLE = random_picture(24, 40)

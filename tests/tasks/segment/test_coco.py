@@ -44,7 +44,7 @@ def test_which_class_is_left_out():
 @pytest.mark.parametrize(
     "mask",
     [
-        segment_masks.closed_polyline(), segment_masks.noise(5), segment_masks.noise(5, ignored=True),
+        segment_masks.ring(), segment_masks.noise(5), segment_masks.noise(5, ignored=True),
         torch.full((7, 1), 3, dtype=torch.uint8), torch.zeros(1, 1, dtype=torch.uint8),
         torch.full((2, 3), IGNORE_INDEX, dtype=torch.uint8),
     ],
@@ -70,7 +70,7 @@ def test_decoded_it_is_the_mask(tmp_path, mask, classes):
 
 
 def test_a_hole_survives_and_ids_are_those_of_coco(tmp_path):
-    masks = [segment_masks.closed_polyline(), torch.zeros(3, 5, dtype=torch.uint8), segment_masks.noise(4)]
+    masks = [segment_masks.ring(), torch.zeros(3, 5, dtype=torch.uint8), segment_masks.noise(4)]
     data = written(tmp_path, masks)
     assert list(data) == ["info", "categories", "annotations", "images"]
     assert data["info"] == {"description": "made"}
@@ -89,18 +89,18 @@ def test_a_hole_survives_and_ids_are_those_of_coco(tmp_path):
 
 
 def test_a_peer_reads_it(tmp_path):
-    written(tmp_path, [segment_masks.closed_polyline(), segment_masks.noise(4)])
+    written(tmp_path, [segment_masks.ring(), segment_masks.noise(4)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # the peer does not close the file
         read = COCO(str(tmp_path / "areas.json"))
     assert sorted(read.getImgIds()) == [1, 2]
-    for image, mask in ((1, segment_masks.closed_polyline()), (2, segment_masks.noise(4))):
+    for image, mask in ((1, segment_masks.ring()), (2, segment_masks.noise(4))):
         for each in read.loadAnns(read.getAnnIds(imgIds=[image])):
             np.testing.assert_array_equal(read.annToMask(each), mask.numpy() == each["category_id"])
 
 
 def test_our_own_readers_read_it(tmp_path):
-    masks = [segment_masks.closed_polyline(), segment_masks.noise(5), torch.zeros(3, 5, dtype=torch.uint8)]
+    masks = [segment_masks.ring(), segment_masks.noise(5), torch.zeros(3, 5, dtype=torch.uint8)]
     (tmp_path / "pictures").mkdir()
     names = ["말.png", "two.png", "three.png"]
     for mask, name in zip(masks, names, strict=True):
@@ -121,7 +121,7 @@ def test_output_is_complete_or_absent(tmp_path):
     out = tmp_path / "areas.json"
     out.write_text("old")
     with pytest.raises(RuntimeError, match="on the way"), open_areas_writer(out, NAMES) as areas:  # noqa: PT012
-        areas.add("a.png", segment_masks.closed_polyline())
+        areas.add("a.png", segment_masks.ring())
         raise RuntimeError("on the way")
     assert out.read_text() == "old"
     assert os.listdir(tmp_path) == ["areas.json"]
@@ -141,12 +141,12 @@ def test_a_disk_that_is_full_is_named(tmp_path):
     areas = open_areas_writer(tmp_path / "areas.json", NAMES)
     with pytest.raises(DataError, match=r"areas\.json cannot be written there \(full\)"), areas as file:  # noqa: PT012
         file._file._file = Full()
-        file.add("a.png", segment_masks.closed_polyline())
+        file.add("a.png", segment_masks.ring())
     assert os.listdir(tmp_path) == []
 
 
 def test_a_value_that_is_no_class():
-    mask = segment_masks.closed_polyline()
+    mask = segment_masks.ring()
     mask[0, 5] = 5
     with pytest.raises(DataError, match="holds 5; expected classes 0 to 4, or 255"):
         list(mask_to_coco_annotations(mask, categories(NAMES)))
