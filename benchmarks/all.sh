@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All timing benchmarks, one after the other, and docs/speed.md of what they found. Needs the dev extra, a quiet machine
-# and about 40 minutes of two cores; onnxruntime, openvino, timm and diffusers are compared where they are installed.
+# and about 45 minutes of two cores; onnxruntime, openvino, timm and diffusers are compared where they are installed.
 #
 #   benchmarks/all.sh            # writes docs/speed.md
 #   benchmarks/all.sh --quick    # shows that all of them run: small sizes, a table on standard output
@@ -19,7 +19,7 @@ benchmarks=(
   "core.detector --repeats 7"
   "lens.watch --sizes 224 512"
   "lens.cost"
-  "lens.views"
+  "lens.views --sizes 256 1024"
   "lens.ask"
   "generation.generate --repeats 3"
   "generation.film_speed --repeats 3 --only 1"

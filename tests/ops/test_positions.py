@@ -192,3 +192,16 @@ def test_interpolate_keeps_the_dtype(dtype):
 def test_interpolation_has_gradients():
     table = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda t: interpolate(t, (2, 3), (3, 4)), (table,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("heads_first", [True, False])
+def test_rotate_gives_the_same_numbers_with_and_without_gradients(dtype, heads_first):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 5, 7, 22, generator=generator).to(dtype)
+    x = x if heads_first else x.transpose(1, 2)
+    angles = torch.randn(x.shape[2], 11, generator=generator) * 9
+    with torch.no_grad():
+        turned = rotate(x, angles)
+    assert torch.equal(turned, rotate(x.clone().requires_grad_(), angles))
+    assert turned.dtype == dtype

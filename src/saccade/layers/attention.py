@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from saccade.errors import SaccadeError
 from saccade.layers.norm import RMSNorm
 from saccade.ops import attend, rotate
+from saccade.ops.attention import in_autocast_dtype
 
 
 class KeysValues(NamedTuple):
@@ -75,6 +76,8 @@ class Attention(nn.Module):
         once for many targets."""
         if keys_values is None:
             if source is None:
+                if not torch.is_grad_enabled():  # once for three projections; their gradients are summed in fp32
+                    (target,) = in_autocast_dtype(target)
                 source, source_angles = target, angles
             keys_values = self.keys_values(source, source_angles)
         q = self.query_norm(self._heads(self.query(target)))

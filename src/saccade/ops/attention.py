@@ -42,7 +42,7 @@ def attend(
     if has_torch_function((q, k, v)):  # also true inside a TorchFunctionMode: this is how the lens sees the call
         return handle_torch_function(attend, (q, k, v), q, k, v, mask=mask, scale=scale, causal=causal)
     _check(q, k, v, mask)
-    q, k, v = _in_autocast_dtype(q, k, v)
+    q, k, v = in_autocast_dtype(q, k, v)
     compute = _products if _products_are_faster(q, k, v, mask) else _fused
     with _no_autocast(q.device):  # it would round a float32 mask, and run the softmax of the products in fp32
         return compute(q, k, v, mask, scale, causal)
@@ -178,7 +178,8 @@ def _autocasts(device: str) -> bool:
     return available and torch.is_autocast_enabled(device)
 
 
-def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
+def in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors as a matrix product under autocast takes them; unchanged without it, and in float64."""
     device = tensors[0].device.type
     if tensors[0].dtype == torch.float64 or not _autocasts(device):
         return tensors

@@ -83,7 +83,11 @@ def rotate(x: Float[Tensor, "b h n k"], angles: Float[Tensor, "n half"]) -> Floa
     a rotated query and key depends on their positions only through the difference."""
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != "cpu":
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    # The same numbers by whole vectors, which passes over x less often.
+    turned = torch.cat([b, a], dim=-1).mul_(torch.cat([-sin, sin], dim=-1))
+    return (x * torch.cat([cos, cos], dim=-1)).add_(turned)
 
 
 def interpolate(
