@@ -31,7 +31,7 @@ def test_tiles_cover_the_picture_and_overlap(size):
 class Two:
     """A large picture and a small one, with squares; and one that cannot be read."""
 
-    label, classes, relations, on_error = "two", ["square"], list[str](), "skip"
+    title, classes, relations, on_error = "two", ["square"], list[str](), "skip"
     names = ("large.png", "broken.png", "small.png")
     sizes = ((70, 90), (0, 0), (31, 37))
 

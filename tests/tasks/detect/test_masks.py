@@ -261,7 +261,7 @@ class Half:
     def __init__(self, rank: int, barrier: Barrier, given: list[torch.Tensor | None]):
         self.rank, self.barrier, self.given = rank, barrier, given
 
-    def sum(self, value: torch.Tensor) -> torch.Tensor:
+    def sum_over_processes(self, value: torch.Tensor) -> torch.Tensor:
         self.given[self.rank] = value
         self.barrier.wait()
         total = sum(self.given)

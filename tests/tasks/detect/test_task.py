@@ -133,7 +133,7 @@ class Odd:
 
     def __init__(self, classes: list[str], broken: tuple[int, ...] = (), on_error: str = "skip"):
         self.scenes = Scenes(5, (37, 41))
-        self.label, self.names = "odd scenes", self.scenes.names
+        self.title, self.names = "odd scenes", self.scenes.names
         self.classes, self.broken, self.on_error = classes, broken, on_error
         self.relations: list[str] = []
         self.notes: list[str] = []

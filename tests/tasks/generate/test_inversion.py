@@ -49,7 +49,7 @@ def errors(steps, time=0.0):
     pictures = MEAN + DEVIATION * noise
     spread = (time**2 * DEVIATION**2 + (1 - time) ** 2) ** 0.5
     found = invert(Gaussian(), pictures, NOTHING, steps, time)
-    start = type("Start", (), {"time": time, "begin": lambda _, z: z, "hold": lambda _, z, *others: z})()
+    start = type("Start", (), {"time": time, "begin": lambda _, z: z, "restore_known": lambda _, z, *others: z})()
     again = sample(Gaussian(), found, NOTHING, Sampling(steps, 1.0), start=start)
     return (found - time * MEAN - spread * noise).abs().max().item(), (again - pictures).abs().max().item()
 

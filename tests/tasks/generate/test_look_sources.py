@@ -41,7 +41,7 @@ def weights(call):
 def test_rows_and_columns_are_those_of_the_weights(task, originals, text, row):
     generation = traced(task, originals)
     assert generation.batch_row(text) == row
-    assert generation.given(text) == ["picture", "style"]
+    assert generation.given_sources(text) == ["picture", "style"]
     assert (generation.source_grid("picture"), generation.source_grid("style")) == (GRID[1:], STYLE_GRID)
     exact = weights(generation.call(1, 1))[row]
     for name in ("picture", "style"):
@@ -74,7 +74,7 @@ def test_the_negative_prompt_is_found_in_every_batch(task, originals):
     exact = weights(every.call(0, 0))
     torch.testing.assert_close(every.word_maps(0, 0, "negative").flatten(2), exact[1, :, :, :2].transpose(1, 2))
     fewer = traced(task, originals, style_guidance=3.0)  # the term with the style has the factor 0
-    assert fewer.given("negative") == ["picture"]
+    assert fewer.given_sources("negative") == ["picture"]
     fewer.patch_places(0, 0, 0, "picture", "negative")
     with pytest.raises(SaccadeError, match="no source 'style' beside the negative; there is picture"):
         fewer.patch_places(0, 0, 0, "style", "negative")

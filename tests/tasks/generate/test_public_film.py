@@ -224,7 +224,7 @@ def test_a_number_of_frames_that_diffusers_rounds_is_refused(tasks, name):
     for frames in range(1, 34):
         assert task.geometry.fits(frames) == ((frames - 1) % (4 if name == "wan" else 8) == 0)
         if not task.geometry.fits(frames):
-            below, above = task.geometry.nearest(frames)
+            below, above = task.geometry.nearest_frame_counts(frames)
             assert below < frames < above
             assert task.geometry.fits(below)
             assert task.geometry.fits(above)

@@ -178,7 +178,7 @@ def test_a_strength_starts_at_the_picture_also_where_it_could_be_a_source(task, 
         task.settings(RED, originals=SourceImages(SourceImage.read(photo)), strength=s).image for s in (None, 0.4)
     ]
     assert [(each.use, each.strength) for each in settings] == [("source", 1.0), ("start", 0.4)]
-    plain = generators.task().settings(RED, originals=originals).image
+    plain = generators.task().settings(RED, originals=SourceImages(SourceImage.read(photo))).image
     assert plain is not None
     assert (plain.use, plain.strength) == ("start", 0.6)
 

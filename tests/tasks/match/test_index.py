@@ -29,7 +29,7 @@ def test_an_index_is_read_as_it_was_saved(tmp_path):
 
 
 def test_entries_are_selected_in_the_order_given():
-    selected = index(A, B, C).select([C, FileEntry("new.png", 1, 1), A])
+    selected = index(A, B, C).select_indexed([C, FileEntry("new.png", 1, 1), A])
     assert selected.entries == (C, A)
     assert selected.vectors.tolist() == [[6, 7, 8], [0, 1, 2]]
     assert len(PictureIndex.empty("m").select_indexed([A])) == 0
@@ -38,7 +38,7 @@ def test_entries_are_selected_in_the_order_given():
 def test_a_changed_file_is_missing():
     larger, touched = A._replace(size=6), B._replace(modified=14)
     assert index(A, B).missing([larger, touched, C, A]) == [larger, touched, C]
-    assert index(A, B).select([larger, touched]).entries == ()
+    assert index(A, B).select_indexed([larger, touched]).entries == ()
 
 
 def test_entries_are_added():

@@ -18,7 +18,7 @@ from ...checkpoints.tiny_segmenters import NAMES, write
 class Three:
     """Pictures of different sizes, the second of which cannot be read."""
 
-    label, on_error, classes = "three pictures", "skip", NAMES
+    title, on_error, classes = "three pictures", "skip", NAMES
     names = ("a", "b", "c")
 
     def __init__(self):

@@ -28,7 +28,7 @@ class Halves:
     """Pictures of 47 x 31 pixels whose colour says the class; a corner of each is of no class."""
 
     def __init__(self, n: int = 16, classes: tuple[str, ...] = ("dark", "light"), on_error: str = "skip"):
-        self.label, self.classes, self.on_error = "halves", list(classes), on_error
+        self.title, self.classes, self.on_error = "halves", list(classes), on_error
         self.skipped: dict[str, str] = {}
         self.notes: list[str] = []
         self.names = [f"{i}.png" for i in range(n)]

@@ -46,7 +46,7 @@ def find_layout(source: str | os.PathLike[str]) -> Layout | None:
     store = open_store(source)
     # files of VOC and COCO are unambiguous; a .txt beside a picture may be anything
     readers = (voc, coco, cvat, labelme, yolo, box_tables)
-    return next((layout for each in readers if (layout := each.find(store)) is not None), None)
+    return next((layout for each in readers if (layout := each.find_dataset(store)) is not None), None)
 
 
 def read_annotations(
