@@ -133,7 +133,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from saccade.device import end
+from saccade.device import exit_process
 from saccade.train import Interrupted, run, train
 from tests.train.points import Points, quick
 
@@ -149,7 +149,7 @@ if sys.argv[3] == "stuck":
 try:
     train(Slow(), quick(epochs=1000), Path(sys.argv[2]))
 except Interrupted as stopped:
-    end(stopped.exit_code)
+    exit_process(stopped.exit_code)
     sys.exit(stopped.exit_code)
 """
 
