@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saccade.data import ImageFolder, Preprocess, image_folder_splits
+from saccade.data import ImageFolder, Preprocess, splits
 from saccade.device import init_device
 from saccade.tasks import ClassifyTask, load
 from saccade.tasks.classify.calibrate import fit_ood_detector
@@ -54,7 +54,7 @@ def main() -> None:
 
 def fitted(task: ClassifyTask, data: Path, hold_out: float, keep_size: bool) -> ClassifyTask:
     """With the best picture size, and the out-of-distribution score of that size. The model computes in fp32."""
-    train, held = image_folder_splits(data, val_fraction=hold_out)
+    train, held = splits(data, val_fraction=hold_out)
     task.model.float()
     if not keep_size:
         preprocess, scores = best_size(task, held)

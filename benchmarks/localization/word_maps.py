@@ -128,7 +128,7 @@ def word_maps(
     chosen = [i for i in alone if masks[i].sum() > 30][:2]
     if len(chosen) < 2:
         return None
-    reading = matcher.tokenize_text(text_of([names[i] for i in chosen]))
+    reading = matcher.read(text_of([names[i] for i in chosen]))
     pixels = matcher.preprocess(world.picture(index).image)[None]
     model, maps = matcher.model, []
     for depth in (0, 2, 3):

@@ -29,7 +29,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from benchmarks.common.machine import print_machine
-from saccade.data import ImageFolder, find_images, image_folder_splits, read_image
+from saccade.data import ImageFolder, find_images, read_image, splits
 from saccade.tasks import ClassifyTask, load
 from saccade.tasks.classify.ood import OODDetector, fit_gaussian, pooled_features
 
@@ -145,7 +145,7 @@ def main() -> None:
     assert isinstance(task, ClassifyTask)
     task.model.float().eval()
     most = 100 if args.quick else 2000
-    fit, held = image_folder_splits(args.data / args.train, val_fraction=args.hold_out)
+    fit, held = splits(args.data / args.train, val_fraction=args.hold_out)
     train = answers(task, fit, drawn(len(fit), 4 * most))
     checked, test = (answers(task, d, drawn(len(d), most)) for d in (held, ImageFolder(args.data / args.test)))
     sets = {name: outside(task, args.data / name, most) for name in args.others}

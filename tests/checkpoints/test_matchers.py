@@ -21,7 +21,7 @@ from .tiny_matchers import END, PAD, START, save
 def test_embeddings_are_those_of_transformers(family, tmp_path):
     own = tiny_matchers.tiny(family)
     matcher = load_matcher(save(tmp_path, family, own))
-    reading = matcher.tokenize_text("a Red table, on")
+    reading = matcher.read("a Red table, on")
     pixels = torch.randn(1, 3, 35, 35)
     text = matcher.embed_texts(reading.ids)
     torch.testing.assert_close(matcher.embed_images(pixels), own.get_image_features(pixels).pooler_output)
@@ -33,7 +33,7 @@ def test_embeddings_are_those_of_transformers(family, tmp_path):
 
 def test_pieces_are_words(tmp_path):
     matcher = load_matcher(save(tmp_path))
-    reading = matcher.tokenize_text("A  Red table,red")
+    reading = matcher.read("A  Red table,red")
     assert reading.words == ["A", "Red", "table", ",", "red"], "as written"
     assert reading.groups == [[1], [2], [3, 4], [5], [6]]
     assert reading.ids.tolist() == [[START, 3, 4, 7, 8, 9, 4, END]]
@@ -46,7 +46,7 @@ def test_words_of_a_tokenizer_that_sees_none(tmp_path):
     made = Tokenizer(models.Unigram(pieces, unk_id=0))
     made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     made.save(str(save(tmp_path) / "tokenizer.json"))
-    reading = load_matcher(tmp_path).tokenize_text("a table red")
+    reading = load_matcher(tmp_path).read("a table red")
     assert (reading.words, reading.groups) == (["a", "table", "red"], [[0], [1, 2], [3, 4]])
 
 
@@ -62,7 +62,7 @@ def test_characters_of_several_tokens_are_one_word(spaces, tmp_path):
     (folder / "tokenizer_config.json").write_text('{"pad_token": "!"}')
     matcher = load_matcher(folder)
     for text, sizes in (("red 강", [3, 3]), ("공 빨간  🎈", [3, 6, 4]), ("a 강b", [1, 4]), ("빨 빨", [3, 3])):
-        reading = matcher.tokenize_text(text)
+        reading = matcher.read(text)
         assert reading.words == text.split()
         assert [len(group) for group in reading.groups] == sizes
         assert [token for group in reading.groups for token in group] == [
@@ -73,11 +73,11 @@ def test_characters_of_several_tokens_are_one_word(spaces, tmp_path):
 def test_texts_that_cannot_be_read(tmp_path):
     matcher = load_matcher(save(tmp_path))
     with pytest.raises(DataError, match="the text '  ' has no words"):
-        matcher.tokenize_text("  ")
+        matcher.read("  ")
     assert matcher.max_tokens == 12, "less than there are positions, as tokenizer_config.json says"
-    matcher.tokenize_text("a " * 10)
+    matcher.read("a " * 10)
     with pytest.raises(DataError, match=r"has 11 tokens; .* takes 10 besides its marks"):
-        matcher.tokenize_text("a " * 11)
+        matcher.read("a " * 11)
 
 
 def test_roberta_counts_positions_from_its_padding(tmp_path):
@@ -112,7 +112,7 @@ def test_tokenizers_that_cannot_be_used(tmp_path):
     other = Tokenizer(models.WordLevel({"red": 99}, unk_token="red"))
     other.save(str(path))
     with pytest.raises(CheckpointError, match=r"makes token 99, and the model has 15: they are not of the same model"):
-        load_matcher(tmp_path).tokenize_text("red")
+        load_matcher(tmp_path).read("red")
     path.write_text("{}")
     with pytest.raises(CheckpointError, match=r"tokenizer.json is no tokenizer that can be read"):
         load_matcher(tmp_path)

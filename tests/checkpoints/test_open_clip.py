@@ -43,7 +43,7 @@ def test_embeddings_are_those_of_open_clip(tmp_path, nested, quick):
     matcher = load_matcher(save(tmp_path, nested, quick=quick))
     texts, pictures = EXPECTED[quick]
     for text, expected in zip(TEXTS, texts, strict=True):
-        found = matcher.embed_texts(matcher.tokenize_text(text).ids)[0, :4]
+        found = matcher.embed_texts(matcher.read(text).ids)[0, :4]
         torch.testing.assert_close(found, torch.tensor(expected), atol=1e-5, rtol=0)
     torch.testing.assert_close(matcher.embed_images(pixels())[:, :4], torch.tensor(pictures), atol=1e-5, rtol=0)
     assert matcher.notes == []
@@ -58,7 +58,7 @@ def test_beside_the_installed_open_clip(tmp_path, nested):
     model = (own.CustomTextCLIP if nested else own.CLIP)(**tiny_open_clip.MODEL).eval()
     model.load_state_dict(weights(nested))
     torch.testing.assert_close(matcher.embed_images(pixels()), model.encode_image(pixels()), atol=1e-5, rtol=0)
-    ids = matcher.tokenize_text(TEXTS[1]).ids
+    ids = matcher.read(TEXTS[1]).ids
     padded = torch.cat([ids, ids.new_zeros(1, tiny_open_clip.CONTEXT - ids.shape[1])], dim=1)
     torch.testing.assert_close(matcher.embed_texts(ids), model.encode_text(padded), atol=1e-5, rtol=0)
 

@@ -26,7 +26,7 @@ OF_PICTURES = [[-0.3410709, 0.0603025, -0.2131007, 0.2798117], [-0.2659878, 0.00
 def test_embeddings_are_those_of_open_clip(tmp_path):
     matcher = load_matcher(save(tmp_path))
     for text, expected in zip(TEXTS, OF_TEXTS, strict=True):
-        found = matcher.embed_texts(matcher.tokenize_text(text).ids)[0, :4]
+        found = matcher.embed_texts(matcher.read(text).ids)[0, :4]
         torch.testing.assert_close(found, torch.tensor(expected), atol=2e-6, rtol=0)
     pixels = torch.randn(2, 3, 35, 35, generator=torch.Generator().manual_seed(5))
     torch.testing.assert_close(matcher.embed_images(pixels)[:, :4], torch.tensor(OF_PICTURES), atol=2e-6, rtol=0)
@@ -59,14 +59,14 @@ def test_activations_are_those_of_timms_names(tmp_path, name, activation):
 def test_texts_are_in_lower_case_and_without_punctuation(tmp_path):
     matcher = load_matcher(save(tmp_path))
     plain, marked = (
-        matcher.tokenize_text("a red ball on a table"),
-        matcher.tokenize_text("A Red_ball!  on\ta (`table`), \\ ^ [ ]"),
+        matcher.read("a red ball on a table"),
+        matcher.read("A Red_ball!  on\ta (`table`), \\ ^ [ ]"),
     )
     assert plain.ids.tolist() == marked.ids.tolist()
     assert plain.ids.shape == (1, CONTEXT)
     assert marked.words == ["A", "Red", "ball", "on", "a", "table"]
     with pytest.raises(DataError, match="has no words"):
-        matcher.tokenize_text("?!")
+        matcher.read("?!")
 
 
 @pytest.mark.parametrize(

@@ -80,28 +80,28 @@ def siglip(folder, data: bytes):
 def test_siglip_2_reads_lower_case(tmp_path):
     matcher = load_matcher(siglip_2(tmp_path))
     wanted = AutoTokenizer.from_pretrained(tmp_path)("A Red STAR", padding="max_length", max_length=16)["input_ids"]
-    assert matcher.tokenize_text("A Red STAR").ids[0].tolist() == wanted
-    assert matcher.tokenize_text("A Red STAR").words == ["A", "Red", "STAR"]
+    assert matcher.read("A Red STAR").ids[0].tolist() == wanted
+    assert matcher.read("A Red STAR").words == ["A", "Red", "STAR"]
 
 
 def test_capitals_that_a_tokenizer_keeps_are_noted(tmp_path):
     matcher = load_matcher(siglip_2(tmp_path, "GemmaTokenizer"))
     assert any("write in lower case" in note for note in matcher.notes)
-    assert matcher.tokenize_text("A").ids[0, 0] != matcher.tokenize_text("a").ids[0, 0]
+    assert matcher.read("A").ids[0, 0] != matcher.read("a").ids[0, 0]
 
 
 def test_the_class_of_siglip_lowers_texts_and_removes_marks(tmp_path):
     matcher = load_matcher(siglip_2(tmp_path, "SiglipTokenizer"))
-    assert matcher.tokenize_text("A  Red, STAR!").ids.tolist() == matcher.tokenize_text("a red star").ids.tolist()
+    assert matcher.read("A  Red, STAR!").ids.tolist() == matcher.read("a red star").ids.tolist()
 
 
 def test_a_siglip_without_tokenizer_json(tmp_path):
     matcher = load_matcher(siglip(tmp_path, spiece()))
-    read = matcher.tokenize_text(" A Red,  STAR!")
+    read = matcher.read(" A Red,  STAR!")
     ids = [UNIGRAM.index(piece) for piece in ("▁a", "▁red", "▁st", "ar", "</s>")]
     assert read.ids[0].tolist() == ids + [0] * 11
     assert read.words == ["A", "Red", "STAR"]
-    assert matcher.tokenize_text("글").ids[0, :3].tolist() == [2, 1, 0]
+    assert matcher.read("글").ids[0, :3].tolist() == [2, 1, 0]
 
 
 @pytest.mark.parametrize(

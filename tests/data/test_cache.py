@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from saccade.data import (
+    Arrays,
     ImageFolder,
-    InMemoryDataset,
     Preprocess,
-    StreamedDataset,
+    Streamed,
     drop_unreadable,
-    prepare_pictures,
+    prepare,
     to_arrays,
 )
 from saccade.data.cache import prepare_readable, stream
@@ -39,11 +39,11 @@ def test_streamed_equals_arrays(make_folder: Make):
     data = ImageFolder(make_folder(COUNTS))
     need = 31 * 3 * 13 * 11
     held, streamed = (
-        prepare_pictures(data, Preprocess((13, 11)), budget=need),
-        prepare_pictures(data, Preprocess((13, 11)), budget=need - 1),
+        prepare(data, Preprocess((13, 11)), budget=need),
+        prepare(data, Preprocess((13, 11)), budget=need - 1),
     )
-    assert isinstance(held, InMemoryDataset)
-    assert isinstance(streamed, StreamedDataset)
+    assert isinstance(held, Arrays)
+    assert isinstance(streamed, Streamed)
     assert len(held) == len(streamed) == 31
     index = torch.randperm(31, generator=torch.Generator().manual_seed(0)).split(7)
     for some in [*index, [3, 5], index[0].tolist()]:
@@ -59,9 +59,9 @@ def test_what_fits_is_held_and_the_rest_is_decoded_again(make_folder: Make, monk
     if on_error == "skip":
         spoil(folder)
     data = ImageFolder(folder, on_error=on_error)
-    whole = prepare_pictures(ImageFolder(folder, on_error=on_error), Preprocess((13, 11)))
-    part = prepare_pictures(data, Preprocess((13, 11)), budget=17 * 3 * 13 * 11 + 5)
-    assert isinstance(part, StreamedDataset)
+    whole = prepare(ImageFolder(folder, on_error=on_error), Preprocess((13, 11)))
+    part = prepare(data, Preprocess((13, 11)), budget=17 * 3 * 13 * 11 + 5)
+    assert isinstance(part, Streamed)
     assert part.held is not None
     assert len(part.held) == (15 if on_error == "skip" else 17)  # those that cannot be read leave theirs
     assert part.held.pictures.untyped_storage().nbytes() <= 17 * 3 * 13 * 11
@@ -96,7 +96,7 @@ def test_items_of_any_kind_are_held_as_far_as_they_fit():
         values, places = data[range(9)]
         assert values[:, 0, 0, 0].tolist() == kept
         assert places.tolist() == list(range(9))
-        assert len(data if isinstance(data, InMemoryDataset) else data.held) == held
+        assert len(data if isinstance(data, Arrays) else data.held) == held
 
 
 def test_streamed_in_an_ordinary_loader(make_folder: Make):
@@ -134,7 +134,7 @@ def test_a_streamed_set_leaves_unreadable_pictures_out_beforehand(make_folder: M
     folder = make_folder(COUNTS)
     spoil(folder)
     data = ImageFolder(folder, on_error="skip")
-    streamed = prepare_pictures(data, Preprocess((5, 7)), budget=0)
+    streamed = prepare(data, Preprocess((5, 7)), budget=0)
     assert len(streamed) == 29
     assert sorted(data.skipped) == ["cat/2.png", "dog/1.png"]
     assert torch.equal(streamed[range(29)][0], to_arrays(ImageFolder(folder, on_error="skip"), Preprocess((5, 7)))[0])

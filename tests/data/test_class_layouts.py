@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data import image_folder_splits
+from saccade.data import splits
 from saccade.data.doctor import examine
 from saccade.data.recognise_formats import recognise_formats
 from saccade.data.store import open_store
@@ -19,7 +19,7 @@ Make = Callable[..., Path]
 
 def classes_of(root: Path) -> tuple[dict[str, str], dict[str, str]]:
     """File name -> class, of the training and of the validation part."""
-    parts = image_folder_splits(root)
+    parts = splits(root)
     named = ({Path(n).name: part.classes[i] for n, i in zip(part.names, part.labels, strict=True)} for part in parts)
     train, val = named
     return train, val
@@ -32,12 +32,12 @@ def test_numbered_splits_and_boxes_of_cub(make_folder: Make):
     for file, values in lines.items():
         (root / f"{file}.txt").write_text("".join(f"{i} {value}\n" for i, value in enumerate(values, 1)))
     (root / "bounding_boxes.txt").write_text("".join(f"{i} 3.0 4.0 20.0 21.0\n" for i in range(1, 11)))
-    train, _ = image_folder_splits(root)
+    train, _ = splits(root)
     assert {int(Path(name).stem) for name in train.names} <= {1, 2, 3}  # of which some are held out
     assert [each.format for each in recognise_formats(open_store(root))] == ["CUB text"]
     (root / "train_test_split.txt").write_text("1 1\n2 0\n")
     with pytest.raises(DataError, match=r"train_test_split.txt and images.txt number different pictures"):
-        image_folder_splits(root)
+        splits(root)
 
 
 @pytest.mark.parametrize("box", ["", " 1 2 9 9 "])
@@ -73,7 +73,7 @@ def test_several_numbers_behind_pictures_are_refused(make_folder: Make):
     with pytest.raises(
         DataError, match=r"trainval.txt has 4 columns without headings: none is known to hold the class"
     ):
-        image_folder_splits(root)
+        splits(root)
 
 
 def coco(folder: str, numbers: range, **more: object) -> str:
@@ -99,7 +99,7 @@ def test_folders_that_are_parts_or_groups_of_classes(make_folder: Make):
     root = make_folder({"part_1": 4, "part_2": 4})
     rows = [f"part_{p}/{i}.png,{'nv' if i % 2 else 'mel'}\n" for p in (1, 2) for i in range(1, 5)]
     (root / "metadata.csv").write_text("image,dx\n" + "".join(rows))
-    train, _ = image_folder_splits(root)
+    train, _ = splits(root)
     assert train.classes == ["mel", "nv"]
     assert train.notes[-1] == "the folders part_1, part_2 are parts of the set"
 
@@ -107,7 +107,7 @@ def test_folders_that_are_parts_or_groups_of_classes(make_folder: Make):
 def test_masks_inside_class_folders_are_no_pictures(make_folder: Make):
     root = make_folder({f"{place}/{kind}": 3 for place in ("rural", "urban") for kind in ("images_png", "masks_png")})
     with pytest.raises(DataError, match=r"the folder rural/ holds images_png/ and masks_png/: masks of pictures"):
-        image_folder_splits(root)
+        splits(root)
 
 
 def test_masks_named_after_their_folder_are_no_class(tmp_path: Path):
@@ -117,4 +117,4 @@ def test_masks_named_after_their_folder_are_no_class(tmp_path: Path):
         for i, picture in enumerate(pictures):
             Image.fromarray(picture).save(tmp_path / folder / f"{folder}_{i}.png")
     with pytest.raises(DataError, match=r"the folder tr_mask/ holds masks of the pictures in tr_im/"):
-        image_folder_splits(tmp_path)
+        splits(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from saccade.data import ImageFolder, image_folder_splits
+from saccade.data import ImageFolder, splits
 from saccade.data.doctor import examine
 from saccade.errors import DataError
 
@@ -60,7 +60,7 @@ def test_a_table_beside_pictures(make_folder: Make, table: str):
 
 def test_a_column_of_truth_values(make_folder: Make):
     table = "image,label,is_valid\n" + rows(5, "{i}.png,{c},False") + rows(2, "{i}.png,{c},True", 6)
-    train, val = image_folder_splits(write(make_folder({"images": 7}), all_csv=table))
+    train, val = splits(write(make_folder({"images": 7}), all_csv=table))
     assert len(train) == 5
     assert sorted(val.names) == ["images/6.png", "images/7.png"]
 
@@ -70,11 +70,11 @@ def test_a_table_for_each_split(make_folder: Make):
     head = "image,label\n"
     write(root, train_csv=head + rows(3), val_csv=head + rows(2, start=4), test_csv=head + rows(2, start=6))
     write(root, trainval_csv=head + rows(5))
-    train, val = image_folder_splits(root)
+    train, val = splits(root)
     assert sorted(train.names) == [f"images/{i}.png" for i in (1, 2, 3)]
     assert sorted(val.names) == [f"images/{i}.png" for i in (4, 5)]
     (root / "train.csv").unlink()
-    assert sorted(image_folder_splits(root)[0].names) == sorted(train.names)
+    assert sorted(splits(root)[0].names) == sorted(train.names)
 
 
 @pytest.mark.parametrize("as_list", [False, True])
@@ -97,7 +97,7 @@ def test_json_lines_in_folders_of_splits(make_folder: Make):
     for split, count in (("train", 7), ("test", 3)):
         lines = [json.dumps({"file_name": f"{i}.png", "label": i % 2, "by": "me"}) for i in range(1, count + 1)]
         (root / split / "metadata.jsonl").write_text("\n".join(lines))
-    train, val = image_folder_splits(root, val_fraction=0.3)
+    train, val = splits(root, val_fraction=0.3)
     assert {name.split("/")[0] for name in train.names + val.names} == {"train"}
     assert train.classes == ["0", "1"]
     assert "columns of train/metadata.jsonl that are not read: by" in train.notes
@@ -106,7 +106,7 @@ def test_json_lines_in_folders_of_splits(make_folder: Make):
 
 def test_a_column_of_splits(make_folder: Make):
     table = "image,class,subset\n" + rows(4, "{i}.png,{c},train") + rows(2, "{i}.png,{c},dev", 5) + "7.png,red,test\n"
-    train, val = image_folder_splits(write(make_folder({"images": 7}), all_csv=table))
+    train, val = splits(write(make_folder({"images": 7}), all_csv=table))
     assert (len(train), val.names) == (4, ["images/5.png", "images/6.png"])
 
 
@@ -138,7 +138,7 @@ def pets(root: Path, line: str = PETS) -> Path:
 
 def test_lists_of_oxford_pets(tmp_path: Path):
     root = pets(tmp_path)
-    train, val = image_folder_splits(root, val_fraction=0.2)
+    train, val = splits(root, val_fraction=0.2)
     assert train.classes == ["Abyssinian", "american_bulldog", "Bengal"]
     assert (len(train), len(val), len(ImageFolder(root, split="test"))) == (12, 3, 6)
     expected = {f"images/{name}_{i}.jpg": name for i in range(1, 6) for name in train.classes}
@@ -159,7 +159,7 @@ def test_lists_of_oxford_pets(tmp_path: Path):
 )
 def test_lists_that_are_not_those_of_oxford_pets(tmp_path: Path, line: str):
     with pytest.raises(DataError, match="none is known to hold the class"):
-        image_folder_splits(pets(tmp_path, line))
+        splits(pets(tmp_path, line))
 
 
 UNCERTAIN = {
@@ -189,7 +189,7 @@ def test_uncertain_tables_are_refused_by_name(make_folder: Make, text: str, tabl
     if "may mean" in text:
         (root / "images" / "1.jpg").write_bytes((root / "images" / "1.png").read_bytes())
     with pytest.raises(DataError, match=r"labels\.csv") as error:
-        image_folder_splits(root)
+        splits(root)
     assert text in str(error.value)
 
 
@@ -219,7 +219,7 @@ def test_lists_of_splits_beside_class_folders(make_folder: Make):
     write(
         root, meta__train_txt="cat/1\ncat/2\ndog/1\ndog/2\n", meta__test_txt="cat/3\ndog/3\n", meta__classes_txt="cat\n"
     )
-    train, val = image_folder_splits(root)
+    train, val = splits(root)
     assert sorted(train.names + val.names) == [f"{c}/{i}.png" for c in ("cat", "dog") for i in (1, 2)]
     assert "2 pictures are in no list of a split and are not used" in train.notes
     assert ImageFolder(root, split="test").names == ["cat/3.png", "dog/3.png"]

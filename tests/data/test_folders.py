@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data import ImageFolder, image_folder_splits, store
+from saccade.data import ImageFolder, splits, store
 from saccade.errors import DataError
 
 from .conftest import encoded, noise, pack
@@ -97,7 +97,7 @@ def test_folder_errors(make_folder: Make, tmp_path: Path):
 @pytest.mark.parametrize("name", ["scenes", "scenes:10,apart"])
 def test_drawn_scenes_are_not_looked_for_as_a_folder(name):
     with pytest.raises(DataError, match="stands for drawn scenes"):
-        image_folder_splits(name)
+        splits(name)
 
 
 def test_damaged_tars(make_folder: Make, tmp_path: Path):
@@ -187,25 +187,25 @@ def test_compressed_tar_over_the_limit(make_folder: Make, tmp_path: Path, monkey
 
 def test_hold_out_is_stratified_and_deterministic(make_folder: Make, tmp_path: Path):
     folder = make_folder({"cat": 29, "dog": 11, "eel": 2})
-    train, val = image_folder_splits(folder, val_fraction=0.2, seed=3)
+    train, val = splits(folder, val_fraction=0.2, seed=3)
     assert val.labels.bincount().tolist() == [6, 2, 1]
     assert train.labels.bincount().tolist() == [23, 9, 1]
     assert not set(train.names) & set(val.names)
     assert "held out" in val.notes[-1]
     again, other = (
-        image_folder_splits(folder, val_fraction=0.2, seed=3)[1],
-        image_folder_splits(folder, val_fraction=0.2, seed=4)[1],
+        splits(folder, val_fraction=0.2, seed=3)[1],
+        splits(folder, val_fraction=0.2, seed=4)[1],
     )
     assert again.names == val.names != other.names
-    packed = image_folder_splits(pack(folder, tmp_path / "a.tar.gz", "w:gz", "all"), val_fraction=0.2, seed=3)[1]
+    packed = splits(pack(folder, tmp_path / "a.tar.gz", "w:gz", "all"), val_fraction=0.2, seed=3)[1]
     assert items(packed) == items(val)
     with pytest.raises(DataError, match="fraction"):
-        image_folder_splits(folder, val_fraction=1.0)
+        splits(folder, val_fraction=1.0)
 
 
 def test_one_picture_cannot_be_divided(make_folder: Make):
     with pytest.raises(DataError, match="'dog' has one picture"):
-        image_folder_splits(make_folder({"cat": 5, "dog": 1}))
+        splits(make_folder({"cat": 5, "dog": 1}))
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
@@ -216,7 +216,7 @@ def test_split_folders(make_folder: Make, tmp_path: Path, name: str, packed: boo
     source = tmp_path / "data"
     if packed:
         source = pack(source, tmp_path / "data.tar.gz", "w:gz", "data")
-    train, val = image_folder_splits(source)
+    train, val = splits(source)
     assert (train.labels.bincount().tolist(), val.labels.bincount().tolist()) == ([11, 7, 13], [1, 2, 3])
     assert val.notes[-1] == f"validation: the split {name}"
     assert val[0][0].image.size == (7, 5)
@@ -232,18 +232,18 @@ def test_split_folders(make_folder: Make, tmp_path: Path, name: str, packed: boo
 def test_a_test_split_chooses_nothing(make_folder: Make, tmp_path: Path, name: str):
     make_folder(COUNTS, "data/train")
     make_folder({"cat": 1, "dog": 2, "eel": 3}, f"data/{name}")
-    train, val = image_folder_splits(tmp_path / "data", val_fraction=0.2)
+    train, val = splits(tmp_path / "data", val_fraction=0.2)
     assert sorted(train.names + val.names) == sorted(ImageFolder(tmp_path / "data", split="train").names)
     assert val.notes[-1].endswith(f"held out; the split {name} is not used")
-    assert len(image_folder_splits(tmp_path / "data", val=tmp_path / "data")[1]) == 6  # unless it is asked for
+    assert len(splits(tmp_path / "data", val=tmp_path / "data")[1]) == 6  # unless it is asked for
 
 
 def test_val_is_preferred_to_test_and_may_be_elsewhere(make_folder: Make, tmp_path: Path):
     for part, count in (("train", 5), ("test", 3), ("val", 2)):
         make_folder({"cat": count, "dog": count}, f"data/{part}")
-    assert len(image_folder_splits(tmp_path / "data")[1]) == 4
+    assert len(splits(tmp_path / "data")[1]) == 4
     elsewhere = make_folder({"cat": 1, "dog": 1}, "elsewhere")
-    train, val = image_folder_splits(tmp_path / "data", val=elsewhere)
+    train, val = splits(tmp_path / "data", val=elsewhere)
     assert (len(train), len(val)) == (10, 2)
 
 
@@ -251,7 +251,7 @@ def test_classes_that_differ_between_splits(make_folder: Make, tmp_path: Path):
     make_folder(COUNTS, "data/train")
     make_folder({"cat": 2, "dog": 2, "fox": 2}, "data/val")
     with pytest.raises(DataError, match=r"data/val differ .* lacks eel and adds fox"):
-        image_folder_splits(tmp_path / "data")
+        splits(tmp_path / "data")
 
 
 def test_only_a_train_folder(make_folder: Make, tmp_path: Path):
@@ -289,14 +289,14 @@ def test_layouts_of_splits(make_folder: Make, tmp_path: Path, layout: tuple[str,
         source = make_folder({place.format(name): count for name in ("cat", "dog")}, "data")
     if packed:
         source = pack(source, tmp_path / "data.tar", "w", "data")
-    train, val = image_folder_splits(source)
+    train, val = splits(source)
     assert (train.classes, len(train), len(val)) == (["cat", "dog"], 6, 4)
     assert len(ImageFolder(source, split="test")) == 10
 
 
 def test_trainval_is_divided_and_test_is_not_used(make_folder: Make):
     source = make_folder({f"{s}/{c}": 5 for s in ("trainval", "test") for c in ("cat", "dog")})
-    train, val = image_folder_splits(source, val_fraction=0.2)
+    train, val = splits(source, val_fraction=0.2)
     assert (len(train), len(val)) == (8, 2)
     assert val.notes[-1].endswith("held out; the split test is not used")
 
@@ -317,7 +317,7 @@ def test_trainval_is_divided_and_test_is_not_used(make_folder: Make):
 )
 def test_folders_that_may_be_splits_or_classes_are_refused(make_folder: Make, folders: dict[str, int], message: str):
     with pytest.raises(DataError, match=message):
-        image_folder_splits(make_folder(folders))
+        splits(make_folder(folders))
 
 
 def test_a_class_of_trains(make_folder: Make):
@@ -326,7 +326,7 @@ def test_a_class_of_trains(make_folder: Make):
 
 def test_a_class_without_pictures(make_folder: Make):
     source = make_folder({"train/cat": 3, "train/dog": 3, "train/eel": 0, "val/dog": 2})
-    train, val = image_folder_splits(source, on_error="skip")
+    train, val = splits(source, on_error="skip")
     assert train.classes == val.classes == ["cat", "dog"]
     assert any("'eel'" in note and note.endswith("left out") for note in train.notes)
     assert any(note.endswith("val has no picture of cat") for note in val.notes)

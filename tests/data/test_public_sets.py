@@ -10,7 +10,7 @@ from PIL import Image
 
 from saccade.data.captions.sets import caption_splits, open_captions
 from saccade.data.doctor import examine
-from saccade.data.folders import ImageFolder, image_folder_splits
+from saccade.data.folders import ImageFolder, splits
 from saccade.data.objects.sets import object_splits, open_objects
 from saccade.data.segments.sets import segment_splits
 from saccade.errors import DataError
@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
     "text of boxes behind file names": ("a/1.ppm", {"gt.txt": "1.ppm;3;4;12;13;11\n"}, "detect"),
 }  # fmt: skip
 OPEN: dict[str, Callable[[Path], object]] = {
-    "classify": image_folder_splits, "detect": open_objects, "segment": segment_splits, "match": open_captions,
+    "classify": splits, "detect": open_objects, "segment": segment_splits, "match": open_captions,
 }  # fmt: skip
 
 
@@ -197,7 +197,7 @@ def test_texts_of_pictures_are_no_classes(tmp_path: Path):
     pictures = " ".join(f"train/w{i}.jpg" for i in range(5))
     root = lay_out(tmp_path, pictures, {"gt_train.txt": "".join(f"train/w{i}.jpg\tword{i}\n" for i in range(5))})
     with pytest.raises(DataError, match=r"gt_train\.txt gives each of its pictures a class of its own"):
-        image_folder_splits(root)
+        splits(root)
 
 
 def test_words_that_are_classes_by_themselves_are_several(tmp_path: Path):
@@ -205,7 +205,7 @@ def test_words_that_are_classes_by_themselves_are_several(tmp_path: Path):
     table = "image,label\n" + "".join(f"{i}.jpg,{label}\n" for i, label in enumerate(labels))
     root = lay_out(tmp_path, " ".join(f"img/{i}.jpg" for i in range(8)), {"train.csv": table})
     with pytest.raises(DataError, match=r"is multi-label: 2 of its 8 rows .*line 4 has the class 'haze clear'"):
-        image_folder_splits(root)
+        splits(root)
 
 
 def test_areas_in_shares_go_with_boxes_in_shares(tmp_path: Path):

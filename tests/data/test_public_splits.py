@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from saccade.data.doctor import examine
-from saccade.data.folders import image_folder_splits
+from saccade.data.folders import splits
 from saccade.data.objects.sets import object_splits
 from saccade.data.segments.sets import segment_splits
 from saccade.errors import DataError
@@ -94,14 +94,14 @@ def textures(root: Path) -> Path:
 
 def test_one_of_several_divisions(tmp_path: Path):
     root = textures(tmp_path)
-    train, val = image_folder_splits(root)
+    train, val = splits(root)
     assert train.classes == ["banded", "dotted", "lined"]
     assert {name[-5] for name in train.names} == {"0", "1"}
     assert {name[-5] for name in val.names} == {"2", "3"}
     assert any("2 divisions of the same pictures are listed, and " in note for note in train.notes)
     assert not [each for each in examine(root).report.findings if each.severity == "error"]
     (root / "labels/train1.txt").unlink()  # the first division that is whole
-    train, val = image_folder_splits(root)
+    train, val = splits(root)
     assert ({name[-5] for name in train.names}, {name[-5] for name in val.names}) == ({"5", "3"}, {"1", "0"})
 
 
@@ -112,5 +112,5 @@ def test_numbered_parts_are_no_divisions(tmp_path: Path):
     lines = (root / "labels/train1.txt").read_text().splitlines(keepends=True)
     (root / "labels/train1.txt").write_text("".join(lines[::2]))
     (root / "labels/train2.txt").write_text("".join(lines[1::2]))
-    train, _ = image_folder_splits(root)
+    train, _ = splits(root)
     assert not any("divisions" in note for note in train.notes)

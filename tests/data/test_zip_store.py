@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from saccade.data import ImageFolder, image_folder_splits, zip_store
+from saccade.data import ImageFolder, splits, zip_store
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
@@ -52,7 +52,7 @@ def test_splits_in_a_zip_of_a_mac(make_folder: Make, tmp_path: Path):
     mark = zip_store.UTF8.to_bytes(2, "little")
     path.write_bytes(data.replace(b"\x14\0" + mark, b"\x14\0\0\0"))  # a mac writes UTF-8 and does not say so
     assert zipfile.ZipFile(path).namelist() != zipfile.ZipFile(pack(folder, tmp_path / "other.zip")).namelist()
-    train, val = image_folder_splits(path)
+    train, val = splits(path)
     assert (train.classes, len(train), len(val)) == (["caf\u00e9", "dog"], 6, 6)
 
 

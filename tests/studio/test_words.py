@@ -38,7 +38,7 @@ def test_all_families(family, tmp_path, few_steps):
     assert found.places.prefix == (family != "siglip")
     with torch.no_grad():
         f = matcher.embed_images(matcher.preprocess(noise(61, 43).image)[None])
-        g = matcher.embed_texts(matcher.tokenize_text(TEXT).ids)
+        g = matcher.embed_texts(matcher.read(TEXT).ids)
     assert found.targets.similarity == pytest.approx(float(torch.cosine_similarity(f, g)), abs=1e-5)
     assert len(found.targets.layers) == 3
     for layer in found.targets.layers:
@@ -55,7 +55,7 @@ def test_all_families(family, tmp_path, few_steps):
 def test_maps_are_those_of_the_lens(tmp_path, few_steps):
     matcher = load_matcher(tiny_matchers.save(tmp_path))
     picture = noise(61, 43)
-    found, reading = look(matcher, picture, LookOptions(texts=[TEXT])), matcher.tokenize_text(TEXT)
+    found, reading = look(matcher, picture, LookOptions(texts=[TEXT])), matcher.read(TEXT)
     pixels = matcher.preprocess(picture.image)[None]
     blocks = [matcher.model.vision_model.encoder.layers, matcher.model.text_model.encoder.layers]
     for layer, i in zip(found.targets.layers, (0, 1, 2), strict=True):

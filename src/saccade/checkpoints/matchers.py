@@ -100,7 +100,7 @@ class PublicMatcher:
         """Number of parameters."""
         return sum(p.numel() for p in self.model.parameters())
 
-    def tokenize_text(self, text: str) -> TokenizedText:
+    def read(self, text: str) -> TokenizedText:
         """Tokens and words of a text. Raises DataError for one without words, and for one that is too long."""
         encoded = self.tokenizer.encode(text)
         words, groups = _words(encoded, text)

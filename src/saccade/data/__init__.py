@@ -9,10 +9,10 @@ from saccade.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from saccade.data.augment import IMAGENET_MEAN, IMAGENET_STD, Augment, smooth_labels
-    from saccade.data.cache import InMemoryDataset, StreamedDataset, drop_unreadable, prepare_pictures, to_arrays
+    from saccade.data.cache import Arrays, Streamed, drop_unreadable, prepare, to_arrays
     from saccade.data.captions import CaptionSet, caption_splits, open_captions
     from saccade.data.files import find_images
-    from saccade.data.folders import ImageFolder, image_folder_splits
+    from saccade.data.folders import ImageFolder, splits
     from saccade.data.images import Picture, read_image
     from saccade.data.objects import ObjectAnnotations, ObjectSet
     from saccade.data.objects.arrays import to_object_arrays
@@ -28,10 +28,10 @@ __all__ = [
     "IGNORE_INDEX",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "Arrays",
     "Augment",
     "CaptionSet",
     "ImageFolder",
-    "InMemoryDataset",
     "ObjectAnnotations",
     "ObjectAugment",
     "ObjectSet",
@@ -40,19 +40,19 @@ __all__ = [
     "Preprocess",
     "SegmentAugment",
     "SegmentSet",
-    "StreamedDataset",
+    "Streamed",
     "caption_splits",
     "drop_unreadable",
     "find_images",
-    "image_folder_splits",
     "object_splits",
     "open_captions",
     "open_objects",
     "open_segments",
-    "prepare_pictures",
+    "prepare",
     "read_image",
     "segment_splits",
     "smooth_labels",
+    "splits",
     "to_arrays",
     "to_object_arrays",
     "to_segment_arrays",
@@ -60,10 +60,10 @@ __all__ = [
 
 _MODULES = {
     ".augment": ("IMAGENET_MEAN", "IMAGENET_STD", "Augment", "smooth_labels"),
-    ".cache": ("InMemoryDataset", "StreamedDataset", "drop_unreadable", "prepare_pictures", "to_arrays"),
+    ".cache": ("Arrays", "Streamed", "drop_unreadable", "prepare", "to_arrays"),
     ".captions": ("CaptionSet", "caption_splits", "open_captions"),
     ".files": ("find_images",),
-    ".folders": ("ImageFolder", "image_folder_splits"),
+    ".folders": ("ImageFolder", "splits"),
     ".images": ("Picture", "read_image"),
     ".objects": ("ObjectAnnotations", "ObjectSet"),
     ".objects.arrays": ("to_object_arrays",),

@@ -35,7 +35,7 @@ class Readable(Protocol):
     def __len__(self) -> int: ...
 
 
-class InMemoryDataset(torch.utils.data.Dataset):
+class Arrays(torch.utils.data.Dataset):
     """A decoded set in memory: uint8 pictures (n c y x), and a label or a mask for each.
 
     `data[i]` is (uint8 (c y x), target); `data[[i, j, ...]]` is a batch (uint8 (b c y x), (b ...)).
@@ -54,8 +54,8 @@ class InMemoryDataset(torch.utils.data.Dataset):
         return self.pictures[index], self.targets[index]
 
 
-class StreamedDataset(torch.utils.data.Dataset):
-    """A set that is decoded when it is indexed; the same items and batches as `InMemoryDataset`. Several threads
+class Streamed(torch.utils.data.Dataset):
+    """A set that is decoded when it is indexed; the same items and batches as `Arrays`. Several threads
     decode a batch.
 
     names: of the pictures. decode: index -> uint8 picture (c y x) and its target. held: the first items, which are in
@@ -66,7 +66,7 @@ class StreamedDataset(torch.utils.data.Dataset):
         self,
         names: Sequence[str],
         decode: Callable[[int], tuple[np.ndarray, np.ndarray]],
-        held: InMemoryDataset | None = None,
+        held: Arrays | None = None,
     ):
         self.names, self.decode, self.held = list(names), decode, held
 
@@ -121,15 +121,15 @@ def to_arrays(
 ) -> tuple[UInt8[Tensor, "n c y x"], Int64[Tensor, "n"]]:
     """Decode a whole set: uint8 pictures at the model's input size, not normalized, and labels.
 
-    draft: see `prepare_pictures`. Unreadable pictures are left out and recorded in `dataset.skipped`, or raise,
+    draft: see `prepare`. Unreadable pictures are left out and recorded in `dataset.skipped`, or raise,
     depending on `dataset.on_error`.
 
     Raises:
         DataError: an unreadable picture with on_error="fail"; a class without a readable picture.
     """
     size = 3 * preprocess.size[0] * preprocess.size[1]
-    arrays = prepare_pictures(dataset, preprocess, draft, budget=len(dataset) * size)
-    assert isinstance(arrays, InMemoryDataset)
+    arrays = prepare(dataset, preprocess, draft, budget=len(dataset) * size)
+    assert isinstance(arrays, Arrays)
     return arrays.pictures, arrays.targets
 
 
@@ -146,9 +146,9 @@ def drop_unreadable(dataset: ImageFolder) -> ImageFolder:
     return part
 
 
-def prepare_pictures(
+def prepare(
     dataset: ImageFolder, preprocess: Preprocess, draft: bool = False, budget: int = MEMORY_BUDGET
-) -> InMemoryDataset | StreamedDataset:
+) -> Arrays | Streamed:
     """The set at the model's input size. As many pictures as take at most `budget` bytes are decoded into memory, the
     others batch by batch.
 
@@ -169,7 +169,7 @@ def prepare_pictures(
     kept = read_all(dataset, read)
     _check_classes(dataset, kept)
     (pictures,) = memory.take(kept)
-    held = InMemoryDataset(pictures, dataset.labels[kept[: len(pictures)]])
+    held = Arrays(pictures, dataset.labels[kept[: len(pictures)]])
     if len(held) == len(kept):
         return held
     part = dataset.subset(kept) if len(kept) < len(dataset) else dataset
@@ -177,14 +177,10 @@ def prepare_pictures(
     return stream(part, preprocess, draft, held)
 
 
-def stream(
-    dataset: ImageFolder, preprocess: Preprocess, draft: bool = False, held: InMemoryDataset | None = None
-) -> StreamedDataset:
+def stream(dataset: ImageFolder, preprocess: Preprocess, draft: bool = False, held: Arrays | None = None) -> Streamed:
     """The set at the model's input size, decoded batch by batch but for the first items, which are held."""
     labels = dataset.labels.numpy()
-    return StreamedDataset(
-        dataset.names, lambda index: (_decode(dataset, index, preprocess, draft), labels[index]), held
-    )
+    return Streamed(dataset.names, lambda index: (_decode(dataset, index, preprocess, draft), labels[index]), held)
 
 
 def _decode(dataset: ImageFolder, index: int, preprocess: Preprocess, draft: bool) -> UInt8[np.ndarray, "c y x"]:
@@ -230,7 +226,7 @@ def prepare_readable(
     shape: tuple[int, int, int],
     decode: Callable[[int], UInt8[np.ndarray, "c y x"]],
     budget: int = MEMORY_BUDGET,
-) -> tuple[InMemoryDataset | StreamedDataset, list[int]]:
+) -> tuple[Arrays | Streamed, list[int]]:
     """What `decode` makes of every index of a set, the first in memory, as many as take at most `budget` bytes, the
     others decoded batch by batch; and the indices that could be decoded. The target of each is its place in the result.
 
@@ -238,10 +234,10 @@ def prepare_readable(
     memory = MemoryCache(len(dataset), [shape], budget)
     kept = read_all_readable(dataset, label, lambda i: memory.put(i, decode(i)))
     (pictures,) = memory.take(kept)
-    held = InMemoryDataset(pictures, torch.arange(len(pictures)))
+    held = Arrays(pictures, torch.arange(len(pictures)))
     if len(held) == len(kept):
         return held, kept
-    return StreamedDataset([dataset.names[i] for i in kept], lambda i: (decode(kept[i]), np.array(i)), held), kept
+    return Streamed([dataset.names[i] for i in kept], lambda i: (decode(kept[i]), np.array(i)), held), kept
 
 
 def read_or_skip(dataset: Readable, index: int, read: Callable[[int], Result]) -> Result | None:

@@ -119,7 +119,7 @@ class ImageFolder(torch.utils.data.Dataset):
         return part
 
 
-def image_folder_splits(
+def splits(
     source: str | os.PathLike[str],
     val: str | os.PathLike[str] | None = None,
     val_fraction: float = 0.1,

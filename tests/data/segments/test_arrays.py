@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data import Preprocess, StreamedDataset
+from saccade.data import Preprocess, Streamed
 from saccade.data.preprocess import Placement
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.arrays import to_segment_arrays
@@ -36,7 +36,7 @@ def test_arrays(tmp_path, resize, budget):
     dataset = open_segments(write(tmp_path / "set"))
     fit = Preprocess((29, 37), resize=resize)
     data = to_segment_arrays(dataset, fit, budget)
-    assert isinstance(data, StreamedDataset) == (budget == 100)
+    assert isinstance(data, Streamed) == (budget == 100)
     assert (len(data), data.names) == (5, dataset.names)
     pictures, masks = data[range(5)]
     assert (pictures.shape, pictures.dtype) == ((5, 3, 29, 37), torch.uint8)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from saccade.data import ImageFolder, InMemoryDataset
-from saccade.data.cache import StreamedDataset
+from saccade.data import Arrays, ImageFolder
+from saccade.data.cache import Streamed
 from saccade.device import Device, init_device
 from saccade.errors import SaccadeError
 from saccade.models import PRESETS, Classifier, ViT
@@ -109,7 +109,7 @@ def test_evaluation_equals_val(sets, tmp_path):
 def test_evaluation_is_split_among_processes(sets, monkeypatch):
     training = ClassifyTraining(*sets, recipe())
     torch.nn.init.normal_(training.model.head.weight)
-    training.val = InMemoryDataset(torch.randint(256, (520, 3, 18, 18), dtype=torch.uint8), torch.arange(520) % 3)
+    training.val = Arrays(torch.randint(256, (520, 3, 18, 18), dtype=torch.uint8), torch.arange(520) % 3)
     alone = training.evaluate(training.model.eval(), init_device("cpu", "fp32"))
     parts: list[torch.Tensor] = []
     monkeypatch.setattr(Device, "sum_over_processes", lambda device, value: parts.append(value) or value)
@@ -181,7 +181,7 @@ def test_balanced_batches_hold_rare_classes_as_often(tmp_path):
     counts = sum(batch(training, list(range(19)), seed=seed)[1].sum(dim=0) for seed in range(20))
     assert (counts / counts.sum() - 1 / 3).abs().max() < 0.06
     streamed = ClassifyTraining(data, data, recipe(balance=True, cache=0))
-    assert isinstance(streamed.data, StreamedDataset)
+    assert isinstance(streamed.data, Streamed)
     assert torch.equal(streamed._weights, training._weights)
 
 

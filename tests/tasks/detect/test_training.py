@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data import InMemoryDataset, open_objects
+from saccade.data import Arrays, open_objects
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import Scenes
 from saccade.device import init_device
@@ -73,7 +73,7 @@ def test_it_learns_a_few_scenes_by_heart(tmp_path, monkeypatch):
     same = task.source.samples(torch.arange(8), (40, 40), torch.Generator().manual_seed(0))
     monkeypatch.setattr(task.source, "samples", lambda i, *_: (same[0][i % 8], [same[1][int(j) % 8] for j in i]))
     pictures, task.val_objects = (same[0] * 255).round().byte(), same[1]
-    task.val_pictures = InMemoryDataset(pictures, torch.arange(len(pictures)))
+    task.val_pictures = Arrays(pictures, torch.arange(len(pictures)))
     config = TrainConfig(epochs=14, batch=8, device="cpu", precision="fp32", compile="no", ema=0.9)
     before = task.evaluate(task.model.eval(), init_device("cpu", "fp32"))
     scores = train(task, config, tmp_path / "run")
@@ -190,8 +190,8 @@ def test_pictures_that_are_not_held_train_alike(tmp_path):
     (tmp_path / "classes.txt").write_text("block\n")
     sets = [open_objects(tmp_path) for _ in range(2)]
     held, decoded = (DetectTraining(*sets, recipe(cache=cache)) for cache in ("1GB", 0))
-    assert isinstance(held.source.pictures, InMemoryDataset)
-    assert not isinstance(decoded.source.pictures, InMemoryDataset)
+    assert isinstance(held.source.pictures, Arrays)
+    assert not isinstance(decoded.source.pictures, Arrays)
     a, b = (each.batch(torch.arange(4), torch.Generator().manual_seed(3), 0.0) for each in (held, decoded))
     assert torch.equal(a.pictures, b.pictures)
     assert torch.equal(a.targets.boxes, b.targets.boxes)

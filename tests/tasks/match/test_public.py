@@ -32,7 +32,8 @@ def test_scores_are_those_of_transformers(family, tmp_path):
     ours, own = task(tmp_path, family), tiny_matchers.tiny(family)
     pixels = torch.stack([ours.preprocess(picture.image) for picture in pictures()])
     expected = torch.cat(
-        [own(input_ids=ours.matcher.tokenize_text(text).ids, pixel_values=pixels).logits_per_image for text in TEXTS], dim=1
+        [own(input_ids=ours.matcher.read(text).ids, pixel_values=pixels).logits_per_image for text in TEXTS],
+        dim=1,
     )
     encoded = ours.encode_pictures(pictures()), ours.encode_texts(TEXTS)
     torch.testing.assert_close(ours.similarity(*encoded), expected, atol=1e-5, rtol=1e-5)
@@ -48,7 +49,7 @@ def test_similarities_are_cosines(tmp_path):
     found = ours.predict(pictures()[0], TEXTS)
     image = ours.matcher.embed_images(ours.preprocess(pictures()[0].image)[None])
     for text, similarity in zip(found.texts, found.similarities, strict=True):
-        words = ours.matcher.embed_texts(ours.matcher.tokenize_text(text).ids)
+        words = ours.matcher.embed_texts(ours.matcher.read(text).ids)
         assert similarity == pytest.approx(float(torch.cosine_similarity(image, words)), abs=1e-6)
     assert (found.name, found.size) == ("blue", (37, 41))
     assert sum(found.scores) == pytest.approx(1)

@@ -20,7 +20,7 @@ from typing import Self, TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data.cache import MEMORY_BUDGET, InMemoryDataset, StreamedDataset, prepare_readable
+from saccade.data.cache import MEMORY_BUDGET, Arrays, Streamed, prepare_readable
 from saccade.data.captions.annotations import CaptionedPicture, Captions
 from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions_error
 from saccade.data.dataset import AnnotatedFiles
@@ -237,7 +237,7 @@ def held_out_groups(groups: Sequence[list[int]], fraction: float, seed: int, lab
 
 def prepare_captioned(
     dataset: CaptionSet, preprocess: Preprocess, budget: int = MEMORY_BUDGET
-) -> tuple[InMemoryDataset | StreamedDataset, list[int]]:
+) -> tuple[Arrays | Streamed, list[int]]:
     """The set at the model's input size, not normalized, in memory if that takes at most `budget` bytes, else decoded
     batch by batch; and the indices of its pictures in `dataset`. The target of a picture is its place in the result.
 

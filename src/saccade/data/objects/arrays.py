@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from saccade.data.cache import MEMORY_BUDGET, InMemoryDataset, StreamedDataset, prepare_readable
+from saccade.data.cache import MEMORY_BUDGET, Arrays, Streamed, prepare_readable
 from saccade.data.files import escape
 from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.data.objects.planes import MaskPlanes
@@ -23,7 +23,7 @@ def to_object_arrays(
     """As `prepare_objects`, with all pictures in memory."""
     budget = len(dataset) * len(fit.mean) * math.prod(fit.size)
     data, objects = prepare_objects(dataset, fit, masks, min_visible, planes, budget)
-    assert isinstance(data, InMemoryDataset)
+    assert isinstance(data, Arrays)
     return data.pictures, objects
 
 
@@ -34,7 +34,7 @@ def prepare_objects(
     min_visible: float = 0.1,
     planes: bool = False,
     budget: int = MEMORY_BUDGET,
-) -> tuple[InMemoryDataset | StreamedDataset, list[ObjectAnnotations]]:
+) -> tuple[Arrays | Streamed, list[ObjectAnnotations]]:
     """uint8 pictures at the model's input size, not normalized, as many in memory as take at most `budget` bytes and
     the others decoded batch by batch; and their objects in its pixels. The target of each picture is its place.
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data.cache import MEMORY_BUDGET, InMemoryDataset, MemoryCache, StreamedDataset, read_all_readable
+from saccade.data.cache import MEMORY_BUDGET, Arrays, MemoryCache, Streamed, read_all_readable
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
@@ -11,9 +11,7 @@ from saccade.data.segments.plausibility import MaskCensus, check_census
 from saccade.errors import DataError
 
 
-def to_segment_arrays(
-    dataset: SegmentSet, preprocess: Preprocess, budget: int = MEMORY_BUDGET
-) -> InMemoryDataset | StreamedDataset:
+def to_segment_arrays(dataset: SegmentSet, preprocess: Preprocess, budget: int = MEMORY_BUDGET) -> Arrays | Streamed:
     """A set at the model's input size, not normalized: as much of it as takes at most `budget` bytes is decoded into
     memory, the rest batch by batch. Targets are masks, uint8 (y x).
 
@@ -35,10 +33,10 @@ def to_segment_arrays(
     check_census(census, dataset)
     names = [dataset.names[i] for i in kept]
     pictures, masks = memory.take(kept)
-    held = InMemoryDataset(pictures, masks, names)
+    held = Arrays(pictures, masks, names)
     if len(held) == len(kept):
         return held
-    return StreamedDataset(names, lambda index: load_picture_and_mask(dataset, kept[index], preprocess), held)
+    return Streamed(names, lambda index: load_picture_and_mask(dataset, kept[index], preprocess), held)
 
 
 def load_picture_and_mask(

@@ -197,7 +197,7 @@ class _Towers:
 
 
 def _run(matcher: PublicMatcher, pixels: Float[Tensor, "1 c y x"], text: str) -> _Towers:
-    reading, model = matcher.tokenize_text(text), matcher.model
+    reading, model = matcher.read(text), matcher.model
     device = next(model.parameters()).device
     pixels, ids, empty = pixels.to(device), reading.ids.to(device), matcher.replace_words_by_padding(reading).to(device)
     started = time.perf_counter()

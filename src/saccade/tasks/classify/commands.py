@@ -64,13 +64,11 @@ Examples:
     examines = ("classes",)
 
     def open_splits(self, options: ClassDataOptions, recipe: ClassifyRecipe, seed: int) -> tuple[Any, Any]:
-        from saccade.data import image_folder_splits
+        from saccade.data import splits
         from saccade.data.class_subset import keep_classes
 
         assert options.data is not None
-        sets = image_folder_splits(
-            options.data, options.val, val_fraction=options.val_fraction, on_error=options.on_error
-        )
+        sets = splits(options.data, options.val, val_fraction=options.val_fraction, on_error=options.on_error)
         if not options.classes:
             return sets
         return keep_classes(sets[0], options.classes), keep_classes(sets[1], options.classes)

@@ -7,7 +7,7 @@ from typing import Literal, Self
 import torch
 from torch import Generator, Tensor, nn
 
-from saccade.data import ImageFolder, InMemoryDataset, StreamedDataset, prepare_pictures
+from saccade.data import Arrays, ImageFolder, Streamed, prepare
 from saccade.data.preprocess import Preprocess
 from saccade.device import Device
 from saccade.models import Classifier, ClassifierConfig
@@ -47,17 +47,17 @@ class ClassifyTraining(Training):
         if recipe.freeze_encoder:
             freeze_encoder(self.model, pretrained)
         cached = recipe.cache_size or math.ceil(size * 9 / 8)
-        self.data = prepare_pictures(train, Preprocess((cached, cached), "crop"), draft=True, budget=recipe.cache)
+        self.data = prepare(train, Preprocess((cached, cached), "crop"), draft=True, budget=recipe.cache)
         mean, std = channel_stats(lambda indices: self.data[indices][0], len(self.data), pretrained)
         detail = cached if cached < size else None
         self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=detail)
         self.sets: tuple[ImageFolder, ImageFolder] | None = train, val
-        self.val: InMemoryDataset | StreamedDataset = prepare_pictures(val, self.preprocess, budget=recipe.cache)
+        self.val: Arrays | Streamed = prepare(val, self.preprocess, budget=recipe.cache)
         self.augmentation = Augmentation(recipe, len(self.labels), self.preprocess)
         if recipe.balance:
             by_name = dict(zip(train.names, train.labels.tolist(), strict=True))
             streamed = (by_name[name] for name in self.data.names)  # which have no labels before they are decoded
-            labels = self.data.targets.tolist() if isinstance(self.data, InMemoryDataset) else streamed
+            labels = self.data.targets.tolist() if isinstance(self.data, Arrays) else streamed
             self._balance([label] for label in labels)
         self.about |= {"pictures": len(self.data), "validation pictures": len(self.val)}
 

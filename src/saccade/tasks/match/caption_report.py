@@ -81,7 +81,7 @@ def _check(task: MatchTask | PublicMatchTask, text: str) -> None:
     if isinstance(task, MatchTask):
         task.model.tokenize([text])
     else:
-        task.matcher.tokenize_text(text)
+        task.matcher.read(text)
 
 
 def _read(dataset: CaptionSet, candidates: CaptionCandidates) -> tuple[list[Picture], CaptionCandidates]:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor
 
 from saccade.data.augment_ops import jitter_colors, mean_color, random_window, resample, uniform
-from saccade.data.cache import InMemoryDataset, StreamedDataset
+from saccade.data.cache import Arrays, Streamed
 from saccade.data.captions import CaptionSet
 from saccade.data.captions.sets import caption_key, prepare_captioned
 from saccade.data.preprocess import Preprocess
@@ -143,7 +143,7 @@ def caption_candidates(captions: Sequence[Sequence[str]], seed: int = 0) -> list
 class DecodedCandidates:
     """Candidates with their pictures, decoded for a model."""
 
-    data: InMemoryDataset | StreamedDataset
+    data: Arrays | Streamed
     candidates: CaptionCandidates
 
     def __len__(self) -> int:

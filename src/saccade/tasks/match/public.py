@@ -51,7 +51,7 @@ class PublicMatchTask(PublicTask):
         """A vector of each text. Raises DataError for a text without words or with too many."""
         if not texts:
             raise DataError("no texts were given; one or more were expected")
-        ids = [self.matcher.tokenize_text(text).ids for text in texts]
+        ids = [self.matcher.read(text).ids for text in texts]
         places: dict[int, list[int]] = {}
         for i, each in enumerate(ids):
             places.setdefault(each.shape[1], []).append(i)  # texts of one length need no padding
@@ -102,7 +102,7 @@ class PublicMatchTask(PublicTask):
         """Raises DataError for two texts that are one to a model whose scores are shares: it would get half twice."""
         seen: dict[tuple[int, ...], str] = {}
         for text in () if self.independent_scores else texts:
-            tokens = tuple(self.matcher.tokenize_text(text).ids[0].tolist())
+            tokens = tuple(self.matcher.read(text).ids[0].tolist())
             if tokens in seen:
                 both = f'"{printable(seen[tokens][:40])}" and "{printable(text[:40])}"'
                 raise DataError(f"{both} are one text to {self.name}, which would share its score: leave one out")
