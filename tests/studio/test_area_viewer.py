@@ -124,7 +124,7 @@ def test_classes(found, tmp_path):
         assert browser.run(PIXELS) != before
         where, most = peak(areas.layers[0], 2, 0)
         assert where in browser.run(PEAK)
-        inside = float(areas.layers[0].inside(areas.cover)[2, 0])
+        inside = float(areas.layers[0].attention_inside_region(areas.region_coverage)[2, 0])
         said = browser.run("return document.getElementById('inside').textContent")
         assert shown_percent(said) == pytest.approx(inside, abs=0.005)
         assert f"the area of {areas.names[0]}" in said

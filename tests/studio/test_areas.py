@@ -162,7 +162,9 @@ def test_json():
     assert told["classes"] == {name: round(share, 6) for name, share in found.prediction.areas.shares.items()}
     assert set(told["attention"]) == set(told["classes"])
     first = next(iter(told["classes"]))
-    inside = [float(layer.inside(found.targets.cover)[0, 0]) for layer in found.targets.layers]
+    inside = [
+        float(layer.attention_inside_region(found.targets.region_coverage)[0, 0]) for layer in found.targets.layers
+    ]
     assert told["attention"][first]["attention_in_area"] == pytest.approx(inside, abs=1e-4)
 
 

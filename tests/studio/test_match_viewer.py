@@ -71,7 +71,7 @@ def test_words_and_their_patches(found, tmp_path):
 
 def test_texts_and_their_scores(found, tmp_path):
     view, page = found
-    ranking, unrelated = view.comparison.ranking, view.comparison.unrelated.values()
+    ranking, unrelated = view.text_comparison.ranking, view.text_comparison.unrelated.values()
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
         browser.wait(READY)

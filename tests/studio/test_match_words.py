@@ -53,15 +53,15 @@ def test_the_bundled_matcher_says_what_it_saw_and_what_it_was_trained_on():
 
 def test_words_of_all_texts_best_first():
     view = found(*TEXTS)
-    assert [one.text for one in view.targets.texts] == list(view.comparison.ranking.texts)
-    assert sorted(view.comparison.ranking.texts) == sorted(TEXTS)
-    assert view.targets.names == [word for text in view.comparison.ranking.texts for word in text.split()]
+    assert [one.text for one in view.targets.texts] == list(view.text_comparison.ranking.texts)
+    assert sorted(view.text_comparison.ranking.texts) == sorted(TEXTS)
+    assert view.targets.names == [word for text in view.text_comparison.ranking.texts for word in text.split()]
     weights = torch.cat([one.layers[1].weights for one in view.targets.texts], dim=1)
     torch.testing.assert_close(view.targets.layers[1].weights, weights)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(3, 10))
     first = view.targets.texts[0]
     score = torch.sigmoid(first.logits.numel() * torch.ones(()).log() - torch.logsumexp(-first.logits, 0)).item()
-    assert score <= view.comparison.ranking.scores[0] + 1e-5
+    assert score <= view.text_comparison.ranking.scores[0] + 1e-5
     assert view.click == "a word"
 
 
@@ -109,7 +109,7 @@ def test_many_texts(monkeypatch):
     monkeypatch.setattr(module, "MOST", 2)
     view = found(*TEXTS)
     assert len(view.targets.texts) == 2
-    assert len(view.comparison.ranking.texts) == 3
+    assert len(view.text_comparison.ranking.texts) == 3
     assert view.targets.notes == ["the page shows the words of the 2 best of 3 texts"]
 
 
@@ -120,7 +120,7 @@ def test_fewer_words_where_the_page_is_full():
     assert 0 < len(cut) < len(targets)
     assert cut.notes == [f"the page shows the first {len(cut)} words, to stay small"]
     assert cut.names == targets.names[: len(cut)]
-    one = targets.first(len(first.words) - 1 or 1)
+    one = targets.first_targets(len(first.words) - 1 or 1)
     assert one.texts[0].words == first.words[: len(one)]
     assert one.layers[0].weights.shape[1] == len(one.texts[0].logits) == len(one)
     assert one.content()[0]["layers"][0]["heads"] == 3

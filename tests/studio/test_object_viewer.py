@@ -49,7 +49,7 @@ def test_clicks_keys_and_numbers(found, tmp_path):
         where, most = peak(objects.layers[-1], 0, 0)
         assert where in browser.run(PEAK)
         assert shown_percent(browser.run(PEAK)) == pytest.approx(most, rel=0.02)
-        area = objects.cover.mean(dim=1)
+        area = objects.region_coverage.mean(dim=1)
         i, around = int(area.argmin()), int(area.argmax())
         browser.run(f"document.querySelectorAll('#chips button')[{around}].click()")
         first = browser.run(PIXELS)
@@ -66,7 +66,7 @@ def test_clicks_keys_and_numbers(found, tmp_path):
         where, most = peak(objects.layers[0], 2, i)
         assert where in browser.run(PEAK)
         assert shown_percent(browser.run(PEAK)) == pytest.approx(most, rel=0.02)
-        inside = float(objects.layers[0].inside(objects.cover)[2, i])
+        inside = float(objects.layers[0].attention_inside_region(objects.region_coverage)[2, i])
         assert shown_percent(browser.run("return document.getElementById('inside').textContent")) == pytest.approx(
             inside, abs=0.005
         )

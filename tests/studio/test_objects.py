@@ -161,7 +161,7 @@ def test_the_page_holds_them(tmp_path):
     torch.testing.assert_close(found.heat.flatten(), found.targets.others.rollout(patches)[0, 1:])
     told = found.to_dict()["prediction"]
     assert json.loads(json.dumps(told)) == told
-    inside = [layer.inside(found.targets.cover)[0] for layer in found.targets.layers]
+    inside = [layer.attention_inside_region(found.targets.region_coverage)[0] for layer in found.targets.layers]
     assert told["objects"][1]["attention_in_box"] == pytest.approx([float(one[1]) for one in inside], abs=1e-4)
 
 

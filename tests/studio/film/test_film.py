@@ -97,9 +97,9 @@ def test_tokens_lie_where_the_film_changes(views, name):
     """A patch of one frame is changed: in the first layer, only the keys of its token are other ones."""
     view = views[name]
     classifier, layout = view.task.classifier, view.targets.layout
-    frame, row, column = classifier.frames - 2, 2, 1
+    frame, row, column = classifier.num_frames - 2, 2, 1
     group = next(g for g, frames in enumerate(layout.groups) if frame in frames)
-    inputs = torch.randn(1, classifier.frames, 3, 24, 24)
+    inputs = torch.randn(1, classifier.num_frames, 3, 24, 24)
     changed = inputs.clone()
     changed[0, frame, :, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] += 1
     keys = []
