@@ -92,7 +92,7 @@ def test_reading_the_answer_is_theirs_to_the_last_bit(family, loaded):
     logits, boxes = 4 * torch.randn(3, 130, 92), torch.rand(3, 130, 4)
     out = type("Out", (), {"logits": logits, "pred_boxes": boxes})
     expected = theirs.post_process_object_detection(out, threshold=0.0, target_sizes=SIZES[:3])
-    for found, one in zip(ours.read(logits, boxes, SIZES[:3]), expected, strict=True):
+    for found, one in zip(ours.decode_outputs(logits, boxes, SIZES[:3]), expected, strict=True):
         order = one["scores"].argsort(descending=True, stable=True)
         assert torch.equal(found.scores, one["scores"][order])
         assert torch.equal(found.boxes, one["boxes"][order])

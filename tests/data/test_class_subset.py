@@ -63,7 +63,7 @@ def test_masks_of_some_classes():
 
 
 class Roads:
-    classes, label = ("road", "car", "sky"), "roads"
+    classes, title = ("road", "car", "sky"), "roads"
 
     def mask(self, index):
         return torch.tensor([[0, 1, 2, IGNORE_INDEX]], dtype=torch.uint8)

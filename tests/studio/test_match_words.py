@@ -62,7 +62,7 @@ def test_words_of_all_texts_best_first():
     first = view.targets.texts[0]
     score = torch.sigmoid(first.logits.numel() * torch.ones(()).log() - torch.logsumexp(-first.logits, 0)).item()
     assert score <= view.text_comparison.ranking.scores[0] + 1e-5
-    assert view.click == "a word"
+    assert view.click_hint == "a word"
 
 
 def test_the_picture_is_encoded_once(monkeypatch):
@@ -102,7 +102,7 @@ def test_size_holds_for_words_and_scores():
     own, finer = found("red"), found("red", size=24)
     assert (own.grid, finer.grid) == ((4, 4), (6, 6))
     assert finer.targets.texts[0].layers[0].weights.shape == (3, 1, 36)
-    assert own.comparison.ranking.scores != finer.comparison.ranking.scores
+    assert own.text_comparison.ranking.scores != finer.text_comparison.ranking.scores
 
 
 def test_many_texts(monkeypatch):

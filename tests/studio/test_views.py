@@ -36,7 +36,7 @@ class Brightness(Task):
 class BrightnessView(EncoderView):
     """Names the task in the terminal."""
 
-    click = "any patch"
+    click_hint = "any patch"
 
     def print_summary(self, console):
         console.print(f"brightness of {self.name}: {self.prediction:.3f}")
@@ -83,7 +83,7 @@ def test_a_registered_view(monkeypatch):
     monkeypatch.setitem(registry.TASKS, "brightness", __name__)
     view = look(brightness(), noise())
     assert type(view) is BrightnessView
-    assert view.click == "any patch"
+    assert view.click_hint == "any patch"
     assert printed(view) == f"brightness of noise.png: {view.prediction:.3f}\n"
 
 
