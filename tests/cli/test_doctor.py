@@ -22,6 +22,16 @@ def test_a_sound_set(saccade, tmp_path):
     assert "error" not in completed.out
 
 
+def test_no_table_of_a_set_that_cannot_be_read(saccade, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (19, 13)).save(folder / "one.png")
+    completed = saccade("doctor", folder)
+    assert completed.code == 1
+    assert completed.out.splitlines()[:3] == [completed.out.splitlines()[0], "no readable pictures", ""]
+    assert "photos has no class folders (found: 1 loose picture" in completed.out
+
+
 def test_the_sheet_overwrites_no_data(saccade, tmp_path):
     root = write_coco(tmp_path / "set")
     picture = next(root.glob("images/*"))

@@ -38,6 +38,7 @@ def test_json_csv_and_text_say_the_same(saccade, model, photos, tmp_path):
         flags = [flag] if flag else []
         completed = saccade("predict", photos, "--model", model, *flags, "--out", f"names.{ending}", "--top", "2")
         assert (completed.code, completed.out) == (0, "")
+        assert f"Results: 6, in names.{ending}" in completed.err
     assert json.loads((tmp_path / "names.json").read_text()) == result
     assert list(csv.DictReader(io.StringIO((tmp_path / "names.csv").read_text()))) == rows
     assert len((tmp_path / "names.txt").read_text().splitlines()) == 6

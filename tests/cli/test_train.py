@@ -44,6 +44,9 @@ def test_from_pictures_to_predictions(train, saccade, tmp_path):
     assert all(json.loads(line) for line in (run / "log.jsonl").read_text().splitlines())
     assert (run / "data.png").read_bytes().startswith(b"\x89PNG")
     scores = json.loads(saccade("val", "set", "--model", run, "--json").out)
+    other = saccade("val", "set")
+    assert other.code == 1
+    assert other.err.strip().endswith("; the model is tiny-imagenet, the default of --model")
     assert scores["top1"] > 0.8
     completed = json.loads(saccade("predict", "set", "--model", "runs/colours", "--json", "--top", "1").out)
     right = [entry["labels"][0] in entry["name"] for entry in completed]

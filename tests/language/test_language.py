@@ -131,7 +131,7 @@ def text_of(part):
     match part:
         case ast.Constant(value=value):
             return str(value)
-        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=one)])):
+        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="pluralize"), args=[_, ast.Constant(value=one)])):
             return f"7 {one}s"
     return "7"
 

@@ -28,7 +28,8 @@ def print_report(report: "Report") -> None:
         (report.source, "bold"),
         f": {report.format}, {pictures} readable {items}, {report.seconds:.1f} s",
     )
-    stdout.print(_splits(report))
+    if pictures:
+        stdout.print(_splits(report))
     console.print_styled_line(stdout, _sizes(report))
     stdout.print()
     for each in report.findings:

@@ -81,6 +81,7 @@ class ResultWriter:
         self._text.seek(0)
         if out is not None:
             self._save(out)
+            console.print_styled_line(console.stderr(), f"Results: {self.count}, in {out}")
         elif self.form != "table":
             if sys.stdout is None:  # closed by the parent process
                 raise UsageError("standard output is closed, and the results were to be printed there: give --out FILE")

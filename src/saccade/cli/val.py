@@ -10,6 +10,7 @@ from saccade.cli.console import DeviceName, Json, Precision
 from saccade.cli.interrupt import import_torch
 from saccade.cli.models import load_with_head
 from saccade.cli.task_options import options_for_task, task_parameters, with_options
+from saccade.errors import DataError
 from saccade.language import set_label_translations
 from saccade.options import OnError
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
@@ -48,9 +49,11 @@ def val(
         out.mkdir(parents=True, exist_ok=True)
     try:
         result = commands.evaluate(task, data, split, on_error, place, out, task_options)
-    except BaseException:
+    except BaseException as error:
         if not any(out.iterdir()):  # a folder of nothing is not left
             out.rmdir()
+        if isinstance(error, DataError) and model == DEFAULT_CLASSIFIER:
+            raise DataError(f"{error}; the model is {model}, the default of --model") from error
         raise
     scores = {**result.scores, "notes": result.notes}
     write_file(out / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1).encode())

@@ -18,7 +18,7 @@ from saccade.data.dataset import check_on_error, partial_read_notes
 from saccade.data.files import escape
 from saccade.data.formats import FILES, NO_CLASSES
 from saccade.data.images import Picture, read_image
-from saccade.data.recognise_formats import describe_formats, missing_suffix_note, recognise_formats
+from saccade.data.recognise_formats import describe_formats, describe_missing_suffixes, recognise_formats
 from saccade.data.split_names import splits_by_role
 from saccade.data.splitting import random_split, select_split, split_train_val
 from saccade.data.store import FileStore, join_path, open_store
@@ -241,7 +241,7 @@ def _no_classes(problem: str, store: FileStore, faults: Mapping[str, DataError] 
     if tables or known:
         problem = problem.partition("; expected")[0]
     held = f"it holds {describe_formats(found, 'classify')}" if known or (found and not tables) else ""
-    return DataError("; ".join(filter(None, [problem, *tables, missing_suffix_note(store), held])))
+    return DataError("; ".join(filter(None, [problem, *tables, describe_missing_suffixes(store), held])))
 
 
 def _pairs(part: ClassSplit, table: ClassTables) -> set[tuple[str, str]]:

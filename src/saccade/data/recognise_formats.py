@@ -105,7 +105,7 @@ def _by_name(store: FileStore) -> dict[str, list[str]]:
     return found
 
 
-def missing_suffix_note(store: FileStore) -> str:
+def describe_missing_suffixes(store: FileStore) -> str:
     """A text on pictures whose names have no suffix, by the first bytes of a few; "" if there are none."""
     names = [name for name in store.files if "." not in basename(name)]
     kinds = [

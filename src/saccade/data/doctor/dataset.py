@@ -24,7 +24,7 @@ from saccade.data.objects import coco, voc
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.sets import Layout, find_layout, read_annotations
-from saccade.data.recognise_formats import describe_formats, missing_suffix_note, recognise_formats
+from saccade.data.recognise_formats import describe_formats, describe_missing_suffixes, recognise_formats
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.files import MaskedSet, SegmentFiles
 from saccade.data.segments.layout import MaskLayout
@@ -91,8 +91,8 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
             findings.extend("assumed", subject.store.notes)
             return subject
     store = open_store(source)
-    held = "; ".join(filter(None, [describe_formats(recognise_formats(store)), missing_suffix_note(store)]))
-    if table_faults(store) and not missing_suffix_note(store):
+    held = "; ".join(filter(None, [describe_formats(recognise_formats(store)), describe_missing_suffixes(store)]))
+    if table_faults(store) and not describe_missing_suffixes(store):
         raise no_captions_error(source)
     if held:
         raise DataError(f"{store.title} is not a data set that can be read; it holds {held}")

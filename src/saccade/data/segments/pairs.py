@@ -213,7 +213,7 @@ def _drop_companions(store: FileStore, best: Pairs, pictures: list[NamedFile]) -
     return left
 
 
-def unmatched_note(store: FileStore) -> str:
+def describe_unmatched_folders(store: FileStore) -> str:
     """What is found where no picture has a mask, and the names of folders say that there are both; "" elsewhere."""
     files = [parse_file_name(name) for name in sorted(filter(is_picture, store.files), key=natural_key)]
     picture = next((each.name for each in files if each.worded), "")

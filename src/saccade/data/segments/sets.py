@@ -28,7 +28,7 @@ from saccade.data.segments.drawn import DrawnMasks
 from saccade.data.segments.files import SegmentFiles
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.layout import MaskLayout
-from saccade.data.segments.pairs import unmatched_note
+from saccade.data.segments.pairs import describe_unmatched_folders
 from saccade.data.splitting import nothing_found, select_split, split_train_val, split_videos
 from saccade.data.store import open_store
 from saccade.errors import DataError, pluralize
@@ -103,7 +103,9 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
     layout = find_segments(source)
     if layout is None:
         names = (
-            unmatched_note(open_store(source)) if Path(source).suffix.lower() not in (".json", ".yaml", ".yml") else ""
+            describe_unmatched_folders(open_store(source))
+            if Path(source).suffix.lower() not in (".json", ".yaml", ".yml")
+            else ""
         )
         if names:
             raise DataError(names)
