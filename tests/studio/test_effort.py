@@ -9,7 +9,7 @@ from saccade.cli.console import ProgressBar
 from saccade.data import read_image
 from saccade.errors import SaccadeError
 from saccade.studio import effort
-from saccade.studio.effort import check_time_and_memory, count_multiply_adds, format_duration
+from saccade.studio.effort import approximate_duration, check_time_and_memory, count_multiply_adds
 from saccade.studio.look import look
 from saccade.studio.progress import report_note, report_step, reporting, track_progress
 
@@ -96,7 +96,7 @@ def test_free_memory_is_that_of_the_smaller_limit(tmp_path):
     [(0.2, "about 1 seconds"), (89, "about 89 seconds"), (301, "about 5 minutes"), (9000, "about 2.5 hours")],
 )
 def test_durations(seconds, words):
-    assert format_duration(seconds) == words
+    assert approximate_duration(seconds) == words
 
 
 def test_a_look_reports_its_steps(tmp_path):

@@ -27,7 +27,7 @@ def check_time_and_memory(task: Task, grid: tuple[int, int]) -> None:
     if tokens <= FREE:
         return
     check_memory(task, grid, tokens)
-    report_note(f"{grid[0]} x {grid[1]} patches: this takes {format_duration(estimate_seconds(task, tokens))}")
+    report_note(f"{grid[0]} x {grid[1]} patches: this takes {approximate_duration(estimate_seconds(task, tokens))}")
 
 
 def check_memory(task: Task, grid: tuple[int, int], tokens: int) -> None:
@@ -101,7 +101,7 @@ def estimate_seconds(task: Task, tokens: int) -> float:
     )
 
 
-def format_duration(seconds: float) -> str:
+def approximate_duration(seconds: float) -> str:
     """A rough duration."""
     if seconds < 90:
         return f"about {max(1, round(seconds))} seconds"

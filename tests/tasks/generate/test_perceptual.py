@@ -30,21 +30,12 @@ def films() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_it_is_the_cosine_distance_of_tokens_of_the_samples_with_the_least_noise(matcher, films):
     prediction, data = films
+    mean, std = (torch.tensor(each)[:, None, None] for each in (matcher.preprocess.mean, matcher.preprocess.std))
     found = PerceptualLoss(matcher).distances(prediction, data, TIMES[:, None].repeat(1, 2))
     for i, t in enumerate(TIMES.tolist()):
-        tokens = [
-            matcher.vit((film[i] / 2 + 0.5 - mean()) / std())[:, matcher.vit.prefix :] for film in (prediction, data)
-        ]
+        tokens = [matcher.vit((film[i] / 2 + 0.5 - mean) / std)[:, matcher.vit.prefix :] for film in (prediction, data)]
         expected = (1 - F.cosine_similarity(*tokens, dim=-1)).mean() if t > 0.5 else torch.tensor(0.0)
         torch.testing.assert_close(found[i], expected.detach(), rtol=1e-4, atol=1e-6)
-
-
-def mean() -> torch.Tensor:
-    return torch.tensor(load("matcher").preprocess.mean)[:, None, None]
-
-
-def std() -> torch.Tensor:
-    return torch.tensor(load("matcher").preprocess.std)[:, None, None]
 
 
 def test_equal_pictures_have_no_distance_and_only_the_prediction_learns(matcher, films):

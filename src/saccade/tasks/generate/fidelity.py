@@ -5,13 +5,13 @@ Pictures are uint8 (y x 3), of values 0 to 255.
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from PIL import Image
 from scipy.ndimage import convolve1d
 from torch import Tensor
 
 from saccade.tasks.generate.neighbours import Pictures
+from saccade.tasks.generate.perceptual import token_distances
 from saccade.tasks.loading import load
 from saccade.tasks.segment.task import SegmentTask
 
@@ -63,8 +63,8 @@ def patch_tokens(pictures: Pictures, encoder: SegmentTask) -> Float[Tensor, "n m
 
 
 def feature_distances(tokens: Float[Tensor, "n m d"], others: Float[Tensor, "n m d"]) -> list[float]:
-    """1 - cosine of tokens at the same place, mean over places, 0 to 2."""
-    return (1 - F.cosine_similarity(tokens, others, dim=-1)).mean(dim=1).tolist()
+    """`token_distances` as numbers."""
+    return token_distances(tokens, others).tolist()
 
 
 def fidelity_scores(pictures: Pictures, truth: Pictures, encoder: SegmentTask) -> dict[str, list[float]]:

@@ -28,16 +28,23 @@ class PerceptualLoss:
         self, prediction: Float[Tensor, "b f c y x"], data: Float[Tensor, "b f c y x"], t: Float[Tensor, "b g"]
     ) -> Float[Tensor, "b"]:
         """Of each sample, 0 for those with the most noise. prediction, data: -1 to 1. t: 0 (noise) to 1 (data)."""
+        self.vit.to(t.device)
         chosen = t.mean(dim=1).topk(max(1, round(len(t) * LEAST_NOISY))).indices
         with torch.no_grad():
             true = self._tokens(data[chosen])
-        error = 1 - F.cosine_similarity(self._tokens(prediction[chosen]), true, dim=-1)
-        found = torch.zeros(len(t), device=t.device)
-        return found.index_add(0, chosen, error.view(len(chosen), -1).mean(dim=1))
+        errors = token_distances(self._tokens(prediction[chosen]), true)
+        return torch.zeros(len(t), device=t.device).index_add(0, chosen, errors)
 
-    def _tokens(self, frames: Float[Tensor, "b f c y x"]) -> Float[Tensor, "n m d"]:
+    def _tokens(self, frames: Float[Tensor, "b f c y x"]) -> Float[Tensor, "b m d"]:
+        """The patch tokens of all frames."""
         pictures = self.standardize(frames.flatten(0, 1).float() / 2 + 0.5)
-        return self.vit.to(frames.device)(pictures)[:, self.vit.prefix :].float()
+        tokens = self.vit(pictures)[:, self.vit.prefix :].float()
+        return tokens.unflatten(0, frames.shape[:2]).flatten(1, 2)
+
+
+def token_distances(tokens: Float[Tensor, "n m d"], others: Float[Tensor, "n m d"]) -> Float[Tensor, "n"]:
+    """1 - cosine of tokens at the same place, mean over places, 0 to 2."""
+    return (1 - F.cosine_similarity(tokens, others, dim=-1)).mean(dim=1)
 
 
 def load_perceptual(name: str) -> PerceptualLoss:
